@@ -1,0 +1,69 @@
+// buffer<T>: memory on cache lines whose allocation can fail without throwing.
+#pragma once
+
+#include <quant/core/checked.hpp>
+#include <quant/core/result.hpp>
+
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// An array of trivial elements on a 64-byte boundary; move only.
+template <class T>
+class buffer {
+    static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
+
+public:
+    static constexpr std::align_val_t alignment{64};
+
+    buffer() noexcept = default;
+    buffer(buffer&& other) noexcept
+        : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    buffer& operator=(buffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        return *this;
+    }
+    ~buffer() { ::operator delete(static_cast<void*>(data_), alignment); }
+
+    /// `size` elements of zero bytes, or why not. Size 0 allocates nothing.
+    [[nodiscard]] static result<buffer> zeroed(std::size_t size, const char* where) noexcept {
+        auto made = uninitialized(size, where);
+        if (made && size > 0) std::memset(static_cast<void*>(made->data()), 0, size * sizeof(T));
+        return made;
+    }
+
+    /// `size` elements that the caller writes before reading.
+    [[nodiscard]] static result<buffer> uninitialized(std::size_t size,
+                                                      const char* where) noexcept {
+        buffer made;
+        if (size == 0) return made;
+        const maybe_size bytes = checked_mul(size, sizeof(T));
+        if (!bytes) return make_error(errc::size_overflow, where, "%zu elements", size);
+        made.data_ = static_cast<T*>(::operator new(*bytes, alignment, std::nothrow));
+        if (made.data_ == nullptr) {
+            return make_error(errc::out_of_memory, where, "%zu bytes", *bytes);
+        }
+        made.size_ = size;
+        return made;
+    }
+
+    [[nodiscard]] T* data() noexcept { return data_; }
+    [[nodiscard]] const T* data() const noexcept { return data_; }
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::span<T> span() noexcept { return {data_, size_}; }
+    [[nodiscard]] std::span<const T> span() const noexcept { return {data_, size_}; }
+
+private:
+    T* data_ = nullptr;
+    std::size_t size_ = 0;
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

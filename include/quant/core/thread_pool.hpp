@@ -1,0 +1,152 @@
+// thread_pool: an executor for programs that have none of their own.
+#pragma once
+
+#include <quant/core/executor.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+#if defined(__x86_64__) || defined(__i386__)
+#define QUANT_DETAIL_PAUSE() __builtin_ia32_pause()
+#else
+#define QUANT_DETAIL_PAUSE() static_cast<void>(0)
+#endif
+
+namespace quant::inline QUANT_VOCABULARY {
+
+/// A fixed set of threads that share one piece of parallel work at a time.
+///
+/// The calling thread works too, so thread_pool(n) starts n − 1 threads. Idle threads spin for
+/// some ten microseconds, so that the next product of a model finds them awake, then sleep. A
+/// call from inside a task, or while another thread's call is under way, runs on its own thread
+/// alone: slower, never a deadlock. If the system refuses a thread, the pool has fewer;
+/// concurrency() tells.
+class thread_pool {
+public:
+    /// @param threads how many threads work at once, the caller among them; 0: one per core.
+    explicit thread_pool(std::size_t threads = 0) {
+        const std::size_t cores = std::thread::hardware_concurrency();
+        if (threads == 0) threads = cores > 0 ? cores : 1;
+        // Spinning pays only while every thread has a core of its own.
+        spins_ = cores > 0 && threads <= cores ? 4096 : 0;
+#if QUANT_HAS_EXCEPTIONS
+        try {
+#endif
+            workers_.reserve(threads - 1);
+            while (workers_.size() + 1 < threads) {
+                workers_.emplace_back([this] { serve(); });
+            }
+#if QUANT_HAS_EXCEPTIONS
+        } catch (const std::system_error&) {
+        } catch (const std::bad_alloc&) {
+        }
+#endif
+    }
+
+    thread_pool(const thread_pool&) = delete;
+    thread_pool& operator=(const thread_pool&) = delete;
+
+    ~thread_pool() {
+        stop_.store(true, std::memory_order_relaxed);
+        epoch_.fetch_add(1, std::memory_order_release);
+        epoch_.notify_all();
+        for (std::thread& worker : workers_) worker.join();
+    }
+
+    /// Runs work(0) … work(count − 1) and returns when all are done.
+    void operator()(std::size_t count, task work) noexcept {
+        if (workers_.empty() || count < 2 || busy_.exchange(true, std::memory_order_acquire)) {
+            serial(count, work);
+            return;
+        }
+        work_ = &work;
+        count_ = count;
+        next_.store(0, std::memory_order_relaxed);
+        gate_.store(open, std::memory_order_release);
+        epoch_.fetch_add(1, std::memory_order_release);
+        epoch_.notify_all();
+
+        take_tasks();
+
+        // Nobody enters any more; wait for those inside. Each has at most one task to finish.
+        std::uint32_t inside = gate_.fetch_and(~open, std::memory_order_acq_rel) & ~open;
+        for (std::size_t spin = 0; inside != 0; ++spin) {
+            if (spin < spins_) {
+                QUANT_DETAIL_PAUSE();
+            } else {
+                gate_.wait(inside, std::memory_order_acquire);
+            }
+            inside = gate_.load(std::memory_order_acquire);
+        }
+        busy_.store(false, std::memory_order_release);
+    }
+
+    [[nodiscard]] std::size_t concurrency() const noexcept { return workers_.size() + 1; }
+
+private:
+    static constexpr std::uint32_t open = 1u << 31; // the lower bits count threads inside
+
+    void take_tasks() noexcept {
+        const task& work = *work_;
+        const std::size_t count = count_;
+        for (;;) {
+            const std::size_t index = next_.fetch_add(1, std::memory_order_relaxed);
+            if (index >= count) return;
+            work(index);
+        }
+    }
+
+    /// Joins the work under way, unless its caller has closed it.
+    [[nodiscard]] bool enter() noexcept {
+        std::uint32_t seen = gate_.load(std::memory_order_relaxed);
+        while ((seen & open) != 0) {
+            if (gate_.compare_exchange_weak(seen, seen + 1, std::memory_order_acquire,
+                                            std::memory_order_relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void leave() noexcept {
+        // The last one out wakes the caller, which may be asleep only once the gate is closed.
+        if (gate_.fetch_sub(1, std::memory_order_acq_rel) == 1) gate_.notify_all();
+    }
+
+    void serve() noexcept {
+        std::uint32_t seen = 0;
+        for (;;) {
+            for (std::size_t spin = 0; spin < spins_; ++spin) {
+                if (epoch_.load(std::memory_order_relaxed) != seen) break;
+                QUANT_DETAIL_PAUSE();
+            }
+            epoch_.wait(seen, std::memory_order_acquire);
+            seen = epoch_.load(std::memory_order_acquire);
+            if (stop_.load(std::memory_order_relaxed)) return;
+            if (enter()) {
+                take_tasks();
+                leave();
+            }
+        }
+    }
+
+    // Written once per call, read by all: apart from the counter that everybody writes.
+    alignas(64) std::atomic<std::uint32_t> epoch_{0};
+    std::atomic<bool> stop_{false};
+    const task* work_ = nullptr;
+    std::size_t count_ = 0;
+    alignas(64) std::atomic<std::size_t> next_{0};
+    alignas(64) std::atomic<std::uint32_t> gate_{0};
+    alignas(64) std::atomic<bool> busy_{false};
+    std::size_t spins_ = 0;
+    std::vector<std::thread> workers_;
+};
+
+} // namespace quant::inline QUANT_VOCABULARY
+
+#undef QUANT_DETAIL_PAUSE

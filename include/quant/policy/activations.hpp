@@ -1,0 +1,86 @@
+// Activation axis of a product: what becomes of the other operand, x, before it is multiplied.
+#pragma once
+
+#include <quant/policy/scheme.hpp>
+
+#include <cstddef>
+#include <numeric>
+
+namespace quant::inline QUANT_VOCABULARY {
+
+/// Granularity of activations: one scale per row of x (token).
+struct per_token {
+    static constexpr std::size_t cols = all;
+};
+
+namespace activations {
+
+/// x as 8-bit integers −127 … 127 with one float scale per group of columns or per token:
+/// s = max|x| / 127, code = round(x / s), ties to even.
+template <class Granularity>
+struct int8 {
+    static_assert(std::is_same_v<Granularity, per_token> || requires { Granularity::cols; },
+                  "quant::activations::int8: per_token or group_wise<N>");
+    static constexpr std::size_t group_cols = Granularity::cols;
+    static constexpr int halves = 1;
+    static constexpr int max_code = 127;
+};
+
+/// x as 16-bit integers −32512 … 32512 per token, multiplied as two int8 halves, 256·hi + lo:
+/// near float accuracy at half the speed of int8.
+struct int16 {
+    static constexpr std::size_t group_cols = all;
+    static constexpr int halves = 2;
+    static constexpr int max_code = 32512; // 127·256: the upper half stays within ±127
+};
+
+/// x rounded to bfloat16, products accumulated in float.
+struct bf16 {};
+
+/// x as it is, products accumulated in float.
+struct fp32 {};
+
+} // namespace activations
+
+template <class T>
+inline constexpr bool is_integer_activation = false;
+template <class G>
+inline constexpr bool is_integer_activation<activations::int8<G>> = true;
+template <>
+inline constexpr bool is_integer_activation<activations::int16> = true;
+
+template <class T>
+inline constexpr bool is_activation =
+    is_integer_activation<T> || std::is_same_v<T, activations::bf16> ||
+    std::is_same_v<T, activations::fp32>;
+
+/// A choice on the activation axis.
+template <class T>
+concept activation = is_activation<T>;
+
+namespace detail {
+
+template <std::size_t GroupCols>
+struct default_activation_granularity {
+    using type = per_token;
+};
+template <std::size_t GroupCols>
+    requires(GroupCols >= 32 && GroupCols <= 128)
+struct default_activation_granularity<GroupCols> {
+    using type = group_wise<GroupCols>;
+};
+template <std::size_t GroupCols>
+    requires(GroupCols >= 1 && GroupCols < 32)
+struct default_activation_granularity<GroupCols> {
+    using type = group_wise<std::gcd(GroupCols, std::size_t{32})>;
+};
+
+} // namespace detail
+
+/// Activations that suit a scheme: int8 by the weights' group if that is 32 … 128 columns, per
+/// token if it is coarser, by the greatest common divisor of the group and 32 if it is finer.
+template <quantization_scheme S>
+using default_activations = activations::int8<
+    typename detail::default_activation_granularity<S::group_cols>::type>;
+
+} // namespace quant::inline QUANT_VOCABULARY

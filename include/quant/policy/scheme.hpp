@@ -1,0 +1,90 @@
+// scheme: a quantized format as a composition of one choice on each axis.
+#pragma once
+
+#include <quant/policy/code.hpp>
+#include <quant/policy/granularity.hpp>
+#include <quant/policy/mapping.hpp>
+#include <quant/policy/scale.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace quant::inline QUANT_VOCABULARY {
+
+/// A quantized format: code × mapping × granularity × scale. An empty type; everything else in
+/// the library is instantiated from it.
+///
+///     using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
+template <class Code, class Mapping, class Granularity, class Scale>
+struct scheme {
+    static_assert(is_code<Code>, "quant::scheme: the first argument must be a code, such as "
+                                 "quant::int4");
+    static_assert(is_mapping<Mapping>, "quant::scheme: the second argument must be a mapping: "
+                                       "symmetric, midrise, asymmetric or asymmetric_min");
+    static_assert(is_granularity<Granularity>,
+                  "quant::scheme: the third argument must be a granularity: per_tensor, "
+                  "per_channel, group_wise<N> or block_wise<R, C>");
+    static_assert(is_scale<Scale>, "quant::scheme: the fourth argument must be a scale type: "
+                                   "float, quant::fp16 or quant::bf16");
+
+    using code_type = Code;
+    using mapping_type = Mapping;
+    using granularity_type = Granularity;
+    using scale_type = Scale;
+
+    static constexpr int bits = Code::bits;
+    static constexpr int max_code = Code::max_code;
+    static constexpr group_offset offset_kind = Mapping::stores;
+    static constexpr bool has_zero_point = offset_kind == group_offset::zero_point;
+    static constexpr bool has_minimum = offset_kind == group_offset::minimum;
+    static constexpr bool has_offset = offset_kind != group_offset::none;
+    /// t = multiplier·u − offset − z is the integer that the scale multiplies.
+    static constexpr int multiplier = Mapping::multiplier;
+    static constexpr int offset = Mapping::template offset<bits>;
+    static constexpr int zero_code = Mapping::template zero_code<bits>;
+
+    /// How a group's offset is stored: a byte for a zero point, the scale's type for a minimum.
+    using offset_type = std::conditional_t<has_minimum, Scale, std::uint8_t>;
+
+    /// Columns that share a scale; `all` (0) for whole rows.
+    static constexpr std::size_t group_cols = Granularity::cols;
+    /// Rows that share a scale; `all` (0) for the whole matrix.
+    static constexpr std::size_t group_rows = Granularity::rows;
+
+    /// Columns of a full group in a matrix of `cols` columns.
+    [[nodiscard]] static constexpr std::size_t group_size(std::size_t cols) noexcept {
+        return group_cols == all || group_cols > cols ? cols : group_cols;
+    }
+    /// Groups in a row of `cols` columns.
+    [[nodiscard]] static constexpr std::size_t groups_per_row(std::size_t cols) noexcept {
+        return group_cols == all ? 1 : cols / group_cols + (cols % group_cols != 0 ? 1 : 0);
+    }
+    /// Rows of scales in a matrix of `rows` rows.
+    [[nodiscard]] static constexpr std::size_t scale_rows(std::size_t rows) noexcept {
+        return group_rows == all ? 1 : rows / group_rows + (rows % group_rows != 0 ? 1 : 0);
+    }
+    /// The row of scales that governs a matrix row.
+    [[nodiscard]] static constexpr std::size_t scale_row(std::size_t row) noexcept {
+        return group_rows == all ? 0 : row / group_rows;
+    }
+    /// Bits that a matrix of this shape needs in this format, padding not counted.
+    [[nodiscard]] static constexpr double nominal_bits(std::size_t rows, std::size_t cols) noexcept {
+        const double group_bits = 8.0 * sizeof(Scale) +
+                                  (has_minimum ? 8.0 * sizeof(Scale) : has_zero_point ? bits : 0);
+        return static_cast<double>(rows) * static_cast<double>(cols) * bits +
+               static_cast<double>(scale_rows(rows)) * static_cast<double>(groups_per_row(cols)) *
+                   group_bits;
+    }
+};
+
+template <class T>
+inline constexpr bool is_scheme = false;
+template <class C, class M, class G, class S>
+inline constexpr bool is_scheme<scheme<C, M, G, S>> = true;
+
+/// An instance of quant::scheme.
+template <class T>
+concept quantization_scheme = is_scheme<T>;
+
+} // namespace quant::inline QUANT_VOCABULARY
