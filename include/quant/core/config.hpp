@@ -27,9 +27,11 @@
 #if defined(_MSC_VER) && !defined(__clang__)
 #define QUANT_ALWAYS_INLINE __forceinline
 #define QUANT_NOINLINE __declspec(noinline)
+#define QUANT_PRINTF_LIKE(format, values)
 #else
 #define QUANT_ALWAYS_INLINE inline __attribute__((always_inline))
 #define QUANT_NOINLINE __attribute__((noinline))
+#define QUANT_PRINTF_LIKE(format, values) __attribute__((__format__(__printf__, format, values)))
 #endif
 
 // QUANT_GENERIC (set by the user): plain C++ instead of vector instructions.
@@ -77,3 +79,13 @@
 #define QUANT_VOCABULARY QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, core, QUANT_DETAIL_CONFIGURATION)
 #define QUANT_ABI \
     QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, QUANT_ISA_NAME, QUANT_DETAIL_CONFIGURATION)
+
+// Internals of the vocabulary are visible to the internals of the rest.
+namespace quant::inline QUANT_VOCABULARY {
+namespace detail {}
+} // namespace quant::inline QUANT_VOCABULARY
+namespace quant::inline QUANT_ABI {
+namespace detail {
+using namespace quant::QUANT_VOCABULARY::detail;
+}
+} // namespace quant::inline QUANT_ABI

@@ -103,10 +103,7 @@ private:
 namespace detail {
 
 /// An error whose message follows printf's rules.
-#if defined(__GNUC__)
-__attribute__((format(printf, 3, 4)))
-#endif
-[[nodiscard]] inline error
+[[nodiscard]] QUANT_PRINTF_LIKE(3, 4) inline error
 make_error(errc code, const char* where, const char* format, ...) noexcept {
     char text[200];
     std::va_list values;
