@@ -1,0 +1,31 @@
+# Headers and the package that find_package(quant) loads.
+include(CMakePackageConfigHelpers)
+
+set(QUANT_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/quant")
+
+install(TARGETS quant quant_io
+    EXPORT quant-targets
+    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+install(EXPORT quant-targets
+    NAMESPACE quant::
+    DESTINATION "${QUANT_CONFIG_DIR}")
+
+configure_package_config_file(
+    "${PROJECT_SOURCE_DIR}/cmake/quant-config.cmake.in"
+    "${PROJECT_BINARY_DIR}/quant-config.cmake"
+    INSTALL_DESTINATION "${QUANT_CONFIG_DIR}"
+    NO_SET_AND_CHECK_MACRO)
+# Before 1.0 a minor version may change the interface. Headers serve every architecture.
+write_basic_package_version_file(
+    "${PROJECT_BINARY_DIR}/quant-config-version.cmake"
+    COMPATIBILITY SameMinorVersion
+    ARCH_INDEPENDENT)
+install(FILES
+    "${PROJECT_BINARY_DIR}/quant-config.cmake"
+    "${PROJECT_BINARY_DIR}/quant-config-version.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/QuantFindXsimd.cmake"
+    DESTINATION "${QUANT_CONFIG_DIR}")
+install(FILES
+    "${PROJECT_SOURCE_DIR}/LICENSE"
+    "${PROJECT_SOURCE_DIR}/NOTICE"
+    DESTINATION "${CMAKE_INSTALL_DATADIR}/licenses/quant")

@@ -1,0 +1,25 @@
+# quant_target_options(<target> [NATIVE])
+#
+# How the project compiles its own programs: all warnings, as errors unless QUANT_WERROR is off.
+# None of this reaches a program of a user. NATIVE marks examples and benchmarks, which QUANT_NATIVE
+# compiles for the CPU of this machine.
+include_guard(GLOBAL)
+
+add_library(quant_warnings INTERFACE)
+target_compile_options(quant_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow
+    $<$<BOOL:${QUANT_WERROR}>:-Werror>)
+
+# g++ 12 warns of uninitialized values inside its own AVX-512 headers.
+set(QUANT_AVX512_WARNINGS)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(QUANT_AVX512_WARNINGS -Wno-uninitialized -Wno-maybe-uninitialized)
+endif()
+
+function(quant_target_options target)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "NATIVE" "" "")
+    target_link_libraries(${target} PRIVATE quant_warnings)
+    if(arg_NATIVE AND QUANT_NATIVE)
+        target_compile_options(${target} PRIVATE -march=native ${QUANT_AVX512_WARNINGS})
+    endif()
+endfunction()

@@ -1,0 +1,156 @@
+# Functions that tests/CMakeLists.txt is written with.
+#
+#   quant_add_test(NAME name SOURCES a.cpp... [ISAS isa... | ISAS all] [LINK target...]
+#                  [TIMEOUT seconds])
+#       One Catch2 program, as one test of CTest. With ISAS, one program `name.isa` per instruction
+#       set, compiled with its flags; a CPU that lacks it skips the test and says so. Sources see
+#           QUANT_TEST_ISA      the instruction set's name, as a string ("default" without ISAS)
+#           QUANT_SHARED_DATA   the folder of the data that some tests need; they skip without it
+#
+#   quant_add_compile_fail_tests(a.cpp...)
+#       Sources that must not compile. The first line of each is `// expect-error: <regex>`, which
+#       the compiler's first error message must match.
+#
+# QUANT_TEST_ISAS, if set, limits the instruction sets that are built.
+include(CheckCXXCompilerFlag)
+
+set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
+set(QUANT_SHARED_DATA "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
+    "Folder with data that some tests need")
+set(QUANT_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test has failed")
+
+# Flags of each instruction set, and the features of the CPU that they need, by their names in
+# tests/run_if_cpu.cpp. Plain features, no -march=<cpu>: the same that quant::isa looks at.
+set(QUANT_ISA_FLAGS_sse2)
+set(QUANT_ISA_CPU_sse2)
+set(QUANT_ISA_FLAGS_generic -DQUANT_GENERIC)
+set(QUANT_ISA_CPU_generic)
+set(QUANT_ISA_FLAGS_sse42 -msse4.2)
+set(QUANT_ISA_CPU_sse42 sse4.2)
+set(QUANT_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
+set(QUANT_ISA_CPU_avx2 avx2 fma f16c)
+set(QUANT_ISA_FLAGS_avxvnni ${QUANT_ISA_FLAGS_avx2} -mavxvnni)
+set(QUANT_ISA_CPU_avxvnni ${QUANT_ISA_CPU_avx2} avxvnni)
+set(QUANT_ISA_FLAGS_avx512bw ${QUANT_ISA_FLAGS_avx2}
+    -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd)
+set(QUANT_ISA_CPU_avx512bw ${QUANT_ISA_CPU_avx2}
+    avx512f avx512bw avx512vl avx512dq avx512cd)
+set(QUANT_ISA_FLAGS_avx512vnni ${QUANT_ISA_FLAGS_avx512bw} -mavx512vnni)
+set(QUANT_ISA_CPU_avx512vnni ${QUANT_ISA_CPU_avx512bw} avx512vnni)
+set(QUANT_ISA_FLAGS_avx512vnni_vbmi ${QUANT_ISA_FLAGS_avx512vnni}
+    -mavx512ifma -mavx512vbmi -mavx512vbmi2 -mavx512bf16)
+set(QUANT_ISA_CPU_avx512vnni_vbmi ${QUANT_ISA_CPU_avx512vnni}
+    avx512ifma avx512vbmi avx512vbmi2 avx512bf16)
+
+set(QUANT_X86_ISAS sse2 sse42 avx2 avxvnni avx512bw avx512vnni avx512vnni_vbmi)
+set(QUANT_KNOWN_ISAS ${QUANT_X86_ISAS} generic)
+
+# The instruction sets that this compiler can build for; a question that is asked once.
+function(quant_buildable_isas result)
+    set(buildable)
+    foreach(isa IN LISTS QUANT_KNOWN_ISAS)
+        if(isa IN_LIST QUANT_X86_ISAS)
+            if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+                continue()
+            endif()
+            set(CMAKE_REQUIRED_QUIET ON)
+            string(JOIN " " flags ${QUANT_ISA_FLAGS_${isa}})
+            check_cxx_compiler_flag("${flags}" QUANT_COMPILER_HAS_${isa})
+            if(NOT QUANT_COMPILER_HAS_${isa})
+                message(STATUS "quant: no tests for ${isa}, which the compiler cannot build for")
+                continue()
+            endif()
+        endif()
+        list(APPEND buildable ${isa})
+    endforeach()
+    set(${result} ${buildable} PARENT_SCOPE)
+endfunction()
+quant_buildable_isas(QUANT_BUILDABLE_ISAS)
+
+add_executable(quant_run_if_cpu "${PROJECT_SOURCE_DIR}/tests/run_if_cpu.cpp")
+quant_target_options(quant_run_if_cpu)
+target_compile_features(quant_run_if_cpu PRIVATE cxx_std_20)
+
+# One program and its test; an empty isa stands for the compiler's default.
+function(quant_add_test_program program isa sources link timeout)
+    add_executable(${program} ${sources})
+    target_link_libraries(${program} PRIVATE quant::quant ${link} Catch2::Catch2WithMain)
+    quant_target_options(${program})
+    set(shown_isa ${isa})
+    if(NOT isa)
+        set(shown_isa default)
+    endif()
+    target_compile_definitions(${program} PRIVATE
+        QUANT_TEST_ISA="${shown_isa}"
+        QUANT_SHARED_DATA="${QUANT_SHARED_DATA}")
+    target_compile_options(${program} PRIVATE ${QUANT_ISA_FLAGS_${isa}})
+    if(isa MATCHES "^avx512")
+        target_compile_options(${program} PRIVATE ${QUANT_AVX512_WARNINGS})
+    endif()
+
+    if(QUANT_ISA_CPU_${isa})
+        # The program itself cannot ask: its static initializers may need the features already.
+        add_test(NAME ${program} COMMAND quant_run_if_cpu ${QUANT_ISA_CPU_${isa}} --
+            ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
+    else()
+        add_test(NAME ${program} COMMAND ${program})
+    endif()
+    set_tests_properties(${program} PROPERTIES
+        TIMEOUT ${timeout}
+        SKIP_RETURN_CODE 77
+        LABELS "${shown_isa}")
+endfunction()
+
+function(quant_add_test)
+    cmake_parse_arguments(PARSE_ARGV 0 arg "" "NAME;TIMEOUT" "SOURCES;ISAS;LINK")
+    if(NOT arg_NAME OR NOT arg_SOURCES OR arg_UNPARSED_ARGUMENTS)
+        message(FATAL_ERROR "quant_add_test: NAME and SOURCES, please, and nothing unknown "
+            "(${arg_UNPARSED_ARGUMENTS})")
+    endif()
+    if(NOT arg_TIMEOUT)
+        set(arg_TIMEOUT ${QUANT_TEST_TIMEOUT})
+    endif()
+    if(NOT arg_ISAS)
+        quant_add_test_program(${arg_NAME} "" "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
+        return()
+    endif()
+
+    if(arg_ISAS STREQUAL "all")
+        set(arg_ISAS ${QUANT_KNOWN_ISAS})
+    endif()
+    foreach(isa IN LISTS arg_ISAS)
+        if(NOT isa IN_LIST QUANT_KNOWN_ISAS)
+            message(FATAL_ERROR "quant_add_test(${arg_NAME}): unknown instruction set ${isa}")
+        endif()
+        if(isa IN_LIST QUANT_BUILDABLE_ISAS
+           AND (NOT QUANT_TEST_ISAS OR isa IN_LIST QUANT_TEST_ISAS))
+            quant_add_test_program(
+                ${arg_NAME}.${isa} ${isa} "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
+        endif()
+    endforeach()
+    if(NOT "generic" IN_LIST QUANT_BUILDABLE_ISAS OR NOT "sse2" IN_LIST QUANT_BUILDABLE_ISAS)
+        # Another architecture: its own vector instructions are the compiler's default.
+        quant_add_test_program(
+            ${arg_NAME}.default "" "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
+    endif()
+endfunction()
+
+# Never compiled: its properties are the flags that a user of quant::quant compiles with.
+add_library(quant_compile_fail OBJECT EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/tests/run_if_cpu.cpp")
+target_link_libraries(quant_compile_fail PRIVATE quant::quant)
+
+function(quant_add_compile_fail_tests)
+    foreach(source IN LISTS ARGN)
+        cmake_path(GET source STEM name)
+        cmake_path(ABSOLUTE_PATH source)
+        add_test(NAME compile_fail.${name} COMMAND ${CMAKE_COMMAND}
+            "-DCOMPILER=${CMAKE_CXX_COMPILER}"
+            "-DINCLUDES=$<TARGET_PROPERTY:quant_compile_fail,INCLUDE_DIRECTORIES>"
+            "-DDEFINITIONS=$<TARGET_PROPERTY:quant_compile_fail,COMPILE_DEFINITIONS>"
+            "-DSOURCE=${source}"
+            -P "${PROJECT_SOURCE_DIR}/cmake/CompileFail.cmake")
+        set_tests_properties(compile_fail.${name} PROPERTIES
+            TIMEOUT ${QUANT_TEST_TIMEOUT}
+            LABELS compile_fail)
+    endforeach()
+endfunction()
