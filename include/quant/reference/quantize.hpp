@@ -1,0 +1,149 @@
+// What quantization means: scalar code that favours clarity over everything. Tests compare the
+// vectorized code with it, byte by byte.
+#pragma once
+
+#include <quant/policy/scheme.hpp>
+
+#include <algorithm>
+#include <cfenv>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace quant::inline QUANT_ABI {
+namespace reference {
+
+/// Codes, scales and offsets of a matrix, all row-major.
+template <quantization_scheme S>
+struct quantized {
+    std::size_t rows = 0;
+    std::size_t cols = 0;
+    std::vector<std::uint8_t> codes;                  ///< rows × cols
+    std::vector<typename S::scale_type> scales;       ///< scale_rows × groups_per_row
+    std::vector<typename S::offset_type> offsets;     ///< as scales, empty if S has none
+
+    [[nodiscard]] std::size_t group_index(std::size_t row, std::size_t col) const {
+        return S::scale_row(row) * S::groups_per_row(cols) + col / S::group_size(cols);
+    }
+};
+
+/// Product rounded to float before anything is added to it.
+[[nodiscard]] inline float rounded_product(float a, float b) {
+    volatile float product = a * b;
+    return product;
+}
+
+/// Scales below the least normal float count as zero: their reciprocal would overflow.
+[[nodiscard]] inline float flush_tiny(float scale) {
+    return std::fabs(scale) < 0x1p-126f ? 0.0f : scale;
+}
+
+/// Scale and offset of a group that spans [lowest, highest], before they are stored.
+struct fitted {
+    float scale = 0;
+    float minimum = 0; ///< asymmetric_min only
+};
+
+/// The min-max rule: every mapping's levels just cover [lowest, highest].
+template <quantization_scheme S>
+[[nodiscard]] fitted fit_min_max(float lowest, float highest) {
+    const float n = static_cast<float>(S::max_code);
+    using mapping = typename S::mapping_type;
+    if constexpr (std::is_same_v<mapping, symmetric>) {
+        // The element of largest magnitude sits on the outermost level, −2^(B−1).
+        const float extreme = highest > -lowest ? highest : lowest;
+        return {-extreme / static_cast<float>(1 << (S::bits - 1)), 0};
+    } else if constexpr (std::is_same_v<mapping, midrise>) {
+        return {std::max(highest, -lowest) / n, 0};
+    } else if constexpr (std::is_same_v<mapping, asymmetric>) {
+        return {std::max(highest, 0.0f) / n - std::min(lowest, 0.0f) / n, 0};
+    } else {
+        return {highest / n - lowest / n, lowest};
+    }
+}
+
+/// The code nearest to `value` on a group's grid.
+template <quantization_scheme S>
+[[nodiscard]] std::uint8_t encode(float value, float scale, float minimum, int zero_point) {
+    using mapping = typename S::mapping_type;
+    if (scale == 0) return static_cast<std::uint8_t>(S::zero_code);
+    const float inverse = 1.0f / scale;
+    const float n = static_cast<float>(S::max_code);
+    float code = 0;
+    if constexpr (std::is_same_v<mapping, symmetric>) {
+        code = std::nearbyint(value * inverse) + static_cast<float>(S::offset);
+    } else if constexpr (std::is_same_v<mapping, midrise>) {
+        code = std::floor(value * inverse * 0.5f) + static_cast<float>(S::zero_code);
+    } else if constexpr (std::is_same_v<mapping, asymmetric>) {
+        code = std::nearbyint(value * inverse) + static_cast<float>(zero_point);
+    } else {
+        code = std::nearbyint(std::clamp((value - minimum) * inverse, 0.0f, n));
+    }
+    return static_cast<std::uint8_t>(std::clamp(code, 0.0f, n));
+}
+
+/// The zero point of a group whose least element is `lowest`.
+template <quantization_scheme S>
+[[nodiscard]] int fit_zero_point(float lowest, float scale) {
+    if (scale == 0) return 0;
+    const float inverse = 1.0f / scale;
+    const float z = std::nearbyint(-std::min(lowest, 0.0f) * inverse);
+    return static_cast<int>(std::clamp(z, 0.0f, static_cast<float>(S::max_code)));
+}
+
+/// Quantizes finite weights, rows × cols, by the min-max rule. Scales must fit their type.
+template <quantization_scheme S>
+[[nodiscard]] quantized<S> quantize(const std::vector<float>& w, std::size_t rows,
+                                    std::size_t cols) {
+    using scale_type = typename S::scale_type;
+    const std::size_t groups = S::scale_rows(rows) * S::groups_per_row(cols);
+    quantized<S> q{rows, cols, std::vector<std::uint8_t>(rows * cols),
+                   std::vector<scale_type>(groups), {}};
+    std::vector<float> lowest(groups, INFINITY), highest(groups, -INFINITY);
+    for (std::size_t i = 0; i < w.size(); ++i) {
+        const std::size_t g = q.group_index(i / cols, i % cols);
+        lowest[g] = std::min(lowest[g], w[i]);
+        highest[g] = std::max(highest[g], w[i]);
+    }
+    std::vector<float> minimum(groups, 0);
+    std::vector<int> zero_point(groups, 0);
+    for (std::size_t g = 0; g < groups; ++g) {
+        const fitted fit = fit_min_max<S>(lowest[g], highest[g]);
+        q.scales[g] = scale_type(flush_tiny(static_cast<float>(scale_type(fit.scale))));
+        minimum[g] = static_cast<float>(scale_type(fit.minimum)) + 0.0f; // −0 becomes 0
+        zero_point[g] = fit_zero_point<S>(lowest[g], static_cast<float>(q.scales[g]));
+        if constexpr (S::has_minimum) q.offsets.push_back(scale_type(minimum[g]));
+        if constexpr (S::has_zero_point) {
+            q.offsets.push_back(static_cast<std::uint8_t>(zero_point[g]));
+        }
+    }
+    for (std::size_t i = 0; i < w.size(); ++i) {
+        const std::size_t g = q.group_index(i / cols, i % cols);
+        q.codes[i] = encode<S>(w[i], static_cast<float>(q.scales[g]), minimum[g], zero_point[g]);
+    }
+    return q;
+}
+
+/// The integer t that a group's scale multiplies.
+template <quantization_scheme S>
+[[nodiscard]] int level(int code, int zero_point) {
+    return S::multiplier * code - S::offset - zero_point;
+}
+
+/// The real numbers that codes stand for: s·t, plus the minimum where there is one.
+template <quantization_scheme S>
+[[nodiscard]] std::vector<float> dequantize(const quantized<S>& q) {
+    std::vector<float> w(q.codes.size());
+    for (std::size_t i = 0; i < w.size(); ++i) {
+        const std::size_t g = q.group_index(i / q.cols, i % q.cols);
+        const int z = S::has_zero_point ? static_cast<int>(q.offsets[g]) : 0;
+        w[i] = rounded_product(static_cast<float>(q.scales[g]),
+                               static_cast<float>(level<S>(q.codes[i], z)));
+        if constexpr (S::has_minimum) w[i] += static_cast<float>(q.offsets[g]);
+    }
+    return w;
+}
+
+} // namespace reference
+} // namespace quant::inline QUANT_ABI
