@@ -1,0 +1,147 @@
+#!/bin/bash
+# From a fresh Debian 12 to tested code:
+#
+#   tests/run.sh [PART...]
+#
+#   gcc          g++, release: build, header check, tests
+#   consumers    the four ways to get the library into another project
+#   clang        clang++, release: build, header check, tests
+#   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests
+#   xsimd14      g++, release, with xsimd 14 instead of 13.2: build, tests
+#   all          all of these
+#
+# Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
+# newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.
+# Each part ends with CTest's closing line and the time that it took; its output is in
+# build/log/PART, and on the terminal if something fails. All parts run even if one fails.
+set -euo pipefail
+
+source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$source_dir"
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$CMAKE_BUILD_PARALLEL_LEVEL}
+if command -v ccache > /dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+fi
+
+known_parts=(gcc consumers clang sanitizers xsimd14)
+parts=()
+for word in "$@"; do
+    if [ "$word" = all ]; then
+        parts+=("${known_parts[@]}")
+    elif [[ " ${known_parts[*]} " == *" $word "* ]]; then
+        parts+=("$word")
+    else
+        echo "run.sh: unknown part '$word'; there are: ${known_parts[*]} all" >&2
+        exit 2
+    fi
+done
+[ ${#parts[@]} -gt 0 ] || parts=(gcc consumers)
+
+wants() { [[ " ${parts[*]} " == *" $1 "* ]]; }
+
+# The packages of this machine's release that are missing, one per line.
+missing_packages() {
+    command -v g++ > /dev/null || echo g++
+    command -v cmake > /dev/null || echo cmake
+    command -v ninja > /dev/null || echo ninja-build
+    command -v git > /dev/null || echo git
+    python3 -c 'import venv, ensurepip' 2> /dev/null || printf '%s\n' python3 python3-venv
+    if wants clang || wants sanitizers; then
+        command -v clang++ > /dev/null || echo clang
+    fi
+    if wants sanitizers && ! echo 'int main() {}' |
+        clang++ -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
+        echo libclang-rt-dev
+    fi
+    local package
+    for package in libbenchmark-dev libcli11-dev nlohmann-json3-dev; do
+        [ "$(dpkg-query -W -f '${db:Status-Status}' $package 2> /dev/null)" = installed ] ||
+            echo $package
+    done
+}
+
+install_missing_packages() {
+    local missing
+    mapfile -t missing < <(missing_packages)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo > /dev/null; then
+            echo "run.sh: missing, and to be installed as root: ${missing[*]}" >&2
+            exit 1
+        fi
+        as_root=(sudo)
+    fi
+    echo "run.sh: installing ${missing[*]}"
+    {
+        "${as_root[@]}" apt-get -qq update &&
+            "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+                apt-get -qq install --no-install-recommends "${missing[@]}"
+    } > build/log/apt 2>&1 || {
+        cat build/log/apt >&2
+        echo "run.sh: cannot install: ${missing[*]}" >&2
+        exit 1
+    }
+}
+
+mkdir -p build/log
+if command -v apt-get > /dev/null; then
+    install_missing_packages
+    cmake/debian-deps.sh build/deps
+    ! wants xsimd14 || cmake/debian-deps.sh --xsimd14 build/deps-xsimd14
+fi
+
+summaries=()
+failed=0
+
+# run_part NAME COMMAND...: all output to the log; the closing line and the time to the terminal.
+run_part() {
+    local name=$1 log=build/log/$1 start=$SECONDS verdict=passed
+    shift
+    if ! (set -e; "$@") > "$log" 2>&1; then
+        verdict=FAILED
+        failed=1
+        cat "$log"
+    fi
+    local closing skipped seconds=$((SECONDS - start))
+    closing=$(grep -E '^[0-9]+% tests passed|^consumers: ' "$log" | tail -n 1 || true)
+    skipped=$(grep -c -E '^[[:space:]]*[0-9]+ - .*\(Skipped\)' "$log" || true)
+    [ "$skipped" -eq 0 ] || closing+=" ($skipped skipped: the CPU or the data is not here)"
+    summaries+=("$(printf '%-10s %s in %d min %02d s: %s' "$name" "$verdict" \
+        $((seconds / 60)) $((seconds % 60)) "${closing:-stopped before the tests}")")
+    echo "${summaries[-1]}"
+}
+
+# build_and_test PRESET [TARGET...]: the TARGETs are built besides all. Each line is a command of
+# its own with `|| return`, because `set -e` is off inside of conditions.
+build_and_test() {
+    local preset=$1 target
+    shift
+    cmake --preset "$preset" || return
+    cmake --build --preset "$preset" || return
+    for target in "$@"; do
+        cmake --build --preset "$preset" --target "$target" || return
+    done
+    ctest --preset "$preset"
+}
+
+consumers() {
+    tests/consumer/run.sh build/deps || return
+    echo "consumers: add_subdirectory, FetchContent, find_package and Conan build and run"
+}
+
+for part in "${parts[@]}"; do
+    case $part in
+        gcc) run_part gcc build_and_test release all_verify_interface_header_sets ;;
+        consumers) run_part consumers consumers ;;
+        clang) run_part clang build_and_test clang all_verify_interface_header_sets ;;
+        sanitizers) run_part sanitizers build_and_test asan-ubsan ;;
+        xsimd14) run_part xsimd14 build_and_test xsimd14 ;;
+    esac
+done
+
+if [ ${#parts[@]} -gt 1 ]; then
+    printf '%s\n' "" "${summaries[@]}"
+fi
+exit $failed
