@@ -104,13 +104,14 @@ run_part() {
         failed=1
         cat "$log"
     fi
-    local closing skipped seconds=$((SECONDS - start))
-    closing=$(grep -E '^[0-9]+% tests passed|^consumers: ' "$log" | tail -n 1 || true)
+    local seconds=$((SECONDS - start)) closing skipped summary
+    closing=$(grep -E '^[0-9]+% tests passed|^all consumers ' "$log" | tail -n 1 || true)
     skipped=$(grep -c -E '^[[:space:]]*[0-9]+ - .*\(Skipped\)' "$log" || true)
-    [ "$skipped" -eq 0 ] || closing+=" ($skipped skipped: the CPU or the data is not here)"
-    summaries+=("$(printf '%-10s %s in %d min %02d s: %s' "$name" "$verdict" \
-        $((seconds / 60)) $((seconds % 60)) "${closing:-stopped before the tests}")")
-    echo "${summaries[-1]}"
+    printf -v summary '%s %s in %d min %02d s' "$name" "$verdict" \
+        $((seconds / 60)) $((seconds % 60))
+    [ "$skipped" -eq 0 ] || summary+=", $skipped tests skipped for want of a CPU feature or of data"
+    summaries+=("${closing:-nothing was tested}"$'\n'"$summary")
+    printf '%s\n' "${summaries[-1]}"
 }
 
 # build_and_test PRESET [TARGET...]: the TARGETs are built besides all. Each line is a command of
@@ -128,7 +129,7 @@ build_and_test() {
 
 consumers() {
     tests/consumer/run.sh build/deps || return
-    echo "consumers: add_subdirectory, FetchContent, find_package and Conan build and run"
+    echo "all consumers build and run: add_subdirectory, FetchContent, find_package, Conan"
 }
 
 for part in "${parts[@]}"; do

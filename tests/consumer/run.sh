@@ -34,7 +34,8 @@ configure_build_run() {
     shift 2
     quietly cmake -S "$folder" -B "$folder/build" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@"
     quietly cmake --build "$folder/build" -j 2
-    echo "consumer $name: $("$folder/build/consumer")"
+    said=$("$folder/build/consumer")
+    echo "consumer $name: $said"
 }
 
 # An xsimd that is too old and stands in front of the good one: it must be passed over without
