@@ -1,8 +1,8 @@
 // run_if_cpu FEATURE... -- PROGRAM ARGUMENT...
 //
-// Runs the program if the CPU, and the operating system for the wide registers, have all features;
-// says what is missing and returns 77, CTest's skip, otherwise. Compiled for the baseline, so that
-// it runs where the program would not.
+// Runs the program if the CPU, and the operating system for the wide registers, have all features.
+// Otherwise says what is missing and returns 4, as Catch2 does if all tests are skipped. Compiled
+// for the baseline, so that it runs where the program would not.
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,7 +15,7 @@
 namespace {
 
 constexpr int exit_usage = 2;
-constexpr int exit_skip = 77;
+constexpr int exit_skip = 4;
 
 enum class answer { yes, no, unknown_name };
 
