@@ -1,0 +1,8 @@
+// GGUF model files: quant::gguf::file reads one, quant::gguf::dequantize decodes its tensors.
+#pragma once
+
+#include <quant/io/gguf/blocks.hpp>
+#include <quant/io/gguf/file.hpp>
+#include <quant/io/gguf/metadata.hpp>
+#include <quant/io/gguf/tensor.hpp>
+#include <quant/io/gguf/types.hpp>
