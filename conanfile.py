@@ -32,8 +32,6 @@ class QuantConan(ConanFile):
         toolchain = CMakeToolchain(self)
         toolchain.cache_variables["QUANT_BUILD_TESTS"] = False
         toolchain.cache_variables["QUANT_BUILD_EXAMPLES"] = False
-        # One package serves every architecture: the library folder carries no architecture's name.
-        toolchain.cache_variables["CMAKE_INSTALL_LIBDIR"] = "lib"
         # Conan writes presets of its own; the project's presets stay out of it.
         toolchain.user_presets_path = False
         toolchain.generate()

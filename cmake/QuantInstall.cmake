@@ -1,7 +1,8 @@
 # Headers and the package that find_package(quant) loads.
 include(CMakePackageConfigHelpers)
 
-set(QUANT_CONFIG_DIR "${CMAKE_INSTALL_LIBDIR}/cmake/quant")
+# Not below CMAKE_INSTALL_LIBDIR, which may carry an architecture's name: headers serve them all.
+set(QUANT_CONFIG_DIR lib/cmake/quant)
 
 install(TARGETS quant quant_io
     EXPORT quant-targets
@@ -15,7 +16,7 @@ configure_package_config_file(
     "${PROJECT_BINARY_DIR}/quant-config.cmake"
     INSTALL_DESTINATION "${QUANT_CONFIG_DIR}"
     NO_SET_AND_CHECK_MACRO)
-# Before 1.0 a minor version may change the interface. Headers serve every architecture.
+# Before 1.0 a minor version may change the interface.
 write_basic_package_version_file(
     "${PROJECT_BINARY_DIR}/quant-config-version.cmake"
     COMPATIBILITY SameMinorVersion
