@@ -86,7 +86,7 @@ install_missing_packages() {
 }
 
 mkdir -p build/log
-if command -v apt-get > /dev/null; then
+if grep -q '^ID=debian' /etc/os-release 2> /dev/null; then
     install_missing_packages
     cmake/debian-deps.sh build/deps
     ! wants xsimd14 || cmake/debian-deps.sh --xsimd14 build/deps-xsimd14
