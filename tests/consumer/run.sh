@@ -100,10 +100,12 @@ quietly "$conan_dir/bin/conan" profile detect
     cat "$CONAN_HOME/profiles/default"
     echo "[platform_requires]"
     echo "xsimd/$xsimd_version"
+    echo "[conf]"
+    echo "tools.cmake.cmaketoolchain:generator=Ninja"
 } > "$work/profile"
 (
     cd "$work/package"
-    CMAKE_PREFIX_PATH=$prefix CMAKE_GENERATOR=Ninja quietly "$conan_dir/bin/conan" create . \
+    CMAKE_PREFIX_PATH=$prefix quietly "$conan_dir/bin/conan" create . \
         --profile:all "$work/profile" --settings compiler.cppstd=20 --no-remote
 )
 grep '^largest error' "$log" | sed 's/^/consumer Conan: /'
