@@ -2,14 +2,13 @@
 # Builds and runs the four consumers, each outside of this tree: add_subdirectory, FetchContent,
 # find_package on an installed prefix, and a Conan package.
 #
-#   tests/consumer/run.sh [PREFIX]      PREFIX: where xsimd is; default: build/deps
+#   tests/consumer/run.sh [PREFIX]      PREFIX: where xsimd is, if not installed; default: build/deps
 #
 # CXX chooses the compiler. Conan comes from PyPI into build/conan, once.
 set -eu
 
 source_dir=$(CDPATH= cd -- "$(dirname -- "$0")/../.." && pwd)
-prefix=${1:-$source_dir/build/deps}
-prefix=$(CDPATH= cd -- "$prefix" && pwd)
+prefix=$(realpath -m -- "${1:-$source_dir/build/deps}")
 conan_dir=$source_dir/build/conan
 
 work=$(mktemp -d)
@@ -63,6 +62,7 @@ mkdir "$spaced"
 cp -R "$source_dir/tests/consumer" "$spaced/consumers"
 quietly cmake -S "$source_dir" -B "$spaced/build" -G Ninja "-DCMAKE_PREFIX_PATH=$prefix" \
     -DQUANT_BUILD_TESTS=OFF -DQUANT_BUILD_EXAMPLES=OFF
+xsimd_version=$(sed -n 's/^-- quant: xsimd \([0-9.]*\) in .*/\1/p' "$log")
 quietly cmake --install "$spaced/build" --prefix "$spaced/installed"
 configure_build_run find_package "$spaced/consumers/find_package" \
     "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix"
@@ -82,15 +82,13 @@ tr -s ' \n' '  ' < "$log" | grep -q 'quant needs xsimd from 13.2 to below 15 (se
 }
 echo "consumer find_package: an xsimd that is too old is named as the reason"
 
-# Conan. No remote is asked: xsimd is what the prefix has, by platform_requires.
+# Conan. No remote is asked: xsimd is the one that CMake found above, by platform_requires.
 if [ ! -f "$conan_dir/complete" ]; then
     rm -rf "$conan_dir"
     quietly python3 -m venv "$conan_dir" || exit 1
     quietly "$conan_dir/bin/python" -m pip install --disable-pip-version-check 'conan>=2.0,<3'
     touch "$conan_dir/complete"
 fi
-xsimd_version=$(sed -n 's/^set(PACKAGE_VERSION "\([0-9.]*\)").*/\1/p' \
-    "$prefix"/share/cmake/xsimd/xsimdConfigVersion.cmake)
 export CONAN_HOME="$work/conan-home"
 mkdir -p "$work/package/tests"
 (cd "$source_dir" && cp -R conanfile.py CMakeLists.txt cmake include LICENSE NOTICE "$work/package")
