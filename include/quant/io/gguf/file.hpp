@@ -17,7 +17,7 @@ namespace quant::inline QUANT_ABI {
 namespace gguf {
 
 /// How open() gets at a file's bytes.
-enum class access {
+enum class file_access {
     map,  ///< no copy; other programs must not shorten the file meanwhile (reading the lost part
           ///< ends the process); platforms without mappings read instead
     read, ///< a copy in memory, whatever happens to the file
@@ -43,9 +43,9 @@ class file {
 public:
     /// Opens a file. @param path of a regular file. @param how its bytes are accessed.
     [[nodiscard]] static result<file> try_open(const std::filesystem::path& path,
-                                               access how = access::map) noexcept {
+                                               file_access how = file_access::map) noexcept {
         constexpr const char* where = "gguf::open: path";
-        auto bytes = how == access::map ? detail::file_bytes::map(path, where)
+        auto bytes = how == file_access::map ? detail::file_bytes::map(path, where)
                                         : detail::file_bytes::read(path, where);
         if (!bytes) return bytes.failure();
         auto made = try_parse(bytes->bytes());
@@ -66,7 +66,8 @@ public:
 #if QUANT_HAS_EXCEPTIONS
     /// @copydoc try_open
     /// @throws quant::error
-    [[nodiscard]] static file open(const std::filesystem::path& path, access how = access::map) {
+    [[nodiscard]] static file open(const std::filesystem::path& path,
+                                   file_access how = file_access::map) {
         return try_open(path, how).value();
     }
 

@@ -242,7 +242,8 @@ inline result<void> gguf_parser::read_array(std::size_t i, gguf::entry& into) no
 inline result<void> gguf_parser::read_strings(std::size_t i, std::size_t count) noexcept {
     const gguf_field field = entry_field("value", i);
     const std::size_t first = in_.position();
-    const std::size_t most = out_.strings.size() + count;
+    // Of all arrays to come, not of this one: many short arrays must not grow it one by one.
+    const std::size_t most = out_.strings.size() + in_.remaining() / sizeof(std::uint64_t);
     for (std::size_t k = 0; k < count; ++k) {
         const std::size_t at = in_.position() - first;
         const auto text = in_.string(field.at(k));
