@@ -14,6 +14,20 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+/// A number that becomes zero when moved from, so that emptied matrices have no rows.
+struct moved_size {
+    std::size_t value = 0;
+
+    moved_size() noexcept = default;
+    moved_size(std::size_t size) noexcept : value(size) {}
+    moved_size(moved_size&& other) noexcept : value(std::exchange(other.value, 0)) {}
+    moved_size& operator=(moved_size&& other) noexcept {
+        value = std::exchange(other.value, 0);
+        return *this;
+    }
+    operator std::size_t() const noexcept { return value; }
+};
+
 /// An array of trivial elements on a 64-byte boundary; move only.
 template <class T>
 class buffer {
@@ -26,8 +40,9 @@ public:
     buffer(buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
     buffer& operator=(buffer&& other) noexcept {
-        std::swap(data_, other.data_);
-        std::swap(size_, other.size_);
+        buffer taken(std::move(other)); // leaves `other` empty, frees what was here
+        std::swap(data_, taken.data_);
+        std::swap(size_, taken.size_);
         return *this;
     }
     ~buffer() { ::operator delete(static_cast<void*>(data_), alignment); }

@@ -137,7 +137,8 @@ template <quantization_scheme S>
     std::vector<float> w(q.codes.size());
     for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t g = q.group_index(i / q.cols, i % q.cols);
-        const int z = S::has_zero_point ? static_cast<int>(q.offsets[g]) : 0;
+        int z = 0;
+        if constexpr (S::has_zero_point) z = q.offsets[g];
         w[i] = rounded_product(static_cast<float>(q.scales[g]),
                                static_cast<float>(level<S>(q.codes[i], z)));
         if constexpr (S::has_minimum) w[i] += static_cast<float>(q.offsets[g]);

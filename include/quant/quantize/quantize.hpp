@@ -1,0 +1,80 @@
+// quantize: floats to codes and scales.
+#pragma once
+
+#include <quant/quantize/quantized_matrix.hpp>
+#include <quant/quantize/rows.hpp>
+
+namespace quant::inline QUANT_ABI {
+
+/// Quantizes weights w (rows = output features, columns = input features) to scheme S.
+///
+/// Each group gets the scale (and offset) that options.range finds, rounded to its type; codes are
+/// then the nearest levels of the stored scale, ties to even (midrise: upward). See docs/maths.md
+/// for the formulas and reference/quantize.hpp for the definition. Deterministic: the same bytes
+/// on every instruction set, compiler and thread count.
+///
+/// Scales whose magnitude is below 2^-126 become zero, and their weights exact zeros.
+///
+/// @param w        float, fp16 or bf16; any strides, any alignment
+/// @param options  range estimator, progress, cancellation
+/// @param run      executor; rows are split over it
+///
+/// Errors: empty, null_data, size_overflow; non_finite (names row and column) and scale_overflow,
+/// the lowest row first; out_of_memory; cancelled; executor_failed.
+/// Complexity: O(rows·cols), two passes over each group while it is in cache.
+template <quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] result<quantized_matrix<S>> try_quantize(matrix_view<T> w,
+                                                       const quantize_options& options = {},
+                                                       E&& run = serial) noexcept {
+    constexpr const char* where = "quantize: w";
+    if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
+    auto made = quantized_matrix<S>::try_zero(w.rows(), w.cols(), where);
+    if (!made) return made;
+    auto* scales = made->mutable_scales().data();
+    auto* offsets = made->mutable_offsets().data();
+    constexpr bool rows_share = S::group_rows != 1;
+    if constexpr (rows_share) {
+        if (auto fitted = detail::fit_shared<S>(w, scales, offsets, run, where); !fitted) {
+            return fitted.failure();
+        }
+    }
+    detail::row_monitor monitor(options, w.rows());
+    const std::size_t per_task =
+        detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), 1);
+    auto done = detail::for_each_row_range(
+        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            const std::size_t width = detail::rows_are_floats(w) ? 0 : w.cols();
+            auto scratch = detail::buffer<float>::uninitialized(width, where);
+            if (!scratch) return scratch.failure();
+            for (std::size_t r = first; r < last; ++r) {
+                if (monitor.cancelled()) {
+                    return error(errc::cancelled, where, "stopped by the caller");
+                }
+                const float* row = detail::row_as_floats(w, r, scratch->data());
+                const std::size_t g = made->first_group(r);
+                auto* row_offsets = S::has_offset ? offsets + g : nullptr;
+                if constexpr (!rows_share) {
+                    auto fitted = detail::fit_row<S>(row, w.cols(), r, scales + g, row_offsets,
+                                                     where);
+                    if (!fitted) return fitted;
+                }
+                detail::encode_row<S>(row, w.cols(), scales + g, row_offsets,
+                                      made->mutable_codes().data() + r * w.cols());
+            }
+            monitor.finished(last - first);
+            return {};
+        });
+    if (!done) return done.failure();
+    return made;
+}
+
+#if QUANT_HAS_EXCEPTIONS
+/// As try_quantize. @throws quant::error
+template <quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, const quantize_options& options = {},
+                                           E&& run = serial) {
+    return try_quantize<S>(w, options, run).value();
+}
+#endif
+
+} // namespace quant::inline QUANT_ABI

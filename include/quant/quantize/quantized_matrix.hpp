@@ -1,0 +1,181 @@
+// quantized_matrix<S>: codes and scales, row-major, one byte per code: the form to look at, to
+// edit and to exchange. Kernels want quant::pack of it.
+#pragma once
+
+#include <quant/core/buffer.hpp>
+#include <quant/core/result.hpp>
+#include <quant/policy/descriptor.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+
+namespace quant::inline QUANT_ABI {
+
+/// A quantized matrix in row-major form.
+///
+/// codes()[r·cols + c], 0 … 2^bits − 1; scales()[scale_row(r)·groups_per_row + c / group] and,
+/// for mappings that have one, offsets() alike (zero points or minimums). Move only: copies are
+/// large, and clone() can say when memory is short.
+template <quantization_scheme S>
+class quantized_matrix {
+public:
+    using scheme_type = S;
+    using scale_type = typename S::scale_type;
+    using offset_type = typename S::offset_type;
+
+    /// An empty 0 × 0 matrix, to assign to.
+    quantized_matrix() noexcept = default;
+
+    /// Takes given codes, scales and offsets (empty if S has none).
+    /// Errors: empty, size_overflow, shape_mismatch, code_out_of_range, non_finite (a scale or
+    /// minimum), out_of_memory.
+    [[nodiscard]] static result<quantized_matrix>
+    try_from(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
+             std::span<const scale_type> scales, std::span<const offset_type> offsets = {}) {
+        auto made = try_zero(rows, cols, "quantized_matrix");
+        if (!made) return made;
+        if (auto valid = made->check(codes, scales, offsets); !valid) return valid.failure();
+        std::copy(codes.begin(), codes.end(), made->codes_.data());
+        std::copy(scales.begin(), scales.end(), made->scales_.data());
+        std::copy(offsets.begin(), offsets.end(), made->offsets_.data());
+        return made;
+    }
+
+#if QUANT_HAS_EXCEPTIONS
+    /// As try_from. @throws quant::error
+    quantized_matrix(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
+                     std::span<const scale_type> scales,
+                     std::span<const offset_type> offsets = {})
+        : quantized_matrix(try_from(rows, cols, codes, scales, offsets).value()) {}
+
+    /// A copy. @throws quant::error out_of_memory
+    [[nodiscard]] quantized_matrix clone() const { return try_clone().value(); }
+#endif
+
+    /// A copy. Errors: out_of_memory.
+    [[nodiscard]] result<quantized_matrix> try_clone() const {
+        if (rows_ == 0) return quantized_matrix();
+        return try_from(rows(), cols(), codes(), scales(), offsets());
+    }
+
+    /// A matrix whose codes and scales are all zero bytes, for code that fills it.
+    [[nodiscard]] static result<quantized_matrix> try_zero(std::size_t rows, std::size_t cols,
+                                                           const char* where) {
+        using detail::checked_mul;
+        if (rows == 0 || cols == 0) {
+            return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
+        }
+        const auto elements = checked_mul(rows, cols);
+        const auto groups = checked_mul(checked_mul(S::scale_rows(rows), S::groups_per_row(cols)),
+                                        sizeof(scale_type));
+        if (!elements || !groups) {
+            return detail::make_error(errc::size_overflow, where, "%zu x %zu", rows, cols);
+        }
+        const std::size_t count = S::scale_rows(rows) * S::groups_per_row(cols);
+        auto codes = detail::buffer<std::uint8_t>::zeroed(*elements, where);
+        if (!codes) return codes.failure();
+        auto scales = detail::buffer<scale_type>::zeroed(count, where);
+        if (!scales) return scales.failure();
+        auto offsets = detail::buffer<offset_type>::zeroed(S::has_offset ? count : 0, where);
+        if (!offsets) return offsets.failure();
+        quantized_matrix made;
+        made.rows_ = rows;
+        made.cols_ = cols;
+        made.codes_ = std::move(*codes);
+        made.scales_ = std::move(*scales);
+        made.offsets_ = std::move(*offsets);
+        return made;
+    }
+
+    [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
+    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
+    [[nodiscard]] std::size_t groups_per_row() const noexcept { return S::groups_per_row(cols_); }
+
+    [[nodiscard]] std::span<const std::uint8_t> codes() const noexcept { return codes_.span(); }
+    [[nodiscard]] std::span<const scale_type> scales() const noexcept { return scales_.span(); }
+    [[nodiscard]] std::span<const offset_type> offsets() const noexcept { return offsets_.span(); }
+
+    /// Unchecked writing, for code that fills a matrix from try_zero.
+    [[nodiscard]] std::span<std::uint8_t> mutable_codes() noexcept { return codes_.span(); }
+    /// @copydoc mutable_codes
+    [[nodiscard]] std::span<scale_type> mutable_scales() noexcept { return scales_.span(); }
+    /// @copydoc mutable_codes
+    [[nodiscard]] std::span<offset_type> mutable_offsets() noexcept { return offsets_.span(); }
+
+    /// Where a row's scales (and offsets) begin.
+    [[nodiscard]] std::size_t first_group(std::size_t row) const noexcept {
+        return S::scale_row(row) * groups_per_row();
+    }
+
+    /// Bits that this matrix needs in its format, padding not counted.
+    [[nodiscard]] double nominal_bits() const noexcept { return S::nominal_bits(rows(), cols()); }
+
+    /// Equal shapes and equal bytes.
+    friend bool operator==(const quantized_matrix& a, const quantized_matrix& b) noexcept {
+        return a.rows() == b.rows() && a.cols() == b.cols() && std::ranges::equal(a.codes(), b.codes()) &&
+               same_bytes(a.scales(), b.scales()) && same_bytes(a.offsets(), b.offsets());
+    }
+
+private:
+    template <class T>
+    static bool same_bytes(std::span<const T> a, std::span<const T> b) noexcept {
+        return a.size() == b.size() &&
+               (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
+    }
+
+    [[nodiscard]] result<void> check(std::span<const std::uint8_t> codes,
+                                     std::span<const scale_type> scales,
+                                     std::span<const offset_type> offsets) const noexcept {
+        constexpr const char* where = "quantized_matrix";
+        if (codes.size() != codes_.size() || scales.size() != scales_.size() ||
+            offsets.size() != offsets_.size()) {
+            return detail::make_error(errc::shape_mismatch, where,
+                                      "%zu x %zu needs %zu codes, %zu scales, %zu offsets, "
+                                      "not %zu, %zu, %zu",
+                                      rows(), cols(), codes_.size(), scales_.size(), offsets_.size(),
+                                      codes.size(), scales.size(), offsets.size());
+        }
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            if (codes[i] > S::max_code) {
+                return detail::make_error(errc::code_out_of_range, where,
+                                          "code %d at row %zu, column %zu exceeds %d", codes[i],
+                                          i / cols(), i % cols(), S::max_code);
+            }
+        }
+        for (std::size_t i = 0; i < scales.size(); ++i) {
+            if (!std::isfinite(static_cast<float>(scales[i]))) {
+                return detail::make_error(errc::non_finite, where,
+                                          "scale at scale row %zu, group %zu",
+                                          i / groups_per_row(), i % groups_per_row());
+            }
+        }
+        for (std::size_t i = 0; i < offsets.size(); ++i) {
+            if constexpr (S::has_minimum) {
+                if (!std::isfinite(static_cast<float>(offsets[i]))) {
+                    return detail::make_error(errc::non_finite, where,
+                                              "minimum at scale row %zu, group %zu",
+                                              i / groups_per_row(), i % groups_per_row());
+                }
+            } else if (offsets[i] > S::max_code) {
+                return detail::make_error(errc::code_out_of_range, where,
+                                          "zero point %d at scale row %zu, group %zu exceeds %d",
+                                          offsets[i], i / groups_per_row(), i % groups_per_row(),
+                                          S::max_code);
+            }
+        }
+        return {};
+    }
+
+    detail::moved_size rows_;
+    detail::moved_size cols_;
+    detail::buffer<std::uint8_t> codes_;
+    detail::buffer<scale_type> scales_;
+    detail::buffer<offset_type> offsets_;
+};
+
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,235 @@
+// Row-wise machinery shared by quantize and quantize_packed: reading rows of any view, fitting
+// scales, and splitting rows over an executor with errors, progress and cancellation.
+#pragma once
+
+#include <quant/core/buffer.hpp>
+#include <quant/core/executor.hpp>
+#include <quant/core/matrix_view.hpp>
+#include <quant/quantize/group.hpp>
+#include <quant/quantize/options.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <limits>
+#include <mutex>
+#include <optional>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Whether rows of a view can be read as floats where they lie.
+template <class T>
+[[nodiscard]] bool rows_are_floats(const matrix_view<T>& view) noexcept {
+    return std::is_same_v<std::remove_const_t<T>, float> &&
+           (view.col_stride() == 1 || view.cols() == 1);
+}
+
+/// Row r as contiguous floats: in place where possible, else converted into `scratch`.
+template <class T>
+[[nodiscard]] const float* row_as_floats(const matrix_view<T>& view, std::size_t r,
+                                         float* scratch) noexcept {
+    using element = std::remove_const_t<T>;
+    const element* row = view.row(r);
+    if constexpr (std::is_same_v<element, float>) {
+        if (rows_are_floats(view)) return row;
+    }
+    std::size_t c = 0;
+    if (view.col_stride() == 1) {
+        for (; c + 16 <= view.cols(); c += 16) {
+            simd::store(scratch + c, simd::load_as_float<element>(row + c));
+        }
+    }
+    for (; c < view.cols(); ++c) {
+        scratch[c] = static_cast<float>(load_element(row + c * view.col_stride()));
+    }
+    return scratch;
+}
+
+/// Calls f(group, first column, columns) for each group of a row.
+template <quantization_scheme S, class F>
+QUANT_ALWAYS_INLINE void for_each_group(std::size_t cols, F&& f) {
+    const std::size_t size = S::group_size(cols);
+    std::size_t g = 0;
+    for (std::size_t c = 0; c < cols; c += size, ++g) f(g, c, std::min(size, cols - c));
+}
+
+/// Collects the lowest row that failed, whatever the order in which rows are tried.
+class lowest_row {
+public:
+    static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+
+    void report(std::size_t row) noexcept {
+        std::size_t seen = row_.load(std::memory_order_relaxed);
+        while (row < seen && !row_.compare_exchange_weak(seen, row, std::memory_order_relaxed)) {
+        }
+    }
+    [[nodiscard]] std::size_t get() const noexcept { return row_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::size_t> row_{none};
+};
+
+/// Progress and cancellation of one call.
+class row_monitor {
+public:
+    row_monitor(const quantize_options& options, std::size_t rows) noexcept
+        : options_(options), rows_(rows) {}
+
+    [[nodiscard]] bool cancelled() const noexcept {
+        return options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed);
+    }
+    void finished(std::size_t rows) {
+        if (!options_.progress) return;
+        const std::lock_guard<std::mutex> one_at_a_time(reporting_);
+        done_ += rows;
+        options_.progress(done_, rows_);
+    }
+
+private:
+    const quantize_options& options_;
+    std::size_t rows_;
+    std::size_t done_ = 0;
+    std::mutex reporting_;
+};
+
+/// How many rows one task takes: enough work to be worth a task, a multiple of `unit`, and a few
+/// tasks per thread so that none waits long for the last.
+[[nodiscard]] inline std::size_t rows_per_task(std::size_t rows, std::size_t cols,
+                                               std::size_t concurrency,
+                                               std::size_t unit) noexcept {
+    constexpr std::size_t least_elements = 1 << 15;
+    const std::size_t fair = div_ceil(rows, concurrency > 1 ? 4 * concurrency : 1);
+    const std::size_t worthwhile = div_ceil(least_elements, cols);
+    const std::size_t wanted = std::min(std::max(fair, worthwhile), rows);
+    return round_up(wanted, unit);
+}
+
+/// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
+/// on, or nothing.
+template <class E, class Body>
+[[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
+                                              const char* where, Body&& body) noexcept {
+    std::mutex failing;
+    std::optional<error> failure; // of the first range that has one
+    std::size_t failed_range = 0;
+    auto outcome = run_tasks(
+        run, div_ceil(rows, per_task),
+        [&](std::size_t index) noexcept {
+            const std::size_t first = index * per_task;
+            result<void> done = guarded(where, [&]() -> result<void> {
+                return body(first, std::min(first + per_task, rows));
+            });
+            if (done) return;
+            const std::lock_guard<std::mutex> lock(failing);
+            if (!failure || index < failed_range) {
+                failure = done.failure();
+                failed_range = index;
+            }
+        },
+        where);
+    if (failure) return *failure;
+    return outcome;
+}
+
+/// Names what is wrong with weights in row r: the first column that is not finite in the group.
+[[nodiscard]] inline error non_finite_weight(const float* weights, std::size_t n, std::size_t row,
+                                             std::size_t first_col, const char* where) noexcept {
+    std::size_t i = 0;
+    while (i + 1 < n && std::isfinite(load_element(weights + i))) ++i;
+    const float value = load_element(weights + i);
+    return make_error(errc::non_finite, where, "%s at row %zu, column %zu",
+                      std::isnan(value) ? "NaN" : "infinity", row, first_col + i);
+}
+
+template <quantization_scheme S>
+[[nodiscard]] error scale_too_large(const group_range& range, std::size_t row, std::size_t col,
+                                    const char* where) noexcept {
+    return make_error(errc::scale_overflow, where,
+                      "the group at row %zu, column %zu spans %g to %g, too much for its scale's "
+                      "type",
+                      row, col, static_cast<double>(range.lowest),
+                      static_cast<double>(range.highest));
+}
+
+/// Fits and stores the scales of one row that shares them with no other.
+template <quantization_scheme S>
+[[nodiscard]] result<void> fit_row(const float* weights, std::size_t cols, std::size_t row,
+                                   typename S::scale_type* scales,
+                                   typename S::offset_type* offsets, const char* where) noexcept {
+    const std::size_t size = S::group_size(cols);
+    std::size_t g = 0;
+    for (std::size_t c = 0; c < cols; c += size, ++g) {
+        const std::size_t n = std::min(size, cols - c);
+        const group_range range = range_of(weights + c, n);
+        if (!range.finite) return non_finite_weight(weights + c, n, row, c, where);
+        const auto stored = fit_min_max<S>(range);
+        if (!stored.fits) return scale_too_large<S>(range, row, c, where);
+        scales[g] = stored.scale;
+        if constexpr (S::has_offset) offsets[g] = stored.offset;
+    }
+    return {};
+}
+
+/// Writes the codes of one row whose scales are known.
+template <quantization_scheme S>
+void encode_row(const float* weights, std::size_t cols, const typename S::scale_type* scales,
+                const typename S::offset_type* offsets, std::uint8_t* codes) noexcept {
+    for_each_group<S>(cols, [&](std::size_t g, std::size_t c, std::size_t n) {
+        const auto offset = S::has_offset ? offsets[g] : typename S::offset_type{};
+        encode_group<S>(weights + c, n, group_grid::of<S>(scales[g], offset), codes + c);
+    });
+}
+
+/// Fits scales that several rows share: ranges of all rows first, then the rows of each block
+/// merged. `scales` and `offsets` hold scale_rows × groups_per_row elements.
+template <quantization_scheme S, class T, class E>
+[[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
+                                      typename S::offset_type* offsets, E&& run,
+                                      const char* where) noexcept {
+    const std::size_t groups = S::groups_per_row(w.cols());
+    auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
+    if (!ranges) return ranges.failure();
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), 1);
+    auto measured = for_each_row_range(
+        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            auto scratch = buffer<float>::uninitialized(rows_are_floats(w) ? 0 : w.cols(), where);
+            if (!scratch) return scratch.failure();
+            for (std::size_t r = first; r < last; ++r) {
+                const float* row = row_as_floats(w, r, scratch->data());
+                const float* bad = nullptr;
+                std::size_t bad_col = 0, bad_n = 0;
+                for_each_group<S>(w.cols(), [&](std::size_t g, std::size_t c, std::size_t n) {
+                    const group_range range = range_of(row + c, n);
+                    ranges->data()[r * groups + g] = range;
+                    if (!range.finite && bad == nullptr) {
+                        bad = row + c;
+                        bad_col = c;
+                        bad_n = n;
+                    }
+                });
+                if (bad != nullptr) return non_finite_weight(bad, bad_n, r, bad_col, where);
+            }
+            return {};
+        });
+    if (!measured) return measured;
+    for (std::size_t r = 0; r < w.rows();) {
+        const std::size_t block = S::scale_row(r);
+        const std::size_t first = r;
+        while (r < w.rows() && S::scale_row(r) == block) ++r;
+        for (std::size_t g = 0; g < groups; ++g) {
+            group_range range;
+            for (std::size_t i = first; i < r; ++i) range.merge(ranges->data()[i * groups + g]);
+            const auto stored = fit_min_max<S>(range);
+            if (!stored.fits) {
+                return scale_too_large<S>(range, first, g * S::group_size(w.cols()), where);
+            }
+            scales[block * groups + g] = stored.scale;
+            if constexpr (S::has_offset) offsets[block * groups + g] = stored.offset;
+        }
+    }
+    return {};
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,156 @@
+// Sixteen lanes from and to narrower types: fp16, bf16 and bytes.
+#pragma once
+
+#include <quant/simd/lanes.hpp>
+
+#if !QUANT_DETAIL_SCALAR
+#if defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+#endif
+
+namespace quant::inline QUANT_ABI {
+namespace simd {
+
+/// Sixteen unsigned 16-bit numbers at any address, widened.
+QUANT_ALWAYS_INLINE i32x16 load_u16(const void* from) noexcept {
+    i32x16 wide;
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    wide.r[0] = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const auto* half = static_cast<const __m128i*>(from);
+    wide.r[0] = _mm256_cvtepu16_epi32(_mm_loadu_si128(half));
+    wide.r[1] = _mm256_cvtepu16_epi32(_mm_loadu_si128(half + 1));
+#else
+    std::uint16_t narrow[16];
+    std::memcpy(narrow, from, sizeof narrow);
+    std::int32_t elements[16];
+    for (int i = 0; i < 16; ++i) elements[i] = narrow[i];
+    wide = load<std::int32_t>(elements);
+#endif
+    return wide;
+}
+
+/// Sixteen bytes at any address, widened without sign.
+QUANT_ALWAYS_INLINE i32x16 load_u8(const void* from) noexcept {
+    i32x16 wide;
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    wide.r[0] = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(from)));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const auto* bytes = static_cast<const std::byte*>(from);
+    wide.r[0] = _mm256_cvtepu8_epi32(_mm_loadu_si64(bytes));
+    wide.r[1] = _mm256_cvtepu8_epi32(_mm_loadu_si64(bytes + 8));
+#else
+    std::uint8_t narrow[16];
+    std::memcpy(narrow, from, sizeof narrow);
+    std::int32_t elements[16];
+    for (int i = 0; i < 16; ++i) elements[i] = narrow[i];
+    wide = load<std::int32_t>(elements);
+#endif
+    return wide;
+}
+
+/// Writes the lanes, each −128 … 255, as sixteen bytes.
+QUANT_ALWAYS_INLINE void store_u8(void* to, const i32x16& value) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    _mm_storeu_si128(static_cast<__m128i*>(to), _mm512_cvtepi32_epi8(value.r[0]));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const __m256i low_byte = _mm256_set1_epi32(0xFF);
+    // The pack works within 128-bit halves; the permutation puts its four quarters in order.
+    const __m256i words = _mm256_permute4x64_epi64(
+        _mm256_packs_epi32(_mm256_and_si256(value.r[0], low_byte),
+                           _mm256_and_si256(value.r[1], low_byte)),
+        0xD8);
+    _mm_storeu_si128(static_cast<__m128i*>(to),
+                     _mm_packus_epi16(_mm256_castsi256_si128(words),
+                                      _mm256_extracti128_si256(words, 1)));
+#elif !QUANT_DETAIL_SCALAR && (defined(__SSE2__) || defined(_M_X64)) && !defined(__AVX__)
+    const __m128i low_byte = _mm_set1_epi32(0xFF);
+    const __m128i low = _mm_packs_epi32(_mm_and_si128(value.r[0], low_byte),
+                                        _mm_and_si128(value.r[1], low_byte));
+    const __m128i high = _mm_packs_epi32(_mm_and_si128(value.r[2], low_byte),
+                                         _mm_and_si128(value.r[3], low_byte));
+    _mm_storeu_si128(static_cast<__m128i*>(to), _mm_packus_epi16(low, high));
+#else
+    std::int32_t elements[16];
+    store(elements, value);
+    std::uint8_t narrow[16];
+    for (int i = 0; i < 16; ++i) narrow[i] = static_cast<std::uint8_t>(elements[i]);
+    std::memcpy(to, narrow, sizeof narrow);
+#endif
+}
+
+/// binary16 bits in the lanes, widened exactly; NaN comes out quiet.
+QUANT_ALWAYS_INLINE f32x16 fp16_bits_to_float(const i32x16& bits) noexcept {
+    const i32x16 sign = shift_left<16>(bits & broadcast<std::int32_t>(0x8000));
+    const i32x16 magnitude = shift_left<13>(bits & broadcast<std::int32_t>(0x7FFF));
+    // As a float's bits the exponent is 112 too small; a product by 2^112 mends that and makes
+    // subnormals normal, without rounding.
+    const f32x16 finite = bits_to_float(magnitude) * broadcast(0x1p112f);
+    const i32x16 least_infinite = broadcast<std::int32_t>(0x0F800000 - 1);
+    const i32x16 infinite = magnitude | broadcast<std::int32_t>(0x7F800000);
+    const i32x16 quiet = select_greater(magnitude, broadcast<std::int32_t>(0x0F800000),
+                                        broadcast<std::int32_t>(0x400000),
+                                        broadcast<std::int32_t>(0));
+    const i32x16 wide =
+        select_greater(magnitude, least_infinite, infinite | quiet, float_to_bits(finite));
+    return bits_to_float(wide | sign);
+}
+
+/// Sixteen fp16 numbers at any address.
+QUANT_ALWAYS_INLINE f32x16 load_fp16(const void* from) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    f32x16 wide;
+    wide.r[0] = _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
+    return wide;
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__) && defined(__F16C__)
+    f32x16 wide;
+    const auto* half = static_cast<const __m128i*>(from);
+    wide.r[0] = _mm256_cvtph_ps(_mm_loadu_si128(half));
+    wide.r[1] = _mm256_cvtph_ps(_mm_loadu_si128(half + 1));
+    return wide;
+#else
+    return fp16_bits_to_float(load_u16(from));
+#endif
+}
+
+/// Sixteen bf16 numbers at any address.
+QUANT_ALWAYS_INLINE f32x16 load_bf16(const void* from) noexcept {
+    return bits_to_float(shift_left<16>(load_u16(from)));
+}
+
+/// Sixteen numbers of type T (float, fp16, bf16) at any address, as floats.
+template <class T>
+QUANT_ALWAYS_INLINE f32x16 load_as_float(const void* from) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        return load<float>(from);
+    } else if constexpr (std::is_same_v<T, fp16>) {
+        return load_fp16(from);
+    } else {
+        static_assert(std::is_same_v<T, bf16>);
+        return load_bf16(from);
+    }
+}
+
+/// Writes the first n ≤ 16 lanes as T, rounded to nearest, ties to even.
+template <class T>
+QUANT_ALWAYS_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        if (n == 16) {
+            store(to, value);
+        } else {
+            store_partial(to, value, n);
+        }
+    } else {
+        float elements[16];
+        store(elements, value);
+        T narrow[16];
+        for (int i = 0; i < 16; ++i) narrow[i] = T(elements[i]);
+        std::memcpy(to, static_cast<const void*>(narrow), n * sizeof(T));
+    }
+}
+
+} // namespace simd
+} // namespace quant::inline QUANT_ABI

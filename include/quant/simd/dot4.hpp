@@ -1,0 +1,180 @@
+// dot4: four products of an unsigned code byte with a signed activation byte, summed into int32.
+//
+//   acc[lane] += Σ j = 0 … 3  u8(codes[lane], byte j) · s8(quad, byte j)          exact
+//
+//   AVX-512 VNNI, AVX-VNNI   vpdpbusd
+//   AVX-512BW, AVX2          codes up to 7 bits: vpmaddubsw, vpmaddwd (no pair can saturate:
+//                            2·127·128 < 2^15); 8 bits: widened to 16 bits, two vpmaddwd
+//   SSE2                     widened to 16 bits, two pmaddwd
+//   NEON + dotprod           sdot; 8-bit codes as (u − 128) plus 128 times the quad's own sum
+//   NEON                     widening multiplies, pairwise sums
+//   generic                  scalar
+#pragma once
+
+#include <quant/simd/lanes.hpp>
+
+#if !QUANT_DETAIL_SCALAR
+#if defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+#endif
+
+namespace quant::inline QUANT_ABI {
+namespace simd {
+
+/// Four signed activation bytes, the first one lowest.
+QUANT_ALWAYS_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
+    std::uint32_t quad;
+    std::memcpy(&quad, from, 4);
+    if constexpr (std::endian::native == std::endian::big) {
+        quad = (quad >> 24) | ((quad >> 8) & 0xFF00u) | ((quad << 8) & 0xFF0000u) | (quad << 24);
+    }
+    return static_cast<std::int32_t>(quad);
+}
+
+#if QUANT_DETAIL_SCALAR
+
+template <int Bits>
+QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+                                                     native<std::int32_t> codes,
+                                                     std::int32_t quad) noexcept {
+    const auto activation = [&](int j) {
+        return static_cast<std::int32_t>(
+            static_cast<std::int8_t>(static_cast<std::uint32_t>(quad) >> (8 * j)));
+    };
+    const std::int32_t x[4] = {activation(0), activation(1), activation(2), activation(3)};
+    for (std::size_t i = 0; i < 16; ++i) {
+        const auto u = static_cast<std::uint32_t>(codes.v[i]);
+        std::int32_t sum = 0;
+        for (int j = 0; j < 4; ++j) sum += static_cast<std::int32_t>((u >> (8 * j)) & 0xFFu) * x[j];
+        acc.v[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(acc.v[i]) +
+                                             static_cast<std::uint32_t>(sum));
+    }
+    return acc;
+}
+
+#elif defined(__AVX512BW__)
+
+template <int Bits>
+QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+                                                     native<std::int32_t> codes,
+                                                     std::int32_t quad) noexcept {
+    const __m512i x = _mm512_set1_epi32(quad);
+#if defined(__AVX512VNNI__)
+    return _mm512_dpbusd_epi32(acc, codes, x);
+#else
+    if constexpr (Bits <= 7) {
+        const __m512i pairs = _mm512_maddubs_epi16(codes, x);
+        return _mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)));
+    } else {
+        const __m512i even = _mm512_madd_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(0xFF)),
+                                               _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8));
+        const __m512i odd =
+            _mm512_madd_epi16(_mm512_srli_epi16(codes, 8), _mm512_srai_epi16(x, 8));
+        return _mm512_add_epi32(acc, _mm512_add_epi32(even, odd));
+    }
+#endif
+}
+
+#elif defined(__AVX2__)
+
+template <int Bits>
+QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+                                                     native<std::int32_t> codes,
+                                                     std::int32_t quad) noexcept {
+    const __m256i x = _mm256_set1_epi32(quad);
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+    return _mm256_dpbusd_epi32(acc, codes, x);
+#elif defined(__AVXVNNI__)
+    return _mm256_dpbusd_avx_epi32(acc, codes, x);
+#else
+    if constexpr (Bits <= 7) {
+        const __m256i pairs = _mm256_maddubs_epi16(codes, x);
+        return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    } else {
+        const __m256i even = _mm256_madd_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(0xFF)),
+                                               _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
+        const __m256i odd =
+            _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), _mm256_srai_epi16(x, 8));
+        return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+    }
+#endif
+}
+
+#elif defined(__SSE2__) || defined(_M_X64)
+
+/// With AVX alone xsimd's registers have 256 bits but integer instructions only 128.
+template <int Bits>
+QUANT_ALWAYS_INLINE __m128i dot4_128(__m128i acc, __m128i codes, std::int32_t quad) noexcept {
+    const __m128i x = _mm_set1_epi32(quad);
+    const __m128i even = _mm_madd_epi16(_mm_and_si128(codes, _mm_set1_epi16(0xFF)),
+                                        _mm_srai_epi16(_mm_slli_epi16(x, 8), 8));
+    const __m128i odd = _mm_madd_epi16(_mm_srli_epi16(codes, 8), _mm_srai_epi16(x, 8));
+    return _mm_add_epi32(acc, _mm_add_epi32(even, odd));
+}
+
+template <int Bits>
+QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+                                                     native<std::int32_t> codes,
+                                                     std::int32_t quad) noexcept {
+#if defined(__AVX__)
+    const __m256i a = acc, c = codes;
+    const __m128i low = dot4_128<Bits>(_mm256_castsi256_si128(a), _mm256_castsi256_si128(c), quad);
+    const __m128i high =
+        dot4_128<Bits>(_mm256_extractf128_si256(a, 1), _mm256_extractf128_si256(c, 1), quad);
+    return _mm256_insertf128_si256(_mm256_castsi128_si256(low), high, 1);
+#else
+    return dot4_128<Bits>(acc, codes, quad);
+#endif
+}
+
+#else // AArch64
+
+template <int Bits>
+QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+                                                     native<std::int32_t> codes,
+                                                     std::int32_t quad) noexcept {
+    const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
+    if constexpr (Bits <= 7) {
+        const int8x16_t u = vreinterpretq_s8_s32(codes.data);
+#if defined(__ARM_FEATURE_DOTPROD)
+        return vdotq_s32(acc.data, u, x);
+#else
+        const int16x8_t low = vmull_s8(vget_low_s8(u), vget_low_s8(x));
+        const int16x8_t high = vmull_high_s8(u, x);
+        return vaddq_s32(acc.data, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+    } else {
+        const int8x16_t u =
+            vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(codes.data), vdupq_n_u8(0x80)));
+        const std::int32_t sum = static_cast<std::int8_t>(quad) +
+                                 static_cast<std::int8_t>(quad >> 8) +
+                                 static_cast<std::int8_t>(quad >> 16) +
+                                 static_cast<std::int8_t>(quad >> 24);
+        const int32x4_t base = vaddq_s32(acc.data, vdupq_n_s32(128 * sum));
+#if defined(__ARM_FEATURE_DOTPROD)
+        return vdotq_s32(base, u, x);
+#else
+        const int16x8_t low = vmull_s8(vget_low_s8(u), vget_low_s8(x));
+        const int16x8_t high = vmull_high_s8(u, x);
+        return vaddq_s32(base, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
+    }
+}
+
+#endif
+
+/// acc + codes · quad, see the top of this file. Codes have at most `Bits` bits per byte; sums
+/// wrap modulo 2^32.
+template <int Bits>
+QUANT_ALWAYS_INLINE i32x16 dot4(const i32x16& acc, const i32x16& codes,
+                                std::int32_t quad) noexcept {
+    return per_register<std::int32_t>(
+        [quad](auto a, auto c) QUANT_INLINE_LAMBDA { return native_dot4<Bits>(a, c, quad); }, acc,
+        codes);
+}
+
+} // namespace simd
+} // namespace quant::inline QUANT_ABI
