@@ -1,0 +1,167 @@
+// lm: runs Llama-architecture models in quantized formats, and compares the formats.
+#include "compare.hpp"
+#include "failure.hpp"
+#include "generate.hpp"
+#include "load.hpp"
+#include "report.hpp"
+#include "schemes.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+
+namespace {
+
+struct arguments {
+    std::string model;
+    std::string tokenizer;
+    std::size_t threads = 0;
+    std::uint64_t seed = 1;
+    std::string prompt = "Once upon a time";
+    bool chat = false;
+    std::string system;
+    std::size_t tokens = 128;
+
+    std::string scheme = "int4_g32_asym";
+    double temperature = 0.0;
+    std::size_t top_k = 0;
+    double top_p = 1.0;
+    bool quiet = false;
+
+    std::vector<std::string> schemes;
+    std::size_t scored_tokens = 512;
+    bool json = false;
+};
+
+std::string scheme_names() {
+    std::string names;
+    for (const lm::scheme_entry& one : lm::all_schemes()) {
+        names += names.empty() ? "" : ", ";
+        names += one.name;
+    }
+    return names;
+}
+
+/// Options that both commands have.
+void add_common(CLI::App& command, arguments& to) {
+    command.add_option("--model", to.model, "GGUF file, or model of llama2.c")->required();
+    command.add_option("--tokenizer", to.tokenizer, "tokenizer of a llama2.c model");
+    command.add_option("--threads", to.threads, "threads that work at once; 0: one per core")
+        ->check(CLI::Range(0, 1024));
+    command.add_option("--seed", to.seed, "of what is drawn at random");
+    command.add_option("--prompt", to.prompt, "text to go on from")->capture_default_str();
+    command.add_flag("--chat", to.chat, "put the prompt as a question in the chat template");
+    command.add_option("--system", to.system, "system message of a chat");
+}
+
+void add_generation(CLI::App& app, arguments& to) {
+    add_common(app, to);
+    app.add_option("--scheme", to.scheme, "format of the weights: " + scheme_names())
+        ->capture_default_str();
+    app.add_option("--tokens", to.tokens, "most tokens to write")->capture_default_str();
+    app.add_option("--temperature", to.temperature, "0: always the most likely token")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    app.add_option("--top-k", to.top_k, "draw among the k most likely; 0: all");
+    app.add_option("--top-p", to.top_p, "draw among the most likely, up to this probability")
+        ->check(CLI::Range(0.0, 1.0));
+    app.add_flag("--quiet", to.quiet, "no speed on the standard error");
+}
+
+void add_comparison(CLI::App& app, arguments& to) {
+    add_common(app, to);
+    app.add_option("--schemes", to.schemes, "some of: " + scheme_names() + " (default: all)")
+        ->delimiter(',');
+    app.add_option("--scored-tokens", to.scored_tokens, "tokens that f32 writes to compare on")
+        ->check(CLI::Range(1, 100000))
+        ->capture_default_str();
+    app.add_flag("--json", to.json, "print JSON instead of a table");
+}
+
+std::vector<lm::token> prompt_of(const arguments& given, const lm::tokenizer& text) {
+    return given.chat ? lm::chat_prompt(text, given.system, given.prompt)
+                      : text.encode_prompt(given.prompt);
+}
+
+void generate(const arguments& given) {
+    const lm::scheme_entry& scheme = lm::find_scheme(given.scheme);
+    const lm::loaded_model loaded = lm::load_model(given.model, given.tokenizer);
+    quant::thread_pool pool(given.threads);
+    const lm::model weights = lm::prepare(loaded.weights, scheme, pool);
+    const std::vector<lm::token> prompt = prompt_of(given, *loaded.text);
+    lm::transformer engine(weights, pool,
+                           std::min(weights.shape.context, prompt.size() + given.tokens));
+    lm::sampler choose({given.temperature, given.top_k, given.top_p, given.seed});
+
+    if (!given.chat) std::cout << given.prompt;
+    const lm::generation made =
+        lm::generate(engine, *loaded.text, choose, prompt, given.tokens,
+                     [](std::string_view bytes) { std::cout << bytes << std::flush; });
+    std::cout << '\n';
+    if (given.quiet) return;
+    std::fprintf(stderr, "%s: prompt of %zu tokens: %.1f per second; wrote %zu: %.1f per second\n",
+                 given.scheme.c_str(), prompt.size(),
+                 static_cast<double>(prompt.size()) / made.prompt_seconds, made.tokens.size(),
+                 static_cast<double>(made.tokens.size()) / made.decode_seconds);
+}
+
+void compare(const arguments& given) {
+    lm::compare_options options;
+    for (const std::string& name : given.schemes) {
+        options.schemes.push_back(&lm::find_scheme(name));
+    }
+    if (options.schemes.empty()) {
+        for (const lm::scheme_entry& one : lm::all_schemes()) options.schemes.push_back(&one);
+    }
+    const lm::loaded_model loaded = lm::load_model(given.model, given.tokenizer);
+    options.scored_tokens = given.scored_tokens;
+    options.seed = given.seed;
+    options.prompt = prompt_of(given, *loaded.text);
+
+    quant::thread_pool pool(given.threads);
+    if (!given.json) lm::print_heading(std::cout, loaded);
+    const lm::comparison compared =
+        lm::compare(loaded, options, pool, [&](const lm::scheme_report& report) {
+            if (!given.json) lm::print_row(std::cout, report);
+        });
+    if (given.json) {
+        std::cout << lm::to_json(loaded, compared, pool.concurrency(), given.seed) << '\n';
+    } else {
+        lm::print_legend(std::cout, loaded, compared);
+    }
+}
+
+int run(int argc, char** argv) {
+    // CLI11 would ask the main command's required options of a subcommand's user too.
+    const bool compares = argc > 1 && std::string_view(argv[1]) == "compare";
+    CLI::App app(compares ? "Compares formats of one model: size, speed, accuracy."
+                          : "Writes text with a Llama-architecture model in a quantized format.\n"
+                            "`lm compare --help` tells about the other command.",
+                 compares ? "lm compare" : "lm");
+    arguments given;
+    compares ? add_comparison(app, given) : add_generation(app, given);
+    try {
+        app.parse(compares ? argc - 1 : argc, compares ? argv + 1 : argv);
+    } catch (const CLI::ParseError& stop) {
+        if (stop.get_exit_code() == 0) return app.exit(stop); // --help
+        throw lm::failure(stop.what());
+    }
+    compares ? compare(given) : generate(given);
+    return 0;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        std::fprintf(stderr, "lm: not enough memory\n");
+    } catch (const std::exception& problem) {
+        std::fprintf(stderr, "lm: %s\n", problem.what());
+    }
+    return 1;
+}

@@ -1,0 +1,33 @@
+// The formats that the engine runs a model in, by name.
+#pragma once
+
+#include "model.hpp"
+
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace lm {
+
+struct scheme_entry {
+    std::string_view name;
+    std::string_view meaning;
+    /// The matrix in this format. A float one is referred to, not copied.
+    weight_pointer (*make)(quant::matrix_view<const float> weights, quant::thread_pool& pool);
+};
+
+/// All schemes: the float model first, then from many bits to few.
+[[nodiscard]] std::span<const scheme_entry> all_schemes();
+
+/// @throws failure that lists the names, if this is none.
+[[nodiscard]] const scheme_entry& find_scheme(std::string_view name);
+
+/// The model in a format. Norms stay float.
+/// @param weights must outlive a model in the scheme f32, which refers to it.
+/// @param progress gets the share of the weights that is done, 0 … 1.
+[[nodiscard]] model prepare(const float_model& weights, const scheme_entry& scheme,
+                            quant::thread_pool& pool,
+                            const std::function<void(double)>& progress = {});
+
+} // namespace lm
