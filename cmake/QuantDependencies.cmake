@@ -4,6 +4,9 @@
 include(FetchContent)
 include(QuantFindXsimd)
 
+# Variables set here decide the options of a downloaded project, even of one for an older CMake.
+set(CMAKE_POLICY_DEFAULT_CMP0077 NEW)
+
 # Required by the library itself. A macro because imported targets and xsimd_DIR belong to the
 # caller's directory.
 macro(quant_find_xsimd)
@@ -55,6 +58,7 @@ endmacro()
 macro(quant_find_benchmark)
     set(BENCHMARK_ENABLE_TESTING OFF)
     set(BENCHMARK_ENABLE_INSTALL OFF)
+    set(BENCHMARK_ENABLE_WERROR OFF)
     quant_find_or_fetch(benchmark TARGET benchmark::benchmark VERSION 1.6
         REPOSITORY https://github.com/google/benchmark.git TAG v1.8.4)
 endmacro()
