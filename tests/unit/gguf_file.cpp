@@ -20,8 +20,8 @@
 #endif
 
 using namespace gguf_test;
-using quant::gguf::file_access;
 using quant::gguf::file;
+using quant::gguf::file_access;
 using namespace std::string_view_literals;
 
 static_assert(!std::is_copy_constructible_v<file> && std::is_nothrow_move_constructible_v<file>);
@@ -149,6 +149,9 @@ TEST_CASE("gguf: views survive a move of the file", "[gguf]") {
         file second = *std::move(other);
         second = std::move(first);
         check_small_model(second);
+        CHECK(first.tensors().empty());
+        CHECK(first.metadata().empty());
+        CHECK(first.find("a") == nullptr);
         CHECK(token == "<s>"sv);
         CHECK(token->data() == second.array("tokens")->at<std::string_view>(0)->data());
     }

@@ -23,8 +23,9 @@ public:
     growing(growing&& other) noexcept
         : memory_(std::move(other.memory_)), size_(std::exchange(other.size_, 0)) {}
     growing& operator=(growing&& other) noexcept {
-        memory_ = std::move(other.memory_);
-        std::swap(size_, other.size_);
+        growing taken(std::move(other)); // leaves `other` empty, frees what was here
+        std::swap(memory_, taken.memory_);
+        std::swap(size_, taken.size_);
         return *this;
     }
     ~growing() = default;
@@ -33,8 +34,8 @@ public:
     [[nodiscard]] result<void> push(const T& value, std::size_t most, const char* where) noexcept {
         if (size_ == memory_.size()) {
             const std::size_t doubled = std::max<std::size_t>(16, size_ * 2);
-            auto larger = buffer<T>::uninitialized(
-                std::max(size_ + 1, std::min(doubled, most)), where);
+            auto larger =
+                buffer<T>::uninitialized(std::max(size_ + 1, std::min(doubled, most)), where);
             if (!larger) return larger.failure();
             if (size_ > 0) {
                 std::memcpy(static_cast<void*>(larger->data()),

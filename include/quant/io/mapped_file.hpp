@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 #include <span>
+#include <system_error>
 #include <utility>
 
 #if __has_include(<sys/mman.h>) && __has_include(<unistd.h>) && !defined(__wasi__)
@@ -36,9 +37,10 @@ public:
         : memory_(std::move(other.memory_)), mapping_(std::exchange(other.mapping_, nullptr)),
           mapped_(std::exchange(other.mapped_, 0)) {}
     file_bytes& operator=(file_bytes&& other) noexcept {
-        memory_ = std::move(other.memory_);
-        std::swap(mapping_, other.mapping_);
-        std::swap(mapped_, other.mapped_);
+        file_bytes taken(std::move(other)); // leaves `other` empty, gives up what was here
+        std::swap(memory_, taken.memory_);
+        std::swap(mapping_, taken.mapping_);
+        std::swap(mapped_, taken.mapped_);
         return *this;
     }
     ~file_bytes() {
@@ -80,7 +82,7 @@ public:
     [[nodiscard]] static result<regular_file> open(const char* path, const char* where) noexcept {
         // Without O_NONBLOCK, opening a FIFO would wait for a writer.
         regular_file made(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-        struct stat about {};
+        struct stat about{};
         if (made.descriptor_ < 0 || ::fstat(made.descriptor_, &about) != 0) {
             const int why = errno;
             const bool absent = why == ENOENT || why == ENOTDIR;
@@ -134,8 +136,7 @@ inline result<file_bytes> file_bytes::read(const std::filesystem::path& path,
     if (!memory) return memory.failure();
     std::size_t done = 0;
     while (done < file->size()) {
-        const auto got =
-            ::read(file->descriptor(), memory->data() + done, file->size() - done);
+        const auto got = ::read(file->descriptor(), memory->data() + done, file->size() - done);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
             return make_error(errc::io_failed, where, "\"%s\" gave %zu of its %zu bytes: errno %d",
@@ -161,6 +162,10 @@ inline result<file_bytes> file_bytes::read(const std::filesystem::path& path,
         std::error_code failed;
         if (!std::filesystem::exists(path, failed)) {
             return make_error(errc::not_found, where, "cannot open \"%s\"", path.string().c_str());
+        }
+        if (!std::filesystem::is_regular_file(path, failed)) {
+            return make_error(errc::io_failed, where, "\"%s\" is no regular file",
+                              path.string().c_str());
         }
         std::ifstream file(path, std::ios::binary | std::ios::ate);
         const std::streamoff size = file ? std::streamoff(file.tellg()) : -1;

@@ -105,7 +105,8 @@ struct gguf_codec<gguf::type::q6_k> {
                 for (std::size_t l = 0; l < 32; ++l) {
                     const int low_bits = (std::to_integer<int>(low[l]) >> (k < 2 ? 0 : 4)) & 15;
                     const int high_bits = (std::to_integer<int>(high[l]) >> (2 * k)) & 3;
-                    const float scale = d * static_cast<float>(load_le<std::int8_t>(scales + l / 16));
+                    const float scale =
+                        d * static_cast<float>(load_le<std::int8_t>(scales + l / 16));
                     out[128 * half + 32 * k + l] =
                         scale * static_cast<float>((low_bits | high_bits << 4) - 32);
                 }
@@ -159,8 +160,8 @@ namespace gguf {
     if (block == nullptr) return detail::gguf_not_a_type(which, "gguf::dequantize: type");
     const auto decode = detail::gguf_find_decoder(which);
     if (decode == nullptr) {
-        return detail::make_error(errc::unsupported, "gguf::dequantize: type",
-                                  "no decoder for %s", block->name);
+        return detail::make_error(errc::unsupported, "gguf::dequantize: type", "no decoder for %s",
+                                  block->name);
     }
     if (blocks.size() % block->bytes != 0) {
         return detail::make_error(errc::shape_mismatch, "gguf::dequantize: blocks",

@@ -21,8 +21,8 @@ struct gguf_contents {
     std::size_t alignment = 32; // unless general.alignment says otherwise
     growing<gguf::entry> entries;
     growing<gguf::tensor> tensors;
-    growing<std::size_t> strings;    // for each array of strings: where its elements stand
-    buffer<std::size_t> entry_order; // by key
+    growing<std::size_t> strings;     // for each array of strings: where its elements stand
+    buffer<std::size_t> entry_order;  // by key
     buffer<std::size_t> tensor_order; // by name
 };
 

@@ -34,8 +34,8 @@ struct gguf_field {
 #if defined(__GNUC__)
 __attribute__((format(printf, 4, 5)))
 #endif
-inline error
-gguf_error(errc code, const gguf_field& field, std::size_t at, const char* format, ...) noexcept {
+inline error gguf_error(errc code, const gguf_field& field, std::size_t at, const char* format,
+                        ...) noexcept {
     char where[80];
     int used = field.list == nullptr
                    ? std::snprintf(where, sizeof where, "gguf: %s", field.name)

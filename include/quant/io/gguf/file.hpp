@@ -46,7 +46,7 @@ public:
                                                file_access how = file_access::map) noexcept {
         constexpr const char* where = "gguf::open: path";
         auto bytes = how == file_access::map ? detail::file_bytes::map(path, where)
-                                        : detail::file_bytes::read(path, where);
+                                             : detail::file_bytes::read(path, where);
         if (!bytes) return bytes.failure();
         auto made = try_parse(bytes->bytes());
         if (made) made->bytes_ = *std::move(bytes);

@@ -4,9 +4,11 @@
 #include <quant/io/little_endian.hpp>
 
 #include <cfloat>
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <type_traits>
@@ -93,7 +95,7 @@ template <class T, class Stored>
         // Narrowing a finite double beyond float's range is undefined in C++.
         if (size > FLT_MAX && size <= DBL_MAX) return std::nullopt;
         const float narrow = static_cast<float>(stored);
-        const bool same = static_cast<double>(narrow) == stored || stored != stored;
+        const bool same = static_cast<double>(narrow) == stored || std::isnan(stored);
         if (same) return narrow;
     } else if constexpr (std::is_floating_point_v<T> && std::is_floating_point_v<Stored>) {
         return static_cast<T>(stored);
@@ -103,7 +105,8 @@ template <class T, class Stored>
 
 /// The value of a type at an address as a T, or nothing if it is none.
 template <class T>
-[[nodiscard]] std::optional<T> gguf_value_as(gguf::value_type stored, const std::byte* at) noexcept {
+[[nodiscard]] std::optional<T> gguf_value_as(gguf::value_type stored,
+                                             const std::byte* at) noexcept {
     using enum gguf::value_type;
     if constexpr (std::is_same_v<T, std::string_view>) {
         return stored == string ? std::optional(gguf_string_at(at)) : std::nullopt;
@@ -146,10 +149,9 @@ public:
     template <metadata_value T>
     [[nodiscard]] std::optional<T> at(std::size_t i) const noexcept {
         if (i >= size_) return std::nullopt;
-        const std::byte* const element =
-            element_type_ == value_type::string
-                ? base_ + strings_[i]
-                : base_ + i * detail::gguf_value_bytes(element_type_);
+        const std::byte* const element = element_type_ == value_type::string
+                                             ? base_ + strings_[i]
+                                             : base_ + i * detail::gguf_value_bytes(element_type_);
         return detail::gguf_value_as<T>(element_type_, element);
     }
 

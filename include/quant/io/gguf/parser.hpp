@@ -136,8 +136,8 @@ inline result<void> gguf_parser::read_entries(std::size_t count) noexcept {
     }
     const std::size_t* strings = out_.strings.span().data();
     for (gguf::entry& each : out_.entries.span()) {
-        const bool has_strings = each.type_ == gguf::value_type::array &&
-                                 each.element_type_ == gguf::value_type::string;
+        const bool has_strings =
+            each.type_ == gguf::value_type::array && each.element_type_ == gguf::value_type::string;
         if (!has_strings) continue;
         each.strings_ = strings;
         strings += each.size_;
@@ -148,8 +148,7 @@ inline result<void> gguf_parser::read_entries(std::size_t count) noexcept {
     out_.entry_order = *std::move(order);
     const std::span<const gguf::entry> entries = std::as_const(out_.entries).span();
     gguf_sort_by_name(entries, out_.entry_order.span());
-    const std::size_t twice =
-        gguf_first_duplicate(entries, std::as_const(out_.entry_order).span());
+    const std::size_t twice = gguf_first_duplicate(entries, std::as_const(out_.entry_order).span());
     if (twice < count) {
         const std::string_view key = entries[twice].key();
         return gguf_error(errc::bad_format, entry_field("key", twice), position_of(key.data()),
@@ -259,7 +258,8 @@ inline result<void> gguf_parser::check_booleans(const gguf_field& field,
     for (std::size_t k = 0; k < count; ++k) {
         if (values[k] > std::byte{1}) {
             return gguf_error(errc::bad_format, field, in_.position() + k,
-                              "a boolean of %u; only 0 and 1 are", std::to_integer<unsigned>(values[k]));
+                              "a boolean of %u; only 0 and 1 are",
+                              std::to_integer<unsigned>(values[k]));
         }
     }
     return {};

@@ -41,7 +41,8 @@ inline result<void> gguf_parser::read_shape(std::size_t i, gguf::tensor& into) n
     const auto n_dims = in_.number<std::uint32_t>(count_field);
     if (!n_dims) return n_dims.failure();
     if (*n_dims == 0 || *n_dims > gguf::max_dims) {
-        return gguf_error(errc::bad_format, count_field, at, "%lu dimensions; 1 to %zu are possible",
+        return gguf_error(errc::bad_format, count_field, at,
+                          "%lu dimensions; 1 to %zu are possible",
                           static_cast<unsigned long>(*n_dims), gguf::max_dims);
     }
     into.n_dims_ = *n_dims;
@@ -60,8 +61,8 @@ inline result<void> gguf_parser::read_shape(std::size_t i, gguf::tensor& into) n
         elements = checked_mul(elements, static_cast<std::size_t>(dim));
         if (!elements) {
             return gguf_error(errc::bad_format, dims_field.at(d), dim_at,
-                              "with a dimension of %llu, \"%s\" has more elements than fit",
-                              dim, printable_name(into.name_).text);
+                              "with a dimension of %llu, \"%s\" has more elements than fit", dim,
+                              printable_name(into.name_).text);
         }
         into.dims_[d] = static_cast<std::size_t>(dim);
     }
