@@ -46,6 +46,8 @@ if [ -n "$model" ]; then
     model=$(realpath -- "$model")
 fi
 
+is_debian() { grep -q '^ID=debian' /etc/os-release 2> /dev/null; }
+
 # Whether the model that we fetch is there already, unharmed.
 has_default_model() {
     [ -f "$default_model" ] &&
@@ -70,7 +72,7 @@ missing_packages() {
 
 install_packages() {
     local missing as_root=()
-    command -v apt-get > /dev/null || return 0 # another system: CMake tells what it lacks
+    is_debian || return 0
     mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0
     say "Installing ${missing[*]}"
@@ -92,7 +94,7 @@ install_packages() {
 build() {
     say "Building examples/lm for this CPU (Release, -march=native)"
     local deps=()
-    if command -v apt-get > /dev/null; then
+    if is_debian; then
         bash "$source_dir/cmake/debian-deps.sh" "$source_dir/build/deps"
         deps=("-DCMAKE_PREFIX_PATH=$source_dir/build/deps")
     fi

@@ -14,7 +14,7 @@ using output = quant::matrix_view<float>;
 
 constexpr std::size_t tile_tokens = 4;
 constexpr std::size_t tile_rows = 4;
-/// Rows of w that one task multiplies with all tokens: few enough to stay in the second cache.
+/// Rows of w that a task multiplies with all tokens: few enough to stay in the second cache.
 constexpr std::size_t task_rows = 32;
 
 /// Outputs [t, t + Tokens) × [o, o + Rows); the accumulators stay in registers.
@@ -53,12 +53,13 @@ template <std::size_t Tokens, std::size_t Rows>
     }
 }
 
-/// All tokens × Rows rows of w from o on.
-template <std::size_t Rows>
-void strip(const input& x, const input& w, const output& y, std::size_t o) {
-    std::size_t t = 0;
-    for (; t + tile_tokens <= x.rows(); t += tile_tokens) tile<tile_tokens, Rows>(x, w, y, t, o);
-    for (; t < x.rows(); ++t) tile<1, Rows>(x, w, y, t, o);
+/// Tokens [t, t + Tokens) × rows [first, last) of w.
+template <std::size_t Tokens>
+void strip(const input& x, const input& w, const output& y, std::size_t t, std::size_t first,
+           std::size_t last) {
+    std::size_t o = first;
+    for (; o + tile_rows <= last; o += tile_rows) tile<Tokens, tile_rows>(x, w, y, t, o);
+    for (; o < last; ++o) tile<Tokens, 1>(x, w, y, t, o);
 }
 
 } // namespace
@@ -67,10 +68,13 @@ void dense_product(input x, input w, output y, quant::thread_pool& pool) {
     const std::size_t tasks = (w.rows() + task_rows - 1) / task_rows;
     const std::size_t cost = 2 * x.rows() * x.cols() * task_rows;
     parallel_for(pool, tasks, cost, [&](std::size_t task) {
-        const std::size_t end = std::min(w.rows(), (task + 1) * task_rows);
-        std::size_t o = task * task_rows;
-        for (; o + tile_rows <= end; o += tile_rows) strip<tile_rows>(x, w, y, o);
-        for (; o < end; ++o) strip<1>(x, w, y, o);
+        const std::size_t first = task * task_rows;
+        const std::size_t last = std::min(w.rows(), first + task_rows);
+        std::size_t t = 0;
+        for (; t + tile_tokens <= x.rows(); t += tile_tokens) {
+            strip<tile_tokens>(x, w, y, t, first, last);
+        }
+        for (; t < x.rows(); ++t) strip<1>(x, w, y, t, first, last);
     });
 }
 

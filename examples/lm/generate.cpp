@@ -25,6 +25,7 @@ generation generate(transformer& engine, const tokenizer& text, sampler& choose,
         previous = next;
         if (made.tokens.size() == count || engine.position() == engine.capacity()) break;
         logits = engine.read({&next, 1});
+        ++made.decoded;
     }
     made.decode_seconds = writing.seconds();
     return made;

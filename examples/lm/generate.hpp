@@ -16,7 +16,12 @@ namespace lm {
 struct generation {
     std::vector<token> tokens;
     double prompt_seconds = 0;
-    double decode_seconds = 0; ///< of all tokens but the first, whose logits the prompt gave
+    double decode_seconds = 0;
+    std::size_t decoded = 0; ///< tokens read one at a time: not the first, the prompt predicts it
+
+    [[nodiscard]] double decode_rate() const {
+        return decoded > 0 ? static_cast<double>(decoded) / decode_seconds : 0.0;
+    }
 };
 
 /// Reads a prompt and writes up to `count` tokens, fewer if the text ends or the room does.

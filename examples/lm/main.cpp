@@ -61,13 +61,14 @@ void add_generation(CLI::App& app, arguments& to) {
     add_common(app, to);
     app.add_option("--scheme", to.scheme, "format of the weights: " + scheme_names())
         ->capture_default_str();
-    app.add_option("--tokens", to.tokens, "most tokens to write")->capture_default_str();
-    app.add_option("--temperature", to.temperature, "0: always the most likely token")
-        ->check(CLI::NonNegativeNumber)
+    app.add_option("--tokens", to.tokens, "most tokens to write")
+        ->check(CLI::Range(1, 1 << 30))
         ->capture_default_str();
-    app.add_option("--top-k", to.top_k, "draw among the k most likely; 0: all");
-    app.add_option("--top-p", to.top_p, "draw among the most likely, up to this probability")
-        ->check(CLI::Range(0.0, 1.0));
+    app.add_option("--temperature", to.temperature, "0: always the most likely token")
+        ->capture_default_str();
+    app.add_option("--top-k", to.top_k, "draw among the k most likely; 0: all")
+        ->check(CLI::Range(0, 1 << 30));
+    app.add_option("--top-p", to.top_p, "draw among the most likely, up to this probability");
     app.add_flag("--quiet", to.quiet, "no speed on the standard error");
 }
 
@@ -92,20 +93,25 @@ void generate(const arguments& given) {
     quant::thread_pool pool(given.threads);
     const lm::model weights = lm::prepare(loaded.weights, scheme, pool);
     const std::vector<lm::token> prompt = prompt_of(given, *loaded.text);
-    lm::transformer engine(weights, pool,
-                           std::min(weights.shape.context, prompt.size() + given.tokens));
+    const std::size_t context = weights.shape.context;
+    if (prompt.size() > context) {
+        throw lm::failure("the prompt is too long: ", prompt.size(), " tokens, the model reads ",
+                          context);
+    }
+    const std::size_t tokens = std::min(given.tokens, context - prompt.size() + 1);
+    lm::transformer engine(weights, pool, std::min(context, prompt.size() + tokens));
     lm::sampler choose({given.temperature, given.top_k, given.top_p, given.seed});
 
     if (!given.chat) std::cout << given.prompt;
     const lm::generation made =
-        lm::generate(engine, *loaded.text, choose, prompt, given.tokens,
+        lm::generate(engine, *loaded.text, choose, prompt, tokens,
                      [](std::string_view bytes) { std::cout << bytes << std::flush; });
-    std::cout << '\n';
+    std::cout << std::endl;
     if (given.quiet) return;
-    std::fprintf(stderr, "%s: prompt of %zu tokens: %.1f per second; wrote %zu: %.1f per second\n",
+    std::fprintf(stderr, "%s: read %zu tokens, %.1f per second; wrote %zu, %.1f per second\n",
                  given.scheme.c_str(), prompt.size(),
                  static_cast<double>(prompt.size()) / made.prompt_seconds, made.tokens.size(),
-                 static_cast<double>(made.tokens.size()) / made.decode_seconds);
+                 made.decode_rate());
 }
 
 void compare(const arguments& given) {

@@ -1,5 +1,7 @@
 #include "sampler.hpp"
 
+#include "failure.hpp"
+
 #include <algorithm>
 #include <cmath>
 
@@ -7,6 +9,12 @@ namespace lm {
 
 token most_likely(std::span<const float> logits) {
     return static_cast<token>(std::max_element(logits.begin(), logits.end()) - logits.begin());
+}
+
+sampler::sampler(const sampling& options) : options_(options), random_(options.seed) {
+    // Written so that NaN fails too.
+    if (!(options.temperature >= 0.0)) throw failure("the temperature must not be negative");
+    if (!(options.top_p >= 0.0 && options.top_p <= 1.0)) throw failure("top-p goes from 0 to 1");
 }
 
 token sampler::next(std::span<const float> logits) {

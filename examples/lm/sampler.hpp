@@ -24,7 +24,8 @@ struct sampling {
 /// Draws tokens; the sequence depends on the options, the seed and the logits alone.
 class sampler {
 public:
-    explicit sampler(const sampling& options) : options_(options), random_(options.seed) {}
+    /// @throws failure for a temperature below 0 or a top_p outside 0 … 1.
+    explicit sampler(const sampling& options);
 
     [[nodiscard]] token next(std::span<const float> logits);
 

@@ -210,6 +210,9 @@ TEST_CASE("sampling repeats with its seed and keeps to its limits") {
     for (const token one : draw({.temperature = 1.0, .top_p = 0.7}, 200)) {
         CHECK((one == 1 || one == 3));
     }
+    CHECK_THROWS(draw({.temperature = -1.0}, 1));
+    CHECK_THROWS(draw({.temperature = std::nan("")}, 1));
+    CHECK_THROWS(draw({.temperature = 1.0, .top_p = 2.0}, 1));
     const std::vector<token> many = draw({.temperature = 1.0}, 20000);
     const auto ones = static_cast<double>(std::count(many.begin(), many.end(), 1));
     CHECK_THAT(ones / 20000, WithinAbs(0.636, 0.015));
