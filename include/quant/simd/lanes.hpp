@@ -83,26 +83,6 @@ QUANT_ALWAYS_INLINE void store_partial(void* to, const lanes<T>& value, std::siz
     std::memcpy(to, elements, n * sizeof(T));
 }
 
-/// 64 bytes of codes: lane r's four bytes are from[4r … 4r + 3], the first one lowest.
-QUANT_ALWAYS_INLINE i32x16 load_line(const std::byte* from) noexcept {
-    i32x16 line = load<std::int32_t>(from);
-    if constexpr (std::endian::native == std::endian::big) {
-        const i32x16 inner = per_register<std::int32_t>(
-            [](auto v) QUANT_INLINE_LAMBDA {
-                const auto low = native_broadcast<std::int32_t>(0xFF00);
-                const auto high = native_broadcast<std::int32_t>(0xFF0000);
-                return (native_shift_left<8>(v) & high) | (native_shift_right<8>(v) & low);
-            },
-            line);
-        line = per_register<std::int32_t>(
-            [](auto v, auto in) QUANT_INLINE_LAMBDA {
-                return native_shift_left<24>(v) | native_shift_right<24>(v) | in;
-            },
-            line, inner);
-    }
-    return line;
-}
-
 #define QUANT_DETAIL_BINARY(symbol)                                                               \
     template <class T>                                                                            \
     QUANT_ALWAYS_INLINE lanes<T> operator symbol(const lanes<T>& a, const lanes<T>& b) noexcept { \
@@ -116,6 +96,7 @@ QUANT_DETAIL_BINARY(/)
 QUANT_DETAIL_BINARY(&)
 QUANT_DETAIL_BINARY(|)
 #undef QUANT_DETAIL_BINARY
+
 
 template <class T>
 QUANT_ALWAYS_INLINE lanes<T> min(const lanes<T>& a, const lanes<T>& b) noexcept {
@@ -180,6 +161,22 @@ QUANT_ALWAYS_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, cons
             return native_select_greater(x, y, t, f);
         },
         a, b, if_true, if_false);
+}
+
+/// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.
+QUANT_ALWAYS_INLINE i32x16 little_endian(const i32x16& value) noexcept {
+    if constexpr (std::endian::native == std::endian::little) return value;
+    const auto inner = (shift_left<8>(value) & broadcast<std::int32_t>(0xFF0000)) |
+                       (shift_right<8>(value) & broadcast<std::int32_t>(0xFF00));
+    return shift_left<24>(value) | shift_right<24>(value) | inner;
+}
+
+/// 64 bytes of codes: lane r's four bytes are from[4r … 4r + 3], the first one lowest.
+QUANT_ALWAYS_INLINE i32x16 load_line(const std::byte* from) noexcept {
+    return little_endian(load<std::int32_t>(from));
+}
+QUANT_ALWAYS_INLINE void store_line(std::byte* to, const i32x16& line) noexcept {
+    store(to, little_endian(line));
 }
 
 namespace folding {

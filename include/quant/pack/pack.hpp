@@ -1,0 +1,351 @@
+// pack, unpack, quantize_packed: into the kernels' layout and back, without loss.
+#pragma once
+
+#include <quant/pack/packed_matrix.hpp>
+#include <quant/pack/planes.hpp>
+#include <quant/quantize/quantized_matrix.hpp>
+#include <quant/quantize/rows.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Up to 16 rows of codes with their scales, row-major: the contents of one panel.
+template <quantization_scheme S>
+struct panel_rows_source {
+    const std::uint8_t* codes = nullptr; ///< cols per row, rows `cols` apart
+    std::size_t cols = 0;
+    std::size_t rows = 0;
+    const typename S::scale_type* scales[panel_rows] = {};
+    const typename S::offset_type* offsets[panel_rows] = {};
+};
+
+/// A scale or offset as little-endian bytes.
+template <class T>
+void put_number(std::byte* to, T value) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        put_little_endian(to, std::bit_cast<std::uint32_t>(value));
+    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
+        *to = static_cast<std::byte>(value);
+    } else {
+        put_little_endian(to, value.bits);
+    }
+}
+template <class T>
+[[nodiscard]] T get_number(const std::byte* from) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        return std::bit_cast<float>(get_little_endian<std::uint32_t>(from));
+    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
+        return static_cast<std::uint8_t>(*from);
+    } else {
+        return T::from_bits(get_little_endian<std::uint16_t>(from));
+    }
+}
+
+/// Copies the n ≤ 4 codes from column c of each row to a quad's lanes.
+template <quantization_scheme S>
+void gather_quad(const panel_rows_source<S>& source, std::size_t c, std::size_t n,
+                 std::byte* quad) noexcept {
+    const std::uint8_t* from = source.codes + c;
+    if (n == quad_cols) { // a constant length makes each copy one instruction
+        for (std::size_t r = 0; r < source.rows; ++r) {
+            std::memcpy(quad + r * quad_cols, from + r * source.cols, quad_cols);
+        }
+    } else {
+        for (std::size_t r = 0; r < source.rows; ++r) {
+            std::memcpy(quad + r * quad_cols, from + r * source.cols, n);
+        }
+    }
+}
+
+/// Calls f(superblock's place in the panel, first quad, quads, first column) for each part of
+/// group g, which begins at column c and has n columns, that lies in one superblock.
+template <quantization_scheme S, class F>
+void for_each_superblock_of_group(std::size_t g, std::size_t c, std::size_t n, F&& f) {
+    using at = layout<S>;
+    const std::size_t quads = div_ceil(n, quad_cols);
+    for (std::size_t q = 0; q < quads;) {
+        const std::size_t first = at::quad_in_superblock(g, q);
+        const std::size_t count = std::min(superblock_cols / quad_cols - first, quads - q);
+        f(at::superblock_at(g, q), first, count, c + q * quad_cols);
+        q += count;
+    }
+}
+
+/// Writes one panel whose bytes are all zero so far.
+template <quantization_scheme S>
+void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
+    using at = layout<S>;
+    for_each_group<S>(source.cols, [&](std::size_t g, std::size_t c, std::size_t n) {
+        for (std::size_t r = 0; r < source.rows; ++r) {
+            put_number(panel + at::scales_at(g) + r * at::scale_bytes, source.scales[r][g]);
+            if constexpr (S::has_offset) {
+                put_number(panel + at::offsets_at(g) + r * at::offset_bytes, source.offsets[r][g]);
+            }
+        }
+        for_each_superblock_of_group<S>(
+            g, c, n,
+            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
+                superblock_codes codes{};
+                for (std::size_t q = 0; q < count; ++q) {
+                    const std::size_t from = col + q * quad_cols;
+                    gather_quad(source, from, std::min(quad_cols, c + n - from),
+                                codes.quads[first + q]);
+                }
+                encode_superblock<S::bits>(codes, panel + superblock);
+            });
+    });
+}
+
+/// Reads the codes of one panel back: rows × cols bytes, row-major.
+template <quantization_scheme S>
+void unpack_panel_codes(const std::byte* panel, std::size_t rows, std::size_t cols,
+                        std::uint8_t* to) noexcept {
+    for_each_group<S>(cols, [&](std::size_t g, std::size_t c, std::size_t n) {
+        for_each_superblock_of_group<S>(
+            g, c, n,
+            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
+                superblock_codes codes;
+                decode_superblock<S::bits>(panel + superblock, codes);
+                for (std::size_t q = 0; q < count; ++q) {
+                    const std::size_t k = col + q * quad_cols;
+                    const std::size_t width = std::min(quad_cols, c + n - k);
+                    for (std::size_t r = 0; r < rows; ++r) {
+                        std::memcpy(to + r * cols + k, codes.quads[first + q] + r * quad_cols,
+                                    width);
+                    }
+                }
+            });
+    });
+}
+
+/// Panels that one task takes.
+[[nodiscard]] inline std::size_t pack_rows_per_task(std::size_t rows, std::size_t cols,
+                                                    std::size_t concurrency) noexcept {
+    return rows_per_task(rows, cols, concurrency, panel_rows);
+}
+
+/// Packs all panels of q to zeroed memory.
+template <quantization_scheme S, class E>
+[[nodiscard]] result<void> pack_panels(const quantized_matrix<S>& q, std::byte* panels, E&& run,
+                                       const char* where) noexcept {
+    const std::size_t panel_bytes = *layout<S>::panel_bytes(q.cols());
+    const std::size_t per_task = pack_rows_per_task(q.rows(), q.cols(), concurrency_of(run));
+    return for_each_row_range(
+        run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            for (std::size_t r = first; r < last; r += panel_rows) {
+                panel_rows_source<S> source;
+                source.codes = q.codes().data() + r * q.cols();
+                source.cols = q.cols();
+                source.rows = std::min(panel_rows, last - r);
+                for (std::size_t i = 0; i < source.rows; ++i) {
+                    source.scales[i] = q.scales().data() + q.first_group(r + i);
+                    if constexpr (S::has_offset) {
+                        source.offsets[i] = q.offsets().data() + q.first_group(r + i);
+                    }
+                }
+                pack_panel(source, panels + r / panel_rows * panel_bytes);
+            }
+            return {};
+        });
+}
+
+} // namespace detail
+
+/// Packs a quantized matrix into the kernels' layout; unpack() gives it back.
+/// Errors: empty, size_overflow, out_of_memory, executor_failed. O(rows·cols).
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] result<packed_matrix<S>> try_pack(const quantized_matrix<S>& q,
+                                                E&& run = serial) noexcept {
+    constexpr const char* where = "pack: q";
+    auto made = packed_matrix<S>::try_zero(q.rows(), q.cols(), where);
+    if (!made) return made;
+    std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
+    if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
+    return made;
+}
+
+/// Packs into the caller's memory: packed_size<S>(rows, cols) bytes on a 64-byte boundary, which
+/// must outlive the view.
+/// Errors: empty, size_overflow, shape_mismatch (memory too small), misaligned, executor_failed.
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] result<packed_view<S>> try_pack_into(const quantized_matrix<S>& q,
+                                                   std::span<std::byte> memory,
+                                                   E&& run = serial) noexcept {
+    constexpr const char* where = "pack_into: memory";
+    if (q.rows() == 0) return error(errc::empty, "pack_into: q", "the matrix has no elements");
+    const std::size_t size = packed_size<S>(q.rows(), q.cols());
+    if (size == 0) return error(errc::size_overflow, "pack_into: q", "packed size");
+    if (memory.size() < size) {
+        return detail::make_error(errc::shape_mismatch, where, "%zu bytes, %zu are needed",
+                                  memory.size(), size);
+    }
+    if (reinterpret_cast<std::uintptr_t>(memory.data()) % detail::line_bytes != 0) {
+        return error(errc::misaligned, where, "does not start on a 64-byte boundary");
+    }
+    std::memset(memory.data(), 0, size);
+    detail::write_packed_header<S>(memory.data(), q.rows(), q.cols());
+    std::byte* panels = memory.data() + detail::packed_header_bytes;
+    if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
+    return packed_view<S>(panels, q.rows(), q.cols());
+}
+
+/// The codes and scales of packed weights, row-major: the inverse of pack.
+/// Errors: empty, out_of_memory, executor_failed.
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] result<quantized_matrix<S>> try_unpack(packed_view<S> p, E&& run = serial) noexcept {
+    using at = detail::layout<S>;
+    constexpr const char* where = "unpack: p";
+    auto made = quantized_matrix<S>::try_zero(p.rows(), p.cols(), where);
+    if (!made) return made;
+    const std::size_t panel_bytes = p.panel_bytes();
+    const std::size_t per_task =
+        detail::pack_rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run));
+    auto done = detail::for_each_row_range(
+        run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            for (std::size_t r = first; r < last; r += panel_rows) {
+                detail::unpack_panel_codes<S>(p.panels() + r / panel_rows * panel_bytes,
+                                              std::min(panel_rows, last - r), p.cols(),
+                                              made->mutable_codes().data() + r * p.cols());
+            }
+            return {};
+        });
+    if (!done) return done.failure();
+    // Rows that share scales hold equal copies: the first row of each block is the one to read.
+    const std::size_t groups = made->groups_per_row();
+    for (std::size_t r = 0; r < p.rows(); ++r) {
+        if (r > 0 && S::scale_row(r) == S::scale_row(r - 1)) continue;
+        const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
+        const std::size_t lane = r % panel_rows;
+        for (std::size_t g = 0; g < groups; ++g) {
+            const std::size_t to = made->first_group(r) + g;
+            made->mutable_scales()[to] = detail::get_number<typename S::scale_type>(
+                panel + at::scales_at(g) + lane * at::scale_bytes);
+            if constexpr (S::has_offset) {
+                made->mutable_offsets()[to] = detail::get_number<typename S::offset_type>(
+                    panel + at::offsets_at(g) + lane * at::offset_bytes);
+            }
+        }
+    }
+    return made;
+}
+
+/// quantize and pack in one pass, panel by panel, without a second copy of the matrix: the same
+/// bytes as pack(quantize<S>(w, options)).
+/// Errors: those of quantize.
+template <quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] result<packed_matrix<S>> try_quantize_packed(matrix_view<T> w,
+                                                           const quantize_options& options = {},
+                                                           E&& run = serial) noexcept {
+    using scale_type = typename S::scale_type;
+    using offset_type = typename S::offset_type;
+    constexpr const char* where = "quantize: w";
+    if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
+    auto made = packed_matrix<S>::try_zero(w.rows(), w.cols(), where);
+    if (!made) return made;
+    constexpr bool rows_share = S::group_rows != 1;
+    const std::size_t groups = S::groups_per_row(w.cols());
+    const std::size_t shared_scales = rows_share ? S::scale_rows(w.rows()) * groups : 0;
+    auto scales = detail::buffer<scale_type>::zeroed(shared_scales, where);
+    if (!scales) return scales.failure();
+    auto offsets = detail::buffer<offset_type>::zeroed(S::has_offset ? shared_scales : 0, where);
+    if (!offsets) return offsets.failure();
+    if constexpr (rows_share) {
+        auto fitted = detail::fit_shared<S>(w, scales->data(), offsets->data(), run, where);
+        if (!fitted) return fitted.failure();
+    }
+    std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
+    const std::size_t panel_bytes = *detail::layout<S>::panel_bytes(w.cols());
+    detail::row_monitor monitor(options, w.rows());
+    const std::size_t per_task =
+        detail::pack_rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run));
+
+    auto done = detail::for_each_row_range(
+        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            const std::size_t width = detail::rows_are_floats(w) ? 0 : w.cols();
+            auto scratch = detail::buffer<float>::uninitialized(width, where);
+            if (!scratch) return scratch.failure();
+            auto codes = detail::buffer<std::uint8_t>::uninitialized(panel_rows * w.cols(), where);
+            if (!codes) return codes.failure();
+            const std::size_t own = rows_share ? 0 : panel_rows * groups;
+            auto own_scales = detail::buffer<scale_type>::uninitialized(own, where);
+            if (!own_scales) return own_scales.failure();
+            auto own_offsets =
+                detail::buffer<offset_type>::uninitialized(S::has_offset ? own : 0, where);
+            if (!own_offsets) return own_offsets.failure();
+
+            for (std::size_t r = first; r < last; r += panel_rows) {
+                if (monitor.cancelled()) {
+                    return error(errc::cancelled, where, "stopped by the caller");
+                }
+                detail::panel_rows_source<S> source;
+                source.codes = codes->data();
+                source.cols = w.cols();
+                source.rows = std::min(panel_rows, last - r);
+                for (std::size_t i = 0; i < source.rows; ++i) {
+                    const float* row = detail::row_as_floats(w, r + i, scratch->data());
+                    scale_type* row_scales;
+                    offset_type* row_offsets = nullptr;
+                    if constexpr (rows_share) {
+                        row_scales = scales->data() + S::scale_row(r + i) * groups;
+                        if (S::has_offset) {
+                            row_offsets = offsets->data() + S::scale_row(r + i) * groups;
+                        }
+                    } else {
+                        row_scales = own_scales->data() + i * groups;
+                        if (S::has_offset) row_offsets = own_offsets->data() + i * groups;
+                        auto fitted = detail::fit_row<S>(row, w.cols(), r + i, row_scales,
+                                                         row_offsets, where);
+                        if (!fitted) return fitted;
+                    }
+                    source.scales[i] = row_scales;
+                    source.offsets[i] = row_offsets;
+                    detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
+                                          codes->data() + i * w.cols());
+                }
+                detail::pack_panel(source, panels + r / panel_rows * panel_bytes);
+            }
+            monitor.finished(last - first);
+            return {};
+        });
+    if (!done) return done.failure();
+    return made;
+}
+
+#if QUANT_HAS_EXCEPTIONS
+/// As try_pack. @throws quant::error
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] packed_matrix<S> pack(const quantized_matrix<S>& q, E&& run = serial) {
+    return try_pack(q, run).value();
+}
+/// As try_pack_into. @throws quant::error
+template <quantization_scheme S, executor E = const serial_executor&>
+packed_view<S> pack_into(const quantized_matrix<S>& q, std::span<std::byte> memory,
+                         E&& run = serial) {
+    return try_pack_into(q, memory, run).value();
+}
+/// As try_unpack. @throws quant::error
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] quantized_matrix<S> unpack(packed_view<S> p, E&& run = serial) {
+    return try_unpack(p, run).value();
+}
+/// @copydoc unpack
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] quantized_matrix<S> unpack(const packed_matrix<S>& p, E&& run = serial) {
+    return try_unpack(p.view(), run).value();
+}
+/// As try_quantize_packed. @throws quant::error
+template <quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w,
+                                               const quantize_options& options = {},
+                                               E&& run = serial) {
+    return try_quantize_packed<S>(w, options, run).value();
+}
+#endif
+
+} // namespace quant::inline QUANT_ABI

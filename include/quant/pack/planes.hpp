@@ -1,0 +1,128 @@
+// Bit planes: how codes of B bits lie in a superblock of 16 rows × 32 columns (docs/layout.md).
+#pragma once
+
+#include <quant/pack/layout.hpp>
+#include <quant/simd/lanes.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// The planes of a code of B bits, largest first.
+template <int B>
+struct planes {
+    static constexpr std::size_t count = B == 8 ? 1 : static_cast<std::size_t>((B >> 2 & 1) + (B >> 1 & 1) + (B & 1));
+
+    /// Bits of plane i.
+    [[nodiscard]] static constexpr int bits(std::size_t i) noexcept {
+        if (B == 8) return 8;
+        for (int width = 4; width > 0; width /= 2) {
+            if ((B & width) != 0 && i-- == 0) return width;
+        }
+        return 0;
+    }
+    /// Bits of all planes before plane i.
+    [[nodiscard]] static constexpr int before(std::size_t i) noexcept {
+        int sum = 0;
+        for (std::size_t j = 0; j < i; ++j) sum += bits(j);
+        return sum;
+    }
+};
+
+/// Place of a quad's bits of one plane: line within the superblock and shift within its bytes.
+template <int B>
+struct plane_place {
+    int bits;
+    int before;
+    std::size_t line;
+    int shift;
+
+    [[nodiscard]] static constexpr plane_place of(std::size_t plane, std::size_t quad) noexcept {
+        const int p = planes<B>::bits(plane);
+        const int e = planes<B>::before(plane);
+        const auto per = static_cast<std::size_t>(8 / p);
+        return {p, e, static_cast<std::size_t>(e) + quad / per,
+                p * static_cast<int>(quad % per)};
+    }
+    /// Selects these code bits in each of a lane's four bytes, where the code's bit 0 is bit 0.
+    [[nodiscard]] constexpr std::int32_t mask() const noexcept {
+        return static_cast<std::int32_t>((((1u << bits) - 1u) << before) * 0x01010101u);
+    }
+};
+
+/// Shift by a signed compile-time amount, to the right if positive.
+template <int N>
+QUANT_ALWAYS_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
+    if constexpr (N > 0) return simd::shift_right<N>(v);
+    if constexpr (N < 0) return simd::shift_left<-N>(v);
+    return v;
+}
+
+/// The codes of one quad, one per byte: lane = row, byte = column.
+template <int B, std::size_t Quad>
+QUANT_ALWAYS_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
+    simd::i32x16 codes;
+    unroll<planes<B>::count>([&](auto plane) QUANT_INLINE_LAMBDA {
+        constexpr auto place = plane_place<B>::of(plane, Quad);
+        const simd::i32x16 line = simd::load_line(superblock + place.line * line_bytes);
+        simd::i32x16 part = shift_by<place.shift - place.before>(line);
+        if constexpr (place.bits < 8) {
+            part = part & simd::broadcast<std::int32_t>(place.mask());
+        }
+        if constexpr (plane == 0) {
+            codes = part;
+        } else {
+            codes = codes | part;
+        }
+    });
+    return codes;
+}
+
+/// Eight quads of codes, one byte per code: 64 bytes per quad, lane = row, byte = column.
+struct superblock_codes {
+    alignas(64) std::byte quads[8][line_bytes];
+};
+
+/// Adds codes to a superblock whose bits for them are still zero. Not inlined: one copy per bit
+/// width serves all schemes.
+template <int B>
+QUANT_NOINLINE void encode_superblock(const superblock_codes& codes,
+                                      std::byte* superblock) noexcept {
+    unroll<8>([&](auto quad) QUANT_INLINE_LAMBDA {
+        const simd::i32x16 from = simd::load_line(codes.quads[quad]);
+        unroll<planes<B>::count>([&](auto plane) QUANT_INLINE_LAMBDA {
+            constexpr auto place = plane_place<B>::of(plane, quad);
+            std::byte* line = superblock + place.line * line_bytes;
+            const auto part = from & simd::broadcast<std::int32_t>(place.mask());
+            simd::store_line(line,
+                             simd::load_line(line) | shift_by<place.before - place.shift>(part));
+        });
+    });
+}
+
+/// All codes of a superblock, one byte each. Not inlined, as encode_superblock.
+template <int B>
+QUANT_NOINLINE void decode_superblock(const std::byte* superblock,
+                                      superblock_codes& codes) noexcept {
+    unroll<8>([&](auto quad) QUANT_INLINE_LAMBDA {
+        simd::store_line(codes.quads[quad], decode_quad<B, quad>(superblock));
+    });
+}
+
+/// f(quad) with the quad's number as a compile-time constant, for quads first … last − 1 of a
+/// superblock.
+template <std::size_t First = 0, class F>
+QUANT_ALWAYS_INLINE void for_quads(std::size_t last, F&& f) {
+    if (last == 8) { // the usual case, without tests in between
+        unroll<8 - First>([&](auto i) QUANT_INLINE_LAMBDA { f(index_constant<First + i>{}); });
+    } else {
+        unroll<8 - First>([&](auto i) QUANT_INLINE_LAMBDA {
+            if (First + i < last) f(index_constant<First + i>{});
+        });
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
