@@ -131,11 +131,11 @@ TEST_CASE("a prompt read at once and token by token gives the same logits") {
     const std::vector<token> tokens = random_tokens(300, weights.shape.vocabulary);
     for (const lm::scheme_entry& scheme : lm::all_schemes()) {
         CAPTURE(std::string(scheme.name));
-        quant::thread_pool one_thread(1);
-        quant::thread_pool threads(3);
-        const lm::model prepared = lm::prepare(weights, scheme, threads);
-        lm::transformer at_once(prepared, threads, tokens.size());
-        lm::transformer stepwise(prepared, one_thread, tokens.size());
+        quant::thread_pool two_threads(2);
+        quant::thread_pool three_threads(3);
+        const lm::model prepared = lm::prepare(weights, scheme, three_threads);
+        lm::transformer at_once(prepared, three_threads, tokens.size());
+        lm::transformer stepwise(prepared, two_threads, tokens.size());
         const std::vector<float> last = row_of(at_once.read(tokens), 0);
         at_once.rewind();
         const std::size_t first_part = 100;
@@ -178,7 +178,7 @@ TEST_CASE("each scheme's size is what its name says, and more bits are nearer to
 
 TEST_CASE("prompts that do not fit and unknown tokens are refused") {
     const lm::float_model weights = random_model();
-    quant::thread_pool pool(1);
+    quant::thread_pool pool(2);
     const lm::model prepared = lm::prepare(weights, lm::find_scheme("f32"), pool);
     lm::transformer engine(prepared, pool, 8);
     const std::vector<token> tokens = random_tokens(9, weights.shape.vocabulary);
@@ -238,7 +238,7 @@ TEST_CASE("a model is at no distance from itself, and the float model writes rep
 }
 
 TEST_CASE("divergence, agreement and perplexity of two known distributions") {
-    quant::thread_pool pool(1);
+    quant::thread_pool pool(2);
     const std::vector<lm::sequence> one_token = {{.tokens = {0, 1}, .first_scored = 1}};
     const auto log = [](double p) { return static_cast<float>(std::log(p)); };
     const std::vector<float> p = {log(0.25), log(0.75)};
