@@ -1,0 +1,95 @@
+// any_packed_matrix: packed weights whose scheme is known only at run time, such as a file's.
+#pragma once
+
+#include <quant/kernel/matmul.hpp>
+#include <quant/pack/pack.hpp>
+
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace quant::inline QUANT_ABI {
+
+/// One of packed_matrix<Schemes>…: all kernels of the listed schemes, one switch per call.
+template <quantization_scheme... Schemes>
+class any_packed_matrix {
+    static_assert(sizeof...(Schemes) > 0, "quant::any_packed_matrix needs at least one scheme");
+
+public:
+    /// Holds no matrix: 0 × 0.
+    any_packed_matrix() noexcept = default;
+
+    template <quantization_scheme S>
+        requires(std::same_as<S, Schemes> || ...)
+    any_packed_matrix(packed_matrix<S> matrix) noexcept : matrix_(std::move(matrix)) {}
+
+    [[nodiscard]] std::size_t rows() const noexcept {
+        return visit([](const auto& m) { return m.rows(); });
+    }
+    [[nodiscard]] std::size_t cols() const noexcept {
+        return visit([](const auto& m) { return m.cols(); });
+    }
+    [[nodiscard]] scheme_descriptor descriptor() const noexcept {
+        return visit([]<class S>(const packed_matrix<S>&) { return describe<S>(); });
+    }
+    [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
+        return visit([](const auto& m) { return m.bytes(); });
+    }
+    [[nodiscard]] double nominal_bits() const noexcept {
+        return visit([](const auto& m) { return m.nominal_bits(); });
+    }
+
+    /// f(const packed_matrix<S>&) for the scheme held; f returns the same type for all.
+    template <class F>
+    decltype(auto) visit(F&& f) const {
+        return std::visit(std::forward<F>(f), matrix_);
+    }
+
+    /// Quantizes and packs to the listed scheme that the descriptor names.
+    /// Errors: unsupported if it is not listed; those of quantize.
+    template <real_element T, executor E = const serial_executor&>
+    [[nodiscard]] static result<any_packed_matrix>
+    try_quantize(const scheme_descriptor& scheme, matrix_view<T> w,
+                 const quantize_options& options = {}, E&& run = serial) noexcept {
+        result<any_packed_matrix> made =
+            error(errc::unsupported, "any_packed_matrix: scheme", "is not one of those listed");
+        const auto try_one = [&]<class S>(std::type_identity<S>) {
+            if (scheme != describe<S>()) return false;
+            auto packed = try_quantize_packed<S>(w, options, run);
+            if (packed) {
+                made = any_packed_matrix(std::move(*packed));
+            } else {
+                made = packed.failure();
+            }
+            return true;
+        };
+        static_cast<void>((try_one(std::type_identity<Schemes>{}) || ...));
+        return made;
+    }
+
+private:
+    std::variant<packed_matrix<Schemes>...> matrix_;
+};
+
+/// @copydoc try_matmul
+/// With weights of a scheme known at run time; x cannot be packed in advance.
+template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
+          class... Args>
+    requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
+[[nodiscard]] result<void> try_matmul(const X& x, const any_packed_matrix<Schemes...>& w,
+                                      matrix_view<Y> y, Args&&... args) noexcept {
+    return w.visit([&](const auto& held) { return try_matmul<A>(x, held, y, args...); });
+}
+
+#if QUANT_HAS_EXCEPTIONS
+/// As try_matmul. @throws quant::error
+template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
+          class... Args>
+    requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
+void matmul(const X& x, const any_packed_matrix<Schemes...>& w, matrix_view<Y> y, Args&&... args) {
+    try_matmul<A>(x, w, y, args...).value();
+}
+#endif
+
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,251 @@
+// matmul: y[tokens × out] = x[tokens × in] · wᵀ with quantized weights.
+#pragma once
+
+#include <quant/kernel/epilogue.hpp>
+#include <quant/kernel/tile.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+
+namespace quant::inline QUANT_ABI {
+
+/// Stands for default_activations of the weights' scheme.
+struct automatic {};
+
+namespace detail {
+
+template <class T>
+inline constexpr bool is_matrix_view = false;
+template <class T>
+inline constexpr bool is_matrix_view<matrix_view<T>> = true;
+
+template <class T>
+inline constexpr bool is_packed_activations = false;
+template <class A, std::size_t Section, std::size_t Block>
+inline constexpr bool is_packed_activations<packed_activations<A, Section, Block>> = true;
+
+/// What may follow x, w and y: an executor, epilogue stages.
+template <class T>
+concept product_argument = executor<T> || epilogue_stage<std::remove_cvref_t<T>>;
+
+/// Applies stages to 16 outputs and stores n of them.
+template <class Y, class... Stages>
+QUANT_ALWAYS_INLINE void finish(const matrix_view<Y>& y, simd::f32x16 value, std::size_t token,
+                                std::size_t first, std::size_t n,
+                                const std::tuple<const Stages&...>& stages) noexcept {
+    std::apply([&](const auto&... stage) { ((value = stage.apply(value, token, first, n)), ...); },
+               stages);
+    simd::store_from_float<Y>(y.row(token) + first, value, n);
+}
+
+/// Panels that a tile of one token, and of several, takes at once.
+template <std::size_t Tokens>
+inline constexpr std::size_t tile_panels =
+    isa::current::vector_bytes == 64 ? (Tokens == 1 ? 4 : 2) : 1;
+
+/// All tokens of one activation tile for panels first … last − 1.
+template <quantization_scheme S, activation A, std::size_t T, class X, class Y, class Stages>
+void multiply_panels(const X& x, std::size_t tile, const packed_view<S>& w,
+                     const matrix_view<Y>& y, std::size_t first, std::size_t last,
+                     const Stages& stages) noexcept {
+    constexpr std::size_t P = tile_panels<T>;
+    const std::size_t panel_bytes = w.panel_bytes();
+    alignas(64) float out[P * T * panel_rows];
+    for (std::size_t panel = first; panel < last; panel += P) {
+        const std::size_t count = std::min(P, last - panel);
+        const std::byte* panels[P];
+        for (std::size_t p = 0; p < P; ++p) { // the last ones may be computed twice, stored once
+            panels[p] = w.panels() + (panel + std::min(p, count - 1)) * panel_bytes;
+        }
+        multiply_tile<S, A, T, P>(panels, w.cols(), x.tile(tile), out);
+        for (std::size_t p = 0; p < count; ++p) {
+            const std::size_t row = (panel + p) * panel_rows;
+            const std::size_t n = std::min(panel_rows, w.rows() - row);
+            for (std::size_t t = 0; t < x.tokens_in(tile); ++t) {
+                finish(y, simd::load<float>(out + (p * T + t) * panel_rows),
+                       x.first_token(tile) + t, row, n, stages);
+            }
+        }
+    }
+}
+
+/// Panels per task: a few tasks per thread, none so small that handing it out costs more than it
+/// brings.
+[[nodiscard]] inline std::size_t panels_per_task(std::size_t panels, std::size_t cols,
+                                                 std::size_t tokens,
+                                                 std::size_t concurrency) noexcept {
+    constexpr double worthwhile = 1 << 18; // multiply-adds, some ten microseconds of one thread
+    const double per_panel =
+        static_cast<double>(panel_rows) * static_cast<double>(cols) * static_cast<double>(tokens);
+    const std::size_t fair = div_ceil(panels, concurrency > 1 ? 4 * concurrency : 1);
+    const double least = worthwhile / per_panel;
+    const std::size_t wanted =
+        least >= static_cast<double>(panels) ? panels : static_cast<std::size_t>(least) + 1;
+    return std::min(round_up(std::max(fair, wanted), 4), std::max<std::size_t>(panels, 1));
+}
+
+template <quantization_scheme S, class X, class Y, class E, class... Stages>
+[[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y, E& run,
+                                    const std::tuple<const Stages&...>& stages) noexcept {
+    using A = typename X::activation_type;
+    const std::size_t panels = div_ceil(w.rows(), panel_rows);
+    const std::size_t per_task =
+        panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
+    return run_tasks(
+        run, div_ceil(panels, per_task),
+        [&](std::size_t index) noexcept {
+            const std::size_t first = index * per_task;
+            const std::size_t last = std::min(first + per_task, panels);
+            for (std::size_t tile = 0; tile < x.tiles(); ++tile) {
+                if (x.tokens_in(tile) == 1) {
+                    multiply_panels<S, A, 1>(x, tile, w, y, first, last, stages);
+                } else {
+                    multiply_panels<S, A, tile_tokens>(x, tile, w, y, first, last, stages);
+                }
+            }
+        },
+        "matmul");
+}
+
+/// Checks shapes and epilogues of a product whose operands are valid by themselves.
+template <quantization_scheme S, class Y, class... Stages>
+[[nodiscard]] result<void> check_product(std::size_t tokens, std::size_t cols,
+                                         const packed_view<S>& w, const matrix_view<Y>& y,
+                                         const std::tuple<const Stages&...>& stages) noexcept {
+    if (w.rows() == 0 || w.cols() == 0) {
+        return error(errc::empty, "matmul: w", "the weights have no elements");
+    }
+    if (w.panels() == nullptr) return error(errc::null_data, "matmul: w", "null pointer");
+    if (cols != w.cols()) {
+        return make_error(errc::shape_mismatch, "matmul: x", "%zu columns, w has %zu", cols,
+                          w.cols());
+    }
+    if (auto valid = check_writable(y, "matmul: y"); !valid) return valid;
+    if (y.rows() != tokens || y.cols() != w.rows()) {
+        return make_error(errc::shape_mismatch, "matmul: y",
+                          "%zu x %zu, but x has %zu rows and w has %zu", y.rows(), y.cols(), tokens,
+                          w.rows());
+    }
+    result<void> outcome;
+    std::apply(
+        [&](const auto&... stage) {
+            static_cast<void>(((outcome = stage.check(tokens, w.rows())).has_value() && ...));
+        },
+        stages);
+    return outcome;
+}
+
+/// The executor among a product's arguments, or serial.
+template <class... Args>
+[[nodiscard]] auto& find_executor(Args&... args) noexcept {
+    constexpr std::size_t executors = (std::size_t{executor<Args>} + ... + 0);
+    static_assert(executors <= 1, "quant::matmul takes one executor at most");
+    if constexpr (executors == 0) {
+        return serial;
+    } else {
+        constexpr bool is_executor[] = {executor<Args>...};
+        constexpr std::size_t which = [&] {
+            std::size_t i = 0;
+            while (!is_executor[i]) ++i;
+            return i;
+        }();
+        return std::get<which>(std::tie(args...));
+    }
+}
+
+template <class Arg>
+[[nodiscard]] auto stage_or_nothing(const Arg& arg) noexcept {
+    if constexpr (epilogue_stage<Arg>) {
+        return std::tuple<const Arg&>(arg);
+    } else {
+        return std::tuple<>();
+    }
+}
+
+template <class A, class S>
+using chosen_activations =
+    std::conditional_t<std::is_same_v<A, automatic>, default_activations<S>, A>;
+
+template <class A, quantization_scheme S, class X, class Y, class... Args>
+[[nodiscard]] result<void> dispatch_product(const X& x, packed_view<S> w, matrix_view<Y> y,
+                                            Args&... args) noexcept {
+    auto& run = find_executor(args...);
+    const auto stages = std::tuple_cat(stage_or_nothing(args)...);
+    if constexpr (is_packed_activations<X>) {
+        using packed = typename X::activation_type;
+        static_assert(std::is_same_v<A, automatic> || std::is_same_v<A, packed>,
+                      "quant::matmul: the activations were packed as another type");
+        using plan = product_plan<S, packed>;
+        static_assert(plan::fits, "quant::matmul: an activation group and a weight group must "
+                                  "divide one another, in whole quads of columns");
+        static_assert(plan::section == X::section && plan::block == X::block,
+                      "quant::matmul: these activations were packed for other groups; use "
+                      "pack_activations<A, S>(x) with the weights' scheme S");
+        if (x.rows() == 0) return error(errc::empty, "matmul: x", "no packed activations");
+        if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
+        return multiply(x, w, y, run, stages);
+    } else {
+        using chosen = chosen_activations<A, S>;
+        static_assert(activation<chosen>, "quant::matmul: the template argument must be an "
+                                          "activation, such as quant::activations::fp32");
+        static_assert(product_plan<S, chosen>::fits,
+                      "quant::matmul: an activation group and a weight group must divide one "
+                      "another, in whole quads of columns");
+        if (auto valid = check_readable(x, "matmul: x"); !valid) return valid;
+        if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
+        auto packed = activations_for<S, chosen>::try_from(x, run);
+        if (!packed) return packed.failure();
+        return multiply(*packed, w, y, run, stages);
+    }
+}
+
+} // namespace detail
+
+/// y[tokens × out] = x[tokens × in] · wᵀ, with packed weights w (out × in).
+///
+/// x is quantized to activations A on the way (default: default_activations of the scheme), or
+/// comes from pack_activations. Arguments after y, in any order: one executor; epilogue stages,
+/// applied in the order given. Weights and outputs are not copied; x and y must not overlap.
+///
+/// Integer activations: the integer sums are exact and the float steps follow one order per
+/// output (kernel/tile.hpp), so that results have the same bits whatever the batch, the executor
+/// and, with fused multiply-add, the instruction set; docs/maths.md gives the error bound. A row of
+/// x with NaN or infinity gives a row of NaN in y and leaves the others alone.
+///
+/// @param x  tokens × in, float, fp16 or bf16, any strides; or packed_activations
+/// @param w  packed_matrix or packed_view
+/// @param y  tokens × out, float, fp16 or bf16, columns side by side
+///
+/// Errors: empty, null_data, shape_mismatch, invalid_stride, size_overflow, out_of_memory (the
+/// quantized activations), executor_failed. On an error y is unspecified.
+/// Complexity: tokens · in · out multiply-adds.
+template <class A = automatic, class X, quantization_scheme S, real_element Y, class... Args>
+    requires((detail::is_matrix_view<X> || detail::is_packed_activations<X>) &&
+             (detail::product_argument<Args> && ...))
+[[nodiscard]] result<void> try_matmul(const X& x, packed_view<S> w, matrix_view<Y> y,
+                                      Args&&... args) noexcept {
+    return detail::dispatch_product<A>(x, w, y, args...);
+}
+/// @copydoc try_matmul
+template <class A = automatic, class X, quantization_scheme S, real_element Y, class... Args>
+    requires((detail::is_matrix_view<X> || detail::is_packed_activations<X>) &&
+             (detail::product_argument<Args> && ...))
+[[nodiscard]] result<void> try_matmul(const X& x, const packed_matrix<S>& w, matrix_view<Y> y,
+                                      Args&&... args) noexcept {
+    return detail::dispatch_product<A>(x, w.view(), y, args...);
+}
+
+#if QUANT_HAS_EXCEPTIONS
+/// As try_matmul. @throws quant::error
+template <class A = automatic, class X, class W, real_element Y, class... Args>
+    requires requires(const X& x, const W& w, matrix_view<Y> y, Args&&... args) {
+        try_matmul<A>(x, w, y, args...);
+    }
+void matmul(const X& x, const W& w, matrix_view<Y> y, Args&&... args) {
+    try_matmul<A>(x, w, y, args...).value();
+}
+#endif
+
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,120 @@
+// How the columns of a product are walked: by groups of the weights, by steps within a group, and
+// by the sections and blocks in which activations are stored.
+//
+// A *step* is a run of columns of one group over which both scales are constant: an integer dot
+// product, then one multiply-add in float. It has at most 65536 columns, so that the int32 sum of
+// products of 8-bit numbers cannot wrap (65536 · 255 · 127 < 2^31).
+//
+// Activations lie in quads of four columns. A *block* of activations is what has one sum (and, for
+// group-wise activations, one scale). Where the weights' groups fall on block boundaries, blocks
+// simply cut the row; such packed activations serve all schemes of that kind. Elsewhere the row is
+// cut into *sections*, one per weight group, each cut into blocks from its own first column.
+#pragma once
+
+#include <quant/core/checked.hpp>
+#include <quant/policy/activations.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <numeric>
+
+namespace quant::inline QUANT_VOCABULARY {
+namespace detail {
+
+inline constexpr std::size_t longest_step = 65536;
+
+template <activation A>
+constexpr std::size_t activation_group() noexcept {
+    if constexpr (is_integer_activation<A>) {
+        return A::group_cols;
+    } else {
+        return all;
+    }
+}
+
+/// Columns of a block where activations are packed for no particular scheme.
+template <activation A>
+inline constexpr std::size_t common_block =
+    activation_group<A>() == all ? 32 : activation_group<A>();
+
+/// Step and section of the product of scheme S with activations A.
+template <quantization_scheme S, activation A>
+struct product_plan {
+    static constexpr std::size_t group = S::group_cols;
+    static constexpr std::size_t act_group = activation_group<A>();
+
+    /// Whether each activation group lies in one weight group or the other way round, on quads.
+    static constexpr bool fits = [] {
+        if (act_group == all) return true;
+        if (act_group > longest_step) return false;
+        const bool whole_quads = act_group % 4 == 0 || act_group <= 2;
+        if (group == all) return act_group % 4 == 0;
+        return act_group % group == 0 || (group % act_group == 0 && whole_quads);
+    }();
+
+    static constexpr std::size_t step = [] {
+        std::size_t columns = longest_step;
+        if (group != all) columns = std::min(columns, group);
+        if (act_group != all) columns = std::min(columns, act_group);
+        return columns;
+    }();
+
+    /// Whether activations packed for no particular scheme serve.
+    static constexpr bool common =
+        (group == all || group % common_block<A> == 0) && common_block<A> % 4 == 0;
+    /// Columns of a section of activations; `all` where blocks simply cut the row.
+    static constexpr std::size_t section = common ? all : group;
+    static constexpr std::size_t block = common ? common_block<A> : step;
+};
+
+/// Where quads and blocks of a row of activations lie.
+template <std::size_t Section, std::size_t Block>
+struct activation_layout {
+    std::size_t cols = 0;
+
+    [[nodiscard]] static constexpr std::size_t quads_of(std::size_t columns) noexcept {
+        if constexpr (Block % 4 == 0) return div_ceil(columns, 4);
+        return columns / Block * div_ceil(Block, 4) + div_ceil(columns % Block, 4);
+    }
+    [[nodiscard]] static constexpr std::size_t blocks_of(std::size_t columns) noexcept {
+        return div_ceil(columns, Block);
+    }
+
+    [[nodiscard]] constexpr std::size_t quads() const noexcept {
+        if constexpr (Section == all) return quads_of(cols);
+        return cols / Section * quads_of(Section) + quads_of(cols % Section);
+    }
+    [[nodiscard]] constexpr std::size_t blocks() const noexcept {
+        if constexpr (Section == all) return blocks_of(cols);
+        return cols / Section * blocks_of(Section) + blocks_of(cols % Section);
+    }
+    /// Quad and block in which a column that begins a block lies.
+    [[nodiscard]] constexpr std::size_t quad_at(std::size_t col) const noexcept {
+        if constexpr (Section == all) return quads_of(col);
+        return col / Section * quads_of(Section) + quads_of(col % Section);
+    }
+    [[nodiscard]] constexpr std::size_t block_at(std::size_t col) const noexcept {
+        if constexpr (Section == all) return blocks_of(col);
+        return col / Section * blocks_of(Section) + blocks_of(col % Section);
+    }
+
+    /// f(block, first column, columns, first quad, byte of the quad at which the first column
+    /// lies) for each block in order. The byte differs from 0 where blocks are smaller than a quad:
+    /// each then has a quad of its own, zero but for its columns.
+    template <class F>
+    void for_each_block(F&& f) const {
+        std::size_t index = 0, quad = 0;
+        const std::size_t section = Section == all ? cols : Section;
+        for (std::size_t s = 0; s < cols; s += section) {
+            const std::size_t width = std::min(section, cols - s);
+            for (std::size_t c = 0; c < width; c += Block, ++index) {
+                const std::size_t n = std::min(Block, width - c);
+                f(index, s + c, n, quad, Block < 4 ? c % 4 : 0);
+                quad += div_ceil(n, 4);
+            }
+        }
+    }
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_VOCABULARY

@@ -1,0 +1,17 @@
+// quant: composable weight quantization for CPUs. The umbrella: everything but the opt-in parts
+// (run-time dispatch, post-training quantization, file formats).
+#pragma once
+
+#include <quant/core/executor.hpp>
+#include <quant/core/half.hpp>
+#include <quant/core/matrix_view.hpp>
+#include <quant/core/result.hpp>
+#include <quant/core/thread_pool.hpp>
+#include <quant/kernel/any_packed_matrix.hpp>
+#include <quant/kernel/matmul.hpp>
+#include <quant/pack/pack.hpp>
+#include <quant/policy/activations.hpp>
+#include <quant/policy/descriptor.hpp>
+#include <quant/policy/scheme.hpp>
+#include <quant/quantize/dequantize.hpp>
+#include <quant/quantize/quantize.hpp>
