@@ -145,7 +145,7 @@ build
 lm=$build_dir/examples/lm/lm
 say "One model, many formats (lm compare)"
 "$lm" compare --model "$model" --threads "$threads" "${chat[@]}" --prompt "$prompt"
-say "A text in 4 bits (lm --scheme int4_g32_asym)"
+say "A text in 4 bits (lm --scheme int4_g32_asym_e8)"
 "$lm" --model "$model" --threads "$threads" "${chat[@]}" --prompt "$prompt" \
-    --scheme int4_g32_asym --tokens 100
+    --scheme int4_g32_asym_e8 --tokens 100
 say "Done in $((SECONDS - started)) s. Try: $lm --help"

@@ -27,12 +27,12 @@ std::string quoted_start(const std::string& text) {
 
 void print_heading(std::ostream& out, const loaded_model& loaded) {
     out << loaded.name << ", weights in the file: " << loaded.file_types << "\n\n";
-    print(out, "%-14s %6s %8s %6s %6s %7s %9s %9s %9s %6s %8s\n", "scheme", "bits/w", "MB", "% f32",
+    print(out, "%-16s %6s %8s %6s %6s %7s %9s %9s %9s %6s %8s\n", "scheme", "bits/w", "MB", "% f32",
           "% f16", "quant s", "prompt/s", "decode/s", "KL", "top-1", "ppl");
 }
 
 void print_row(std::ostream& out, const scheme_report& report) {
-    print(out, "%-14s %6.2f %8.2f %6.1f %6.1f %7.2f %9.1f %9.1f %9.5f %6.1f %8.3f\n",
+    print(out, "%-16s %6.2f %8.2f %6.1f %6.1f %7.2f %9.1f %9.1f %9.5f %6.1f %8.5g\n",
           report.name.c_str(), report.bits_per_weight,
           static_cast<double>(report.bytes) / bytes_per_megabyte, 100.0 * report.share_of_f32,
           100.0 * report.share_of_f16, report.quantize_seconds, report.prompt_rate,
@@ -51,11 +51,17 @@ void print_legend(std::ostream& out, const loaded_model& loaded, const compariso
           "over %zu\n          tokens that f32 wrote itself at temperature 1; ppl: perplexity "
           "on the same\n",
           compared.scored_tokens);
+    out << "\nProducts are the library's default: activations in 8 bits by the group, or by the "
+           "token"
+           "\nwhere weights have a scale per row. _e8: embedding and classifier in int8_g32.\n";
     if (loaded.file_types.find('q') != std::string::npos) {
-        out << "\nNote: the file's weights lie on a quantized grid (" << loaded.file_types
-            << ") already, and f32 here is that\ngrid in float. A scheme that holds the same grid "
-               "(q4_1: int4_g32_asym) is near lossless by\nconstruction. How much accuracy a "
-               "scheme costs, only models of float origin can tell.\n";
+        out << "\nNote: the weights in the file lie on quantized grids already ("
+            << loaded.file_types
+            << "), and f32 here is\nthese grids in float. A scheme on the same grid is near "
+               "lossless "
+               "by construction: int8_g32 on\nq8_0, int4_g32_asym on q4_1 (int4_g32_asym_e8 where "
+               "the embedding is q8_0). What a scheme really\ncosts, only models of float origin "
+               "can tell.\n";
     }
     out << std::flush;
 }

@@ -16,37 +16,38 @@ weight_pointer refer(view weights, quant::thread_pool&) {
     return std::make_unique<dense_weights>(weights);
 }
 
-template <class Code, class Mapping, class Granularity, class Scale>
+template <class Scheme>
 weight_pointer pack(view weights, quant::thread_pool& pool) {
-    using scheme = quant::scheme<Code, Mapping, Granularity, Scale>;
-    return std::make_unique<packed_weights<scheme>>(
-        quant::quantize_packed<scheme>(weights, {}, pool));
+    return std::make_unique<packed_weights<Scheme>>(
+        quant::quantize_packed<Scheme>(weights, {}, pool));
 }
 
-using quant::asymmetric_min;
-using quant::fp16;
-using quant::group_wise;
-using quant::int2;
-using quant::int3;
-using quant::int4;
-using quant::int8;
-using quant::per_channel;
-using quant::symmetric;
+template <int Bits>
+using per_row = quant::scheme<quant::int_code<Bits>, quant::symmetric, quant::per_channel, float>;
+template <int Bits, std::size_t Group>
+using grouped =
+    quant::scheme<quant::int_code<Bits>, quant::symmetric, quant::group_wise<Group>, quant::fp16>;
+template <int Bits, std::size_t Group>
+using grouped_min = quant::scheme<quant::int_code<Bits>, quant::asymmetric_min,
+                                  quant::group_wise<Group>, quant::fp16>;
+
+/// All matrices in one format.
+constexpr scheme_entry uniform(std::string_view name, std::string_view meaning, matrix_maker make) {
+    return {name, meaning, make, make};
+}
 
 constexpr scheme_entry table[] = {
-    {"f32", "float", refer},
-    {"int8_channel", "8 bits, a scale per row", pack<int8, symmetric, per_channel, float>},
-    {"int8_g32", "8 bits, a scale per 32", pack<int8, symmetric, group_wise<32>, fp16>},
-    {"int4_g32", "4 bits, a scale per 32", pack<int4, symmetric, group_wise<32>, fp16>},
-    {"int4_g32_asym", "4 bits, scale and minimum per 32",
-     pack<int4, asymmetric_min, group_wise<32>, fp16>},
-    {"int3_g32", "3 bits, a scale per 32", pack<int3, symmetric, group_wise<32>, fp16>},
-    {"int3_g32_asym", "3 bits, scale and minimum per 32",
-     pack<int3, asymmetric_min, group_wise<32>, fp16>},
-    {"int2_g32_asym", "2 bits, scale and minimum per 32",
-     pack<int2, asymmetric_min, group_wise<32>, fp16>},
-    {"int2_g16_asym", "2 bits, scale and minimum per 16",
-     pack<int2, asymmetric_min, group_wise<16>, fp16>},
+    uniform("f32", "float", refer),
+    uniform("int8_channel", "8 bits, a scale per row", pack<per_row<8>>),
+    uniform("int8_g32", "8 bits, a scale per 32", pack<grouped<8, 32>>),
+    {"int4_g32_asym_e8", "int4_g32_asym, embedding and classifier int8_g32",
+     pack<grouped_min<4, 32>>, pack<grouped<8, 32>>},
+    uniform("int4_g32_asym", "4 bits, scale and minimum per 32", pack<grouped_min<4, 32>>),
+    uniform("int4_g32", "4 bits, a scale per 32", pack<grouped<4, 32>>),
+    uniform("int3_g32_asym", "3 bits, scale and minimum per 32", pack<grouped_min<3, 32>>),
+    uniform("int3_g32", "3 bits, a scale per 32", pack<grouped<3, 32>>),
+    uniform("int2_g16_asym", "2 bits, scale and minimum per 16", pack<grouped_min<2, 16>>),
+    uniform("int2_g32_asym", "2 bits, scale and minimum per 32", pack<grouped_min<2, 32>>),
 };
 
 std::size_t count_weights(const float_model& weights) {
@@ -71,16 +72,18 @@ model prepare(const float_model& weights, const scheme_entry& scheme, quant::thr
               const std::function<void(double)>& progress) {
     const auto all = static_cast<double>(count_weights(weights));
     double done = 0;
-    const auto make = [&](const float_matrix& from) {
-        weight_pointer made = scheme.make(from.view(), pool);
+    const auto make_by = [&](matrix_maker maker, const float_matrix& from) {
+        weight_pointer made = maker(from.view(), pool);
         done += static_cast<double>(from.values.size());
         if (progress) progress(done / all);
         return made;
     };
 
+    const auto make = [&](const float_matrix& from) { return make_by(scheme.make_linear, from); };
+
     model prepared;
     prepared.shape = weights.shape;
-    prepared.embedding = make(weights.embedding);
+    prepared.embedding = make_by(scheme.make_embedding, weights.embedding);
     for (const auto& layer : weights.layers) {
         prepared.layers.push_back({.attention_norm = layer.attention_norm,
                                    .qkv = make(layer.qkv),
@@ -90,7 +93,9 @@ model prepare(const float_model& weights, const scheme_entry& scheme, quant::thr
                                    .down = make(layer.down)});
     }
     prepared.final_norm = weights.final_norm;
-    if (weights.classifier) prepared.classifier = make(*weights.classifier);
+    if (weights.classifier) {
+        prepared.classifier = make_by(scheme.make_embedding, *weights.classifier);
+    }
     return prepared;
 }
 

@@ -10,11 +10,15 @@
 
 namespace lm {
 
+/// Puts a matrix into a format. A float one is referred to, not copied.
+using matrix_maker = weight_pointer (*)(quant::matrix_view<const float> weights,
+                                        quant::thread_pool& pool);
+
 struct scheme_entry {
     std::string_view name;
     std::string_view meaning;
-    /// The matrix in this format. A float one is referred to, not copied.
-    weight_pointer (*make)(quant::matrix_view<const float> weights, quant::thread_pool& pool);
+    matrix_maker make_linear;
+    matrix_maker make_embedding; ///< of the classifier too
 };
 
 /// All schemes: the float model first, then from many bits to few.
