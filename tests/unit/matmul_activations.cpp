@@ -1,0 +1,73 @@
+// Every kind of activation, over all mappings, with groups that need a layout of their own and
+// groups that do not; and what only some products meet.
+#include "matmul_cases.hpp"
+
+using namespace quant;
+
+namespace {
+
+template <class Code, class Mapping, class Granularity, class Activations>
+struct product {
+    using scheme = quant::scheme<Code, Mapping, Granularity, fp16>;
+    using activations = Activations;
+};
+
+using products = std::tuple<
+    product<int4, symmetric, group_wise<32>, activations::int8<per_token>>,
+    product<int4, symmetric, group_wise<32>, activations::int16>,
+    product<int4, symmetric, group_wise<32>, activations::bf16>,
+    product<int4, symmetric, group_wise<32>, activations::fp32>,
+    product<int4, asymmetric, group_wise<32>, activations::int8<per_token>>,
+    product<int8, asymmetric, group_wise<32>, activations::int16>,
+    product<int4, asymmetric, per_channel, activations::fp32>,
+    product<int4, asymmetric_min, group_wise<32>, activations::int8<per_token>>,
+    product<int3, asymmetric_min, group_wise<64>, activations::int16>,
+    product<int4, asymmetric_min, per_channel, activations::fp32>,
+    product<int5, asymmetric_min, group_wise<7>, activations::bf16>,
+    product<int2, midrise, group_wise<32>, activations::int8<per_token>>,
+    product<binary, midrise, per_channel, activations::int16>,
+    product<int8, midrise, group_wise<10>, activations::fp32>,
+    // Activation groups finer and coarser than the weights'.
+    product<int4, symmetric, group_wise<64>, activations::int8<group_wise<32>>>,
+    product<int4, asymmetric_min, group_wise<16>, activations::int8<group_wise<64>>>,
+    product<int6, symmetric, per_channel, activations::int8<group_wise<48>>>,
+    product<int7, asymmetric, group_wise<5>, activations::int8<group_wise<15>>>,
+    product<int8, symmetric, per_tensor, activations::int16>>;
+
+} // namespace
+
+TEMPLATE_LIST_TEST_CASE("every activation: products are the reference's", "[matmul]", products) {
+    cases::check_products<typename TestType::scheme, typename TestType::activations>();
+}
+
+TEST_CASE("sums of very long rows do not wrap", "[matmul]") {
+    // All codes 255 over zero point 0 and all activations 127: the sum of a row exceeds int32.
+    constexpr std::size_t cols = 140'000;
+    using S = scheme<int8, asymmetric, per_channel, float>;
+    const std::vector<std::uint8_t> codes(cols, 255);
+    const quantized_matrix<S> q(1, cols, codes, std::vector<float>{1.0f},
+                                std::vector<std::uint8_t>{0});
+    const std::vector<float> x(cols, 1.0f);
+    float y = 0;
+    matmul(matrix_view<const float>{x.data(), 1, cols}, pack(q), matrix_view<float>{&y, 1, 1});
+    CHECK(std::abs(y - 255.0f * cols) <= 1e-6f * 255.0f * cols);
+}
+
+TEST_CASE("activations packed once serve schemes of several groups", "[matmul]") {
+    constexpr std::size_t rows = 40, cols = 300, tokens = 5;
+    using A = activations::int8<per_token>;
+    const auto w = cases::numbers(1).vector(rows * cols);
+    const auto x = cases::numbers(2).vector(tokens * cols);
+    const matrix_view<const float> x_view{x.data(), tokens, cols};
+    const auto prepared = pack_activations<A>(x_view);
+    const auto check = [&]<class S>(std::type_identity<S>) {
+        const auto p = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
+        std::vector<float> fresh(tokens * rows), reused(tokens * rows);
+        matmul<A>(x_view, p, matrix_view<float>{fresh.data(), tokens, rows});
+        matmul(prepared, p, matrix_view<float>{reused.data(), tokens, rows});
+        CHECK(cases::same_bytes(fresh, reused));
+    };
+    check(std::type_identity<scheme<int4, symmetric, group_wise<32>, fp16>>{});
+    check(std::type_identity<scheme<int4, asymmetric_min, group_wise<128>, fp16>>{});
+    check(std::type_identity<scheme<int8, symmetric, per_channel, float>>{});
+}

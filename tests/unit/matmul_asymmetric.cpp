@@ -1,0 +1,7 @@
+#include "matmul_cases.hpp"
+
+using asymmetric_schemes = cases::all_bits<quant::asymmetric, 2>;
+
+TEMPLATE_LIST_TEST_CASE("asymmetric: products are the reference's", "[matmul]", asymmetric_schemes) {
+    cases::check_products<TestType, quant::default_activations<TestType>>();
+}

@@ -1,0 +1,62 @@
+// Products have the reference's bits where multiply-add is fused, and its values elsewhere.
+#pragma once
+
+#include "scheme_cases.hpp"
+
+namespace cases {
+
+/// Equal bits with fused multiply-add; without, each of a row's float steps may round twice.
+inline void check_close(const std::vector<float>& y, const std::vector<float>& expected) {
+    if (quant::isa::current::fused_multiply_add) {
+        CHECK(same_bytes(y, expected));
+        return;
+    }
+    double error = 0, norm = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+        error += std::pow(static_cast<double>(y[i]) - static_cast<double>(expected[i]), 2);
+        norm += std::pow(static_cast<double>(expected[i]), 2);
+    }
+    CHECK(error <= 1e-12 * norm);
+}
+
+template <class S, class A>
+void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
+    const auto [rows, cols] = size;
+    const auto w = numbers(rows + cols).vector(rows * cols);
+    const auto x = numbers(rows * cols + tokens).vector(tokens * cols);
+    const quant::matrix_view<const float> x_view{x.data(), tokens, cols};
+    const auto expected =
+        quant::reference::matmul<A>(x, tokens, quant::reference::quantize<S>(w, rows, cols));
+    const auto packed =
+        quant::quantize_packed<S>(quant::matrix_view<const float>{w.data(), rows, cols});
+
+    std::vector<float> y(tokens * rows, -1);
+    quant::matmul<A>(x_view, packed, quant::matrix_view<float>{y.data(), tokens, rows}, pool);
+    check_close(y, expected);
+
+    // The same bits on one thread, token by token, and from activations packed in advance.
+    std::vector<float> one_by_one(tokens * rows, -2);
+    for (std::size_t t = 0; t < tokens; ++t) {
+        quant::matmul<A>(quant::matrix_view<const float>{x.data() + t * cols, 1, cols}, packed,
+                         quant::matrix_view<float>{one_by_one.data() + t * rows, 1, rows});
+    }
+    CHECK(same_bytes(one_by_one, y));
+    std::vector<float> prepared(tokens * rows, -3);
+    quant::matmul(quant::pack_activations<A, S>(x_view), packed,
+                  quant::matrix_view<float>{prepared.data(), tokens, rows});
+    CHECK(same_bytes(prepared, y));
+}
+
+template <class S, class A>
+void check_products() {
+    CAPTURE(quant::to_string(quant::describe<S>()));
+    quant::thread_pool pool(3);
+    for (const shape size : shapes) {
+        for (const std::size_t tokens : {1u, 2u, 5u, 8u}) {
+            CAPTURE(size.rows, size.cols, tokens);
+            check_product<S, A>(size, tokens, pool);
+        }
+    }
+}
+
+} // namespace cases

@@ -1,0 +1,8 @@
+#include "quantize_cases.hpp"
+
+using asymmetric_schemes = cases::all_bits<quant::asymmetric, 2>;
+
+TEMPLATE_LIST_TEST_CASE("asymmetric: quantized bytes are the reference's", "[quantize]",
+                        asymmetric_schemes) {
+    cases::check_scheme<TestType>();
+}

@@ -1,0 +1,8 @@
+#include "quantize_cases.hpp"
+
+using midrise_schemes = cases::all_bits<quant::midrise, 2>;
+
+TEMPLATE_LIST_TEST_CASE("midrise: quantized bytes are the reference's", "[quantize]",
+                        midrise_schemes) {
+    cases::check_scheme<TestType>();
+}

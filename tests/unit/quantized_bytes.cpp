@@ -1,0 +1,43 @@
+// Quantized and packed bytes do not depend on compiler, instruction set, optimization or threads:
+// every build of this test must find the hashes written here.
+#include "scheme_cases.hpp"
+
+using namespace quant;
+
+namespace {
+
+std::uint64_t hash(std::span<const std::byte> bytes) { // FNV-1a
+    std::uint64_t h = 14695981039346656037u;
+    for (const std::byte b : bytes) h = (h ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+    return h;
+}
+
+template <class S>
+std::uint64_t packed_hash(std::size_t threads) {
+    constexpr std::size_t rows = 83, cols = 333;
+    const auto w = cases::numbers(42).vector(rows * cols);
+    thread_pool pool(threads);
+    return hash(quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, {}, pool).bytes());
+}
+
+template <class S, std::uint64_t Expected>
+struct hashed {
+    using scheme = S;
+    static constexpr std::uint64_t expected = Expected;
+};
+
+using hashes = std::tuple<
+    hashed<scheme<int4, symmetric, group_wise<32>, fp16>, 0xffef610b218e9af>,
+    hashed<scheme<int8, symmetric, per_channel, float>, 0x350986533a12ae47>,
+    hashed<scheme<int3, asymmetric_min, group_wise<32>, fp16>, 0xe2d7112b8118835e>,
+    hashed<scheme<int5, asymmetric, group_wise<20>, bf16>, 0x6aae957f1abfcf38>,
+    hashed<scheme<int2, midrise, block_wise<4, 24>, float>, 0x8535ceef766477b1>,
+    hashed<scheme<int7, asymmetric_min, per_tensor, float>, 0xd45263b77e3c9dc8>>;
+
+} // namespace
+
+TEMPLATE_LIST_TEST_CASE("packed bytes are the same everywhere", "[bytes]", hashes) {
+    for (const std::size_t threads : {1u, 2u, 7u}) {
+        CHECK(packed_hash<typename TestType::scheme>(threads) == TestType::expected);
+    }
+}
