@@ -9,7 +9,7 @@
 #include <optional>
 
 namespace quant::inline QUANT_VOCABULARY {
-namespace detail {
+namespace core_detail {
 
 using maybe_size = std::optional<std::size_t>;
 
@@ -44,5 +44,5 @@ using maybe_size = std::optional<std::size_t>;
     return checked_mul(div_ceil(*a, b), b);
 }
 
-} // namespace detail
+} // namespace core_detail
 } // namespace quant::inline QUANT_VOCABULARY

@@ -80,12 +80,12 @@
 #define QUANT_ABI \
     QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, QUANT_ISA_NAME, QUANT_DETAIL_CONFIGURATION)
 
-// Internals of the vocabulary are visible to the internals of the rest.
+// Internals: core_detail of the vocabulary, detail of the rest, which sees the former.
 namespace quant::inline QUANT_VOCABULARY {
-namespace detail {}
+namespace core_detail {}
 } // namespace quant::inline QUANT_VOCABULARY
 namespace quant::inline QUANT_ABI {
 namespace detail {
-using namespace quant::QUANT_VOCABULARY::detail;
+using namespace core_detail;
 }
 } // namespace quant::inline QUANT_ABI

@@ -100,7 +100,7 @@ private:
     char text_[capacity] = {};
 };
 
-namespace detail {
+namespace core_detail {
 
 /// An error whose message follows printf's rules.
 [[nodiscard]] QUANT_PRINTF_LIKE(3, 4) inline error
@@ -113,6 +113,6 @@ make_error(errc code, const char* where, const char* format, ...) noexcept {
     return error(code, where, written < 0 ? std::string_view("(no message)") : text);
 }
 
-} // namespace detail
+} // namespace core_detail
 
 } // namespace quant::inline QUANT_VOCABULARY

@@ -51,7 +51,7 @@ struct serial_executor {
 
 inline constexpr serial_executor serial{};
 
-namespace detail {
+namespace core_detail {
 
 /// How many tasks an executor runs at once; 16 where it does not say, since splitting too finely
 /// costs little and too coarsely leaves cores idle.
@@ -90,6 +90,6 @@ template <class E, class F>
     return {};
 }
 
-} // namespace detail
+} // namespace core_detail
 
 } // namespace quant::inline QUANT_VOCABULARY

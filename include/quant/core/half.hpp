@@ -8,7 +8,7 @@
 
 namespace quant::inline QUANT_VOCABULARY {
 
-namespace detail {
+namespace core_detail {
 
 [[nodiscard]] constexpr float fp16_bits_to_float(std::uint16_t bits) noexcept {
     const std::uint32_t sign = static_cast<std::uint32_t>(bits & 0x8000u) << 16;
@@ -58,7 +58,7 @@ namespace detail {
     return static_cast<std::uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
-} // namespace detail
+} // namespace core_detail
 
 /// IEEE 754 binary16: 1 sign, 5 exponent, 10 mantissa bits. Storage only; arithmetic is in float.
 ///
@@ -68,8 +68,8 @@ struct fp16 {
     std::uint16_t bits = 0;
 
     constexpr fp16() noexcept = default;
-    constexpr explicit fp16(float value) noexcept : bits(detail::float_to_fp16_bits(value)) {}
-    constexpr explicit operator float() const noexcept { return detail::fp16_bits_to_float(bits); }
+    constexpr explicit fp16(float value) noexcept : bits(core_detail::float_to_fp16_bits(value)) {}
+    constexpr explicit operator float() const noexcept { return core_detail::fp16_bits_to_float(bits); }
 
     [[nodiscard]] static constexpr fp16 from_bits(std::uint16_t bits) noexcept {
         fp16 value;
@@ -87,7 +87,7 @@ struct bf16 {
     std::uint16_t bits = 0;
 
     constexpr bf16() noexcept = default;
-    constexpr explicit bf16(float value) noexcept : bits(detail::float_to_bf16_bits(value)) {}
+    constexpr explicit bf16(float value) noexcept : bits(core_detail::float_to_bf16_bits(value)) {}
     constexpr explicit operator float() const noexcept {
         return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
     }

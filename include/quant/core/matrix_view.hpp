@@ -80,7 +80,7 @@ template <real_element T>
     return {view.data(), view.cols(), view.rows(), view.col_stride(), view.row_stride()};
 }
 
-namespace detail {
+namespace core_detail {
 
 /// Reads an element at any address.
 template <class T>
@@ -128,6 +128,6 @@ template <class T>
     return {};
 }
 
-} // namespace detail
+} // namespace core_detail
 
 } // namespace quant::inline QUANT_VOCABULARY

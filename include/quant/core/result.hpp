@@ -81,7 +81,7 @@ private:
     std::optional<error> failure_;
 };
 
-namespace detail {
+namespace core_detail {
 
 /// Calls f, which may allocate or run a caller's code, and turns what it throws into an error.
 /// f returns a result; with exceptions off this is a plain call.
@@ -105,6 +105,6 @@ auto guarded(const char* where, F&& f) noexcept -> decltype(f()) {
 #endif
 }
 
-} // namespace detail
+} // namespace core_detail
 
 } // namespace quant::inline QUANT_VOCABULARY

@@ -19,7 +19,7 @@
 #include <numeric>
 
 namespace quant::inline QUANT_VOCABULARY {
-namespace detail {
+namespace core_detail {
 
 inline constexpr std::size_t longest_step = 65536;
 
@@ -45,11 +45,15 @@ struct product_plan {
 
     /// Whether each activation group lies in one weight group or the other way round, on quads.
     static constexpr bool fits = [] {
-        if (act_group == all) return true;
-        if (act_group > longest_step) return false;
-        const bool whole_quads = act_group % 4 == 0 || act_group <= 2;
-        if (group == all) return act_group % 4 == 0;
-        return act_group % group == 0 || (group % act_group == 0 && whole_quads);
+        if constexpr (act_group == all) {
+            return true;
+        } else if constexpr (group == all) {
+            return act_group <= longest_step && act_group % 4 == 0;
+        } else {
+            const bool whole_quads = act_group % 4 == 0 || act_group <= 2;
+            return act_group <= longest_step &&
+                   (act_group % group == 0 || (group % act_group == 0 && whole_quads));
+        }
     }();
 
     static constexpr std::size_t step = [] {
@@ -116,5 +120,5 @@ struct activation_layout {
     }
 };
 
-} // namespace detail
+} // namespace core_detail
 } // namespace quant::inline QUANT_VOCABULARY

@@ -14,7 +14,7 @@ inline constexpr std::uint32_t packed_layout_version = 1;
 /// Rows of a panel: the lanes of every kernel.
 inline constexpr std::size_t panel_rows = 16;
 
-namespace detail {
+namespace core_detail {
 
 inline constexpr std::size_t superblock_cols = 32;
 inline constexpr std::size_t quad_cols = 4;
@@ -100,14 +100,14 @@ struct layout {
     }
 };
 
-} // namespace detail
+} // namespace core_detail
 
 /// Bytes that a packed rows × cols matrix of scheme S takes, header and padding included; 0 if
 /// rows or cols is 0 or the size fits no address space.
 template <quantization_scheme S>
 [[nodiscard]] constexpr std::size_t packed_size(std::size_t rows, std::size_t cols) noexcept {
     if (rows == 0 || cols == 0) return 0;
-    return detail::layout<S>::total_bytes(rows, cols).value_or(0);
+    return core_detail::layout<S>::total_bytes(rows, cols).value_or(0);
 }
 
 } // namespace quant::inline QUANT_VOCABULARY

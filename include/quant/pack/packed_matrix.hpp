@@ -32,7 +32,7 @@ public:
     }
     /// Distance between panels in bytes.
     [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t panel_bytes() const noexcept {
-        return cols_ == 0 ? 0 : detail::layout<S>::panel_bytes(cols_).value_or(0);
+        return cols_ == 0 ? 0 : core_detail::layout<S>::panel_bytes(cols_).value_or(0);
     }
 
 private:

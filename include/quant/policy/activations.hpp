@@ -58,7 +58,7 @@ inline constexpr bool is_activation =
 template <class T>
 concept activation = is_activation<T>;
 
-namespace detail {
+namespace core_detail {
 
 template <std::size_t GroupCols>
 struct default_activation_granularity {
@@ -75,12 +75,12 @@ struct default_activation_granularity<GroupCols> {
     using type = group_wise<std::gcd(GroupCols, std::size_t{32})>;
 };
 
-} // namespace detail
+} // namespace core_detail
 
 /// Activations that suit a scheme: int8 by the weights' group if that is 32 … 128 columns, per
 /// token if it is coarser, by the greatest common divisor of the group and 32 if it is finer.
 template <quantization_scheme S>
 using default_activations = activations::int8<
-    typename detail::default_activation_granularity<S::group_cols>::type>;
+    typename core_detail::default_activation_granularity<S::group_cols>::type>;
 
 } // namespace quant::inline QUANT_VOCABULARY

@@ -33,7 +33,7 @@ struct scheme_descriptor {
                                      const scheme_descriptor&) noexcept = default;
 };
 
-namespace detail {
+namespace core_detail {
 
 template <class M>
 inline constexpr mapping_kind mapping_kind_of = mapping_kind::symmetric;
@@ -51,15 +51,15 @@ inline constexpr scale_kind scale_kind_of<fp16> = scale_kind::fp16;
 template <>
 inline constexpr scale_kind scale_kind_of<bf16> = scale_kind::bf16;
 
-} // namespace detail
+} // namespace core_detail
 
 /// The descriptor of a scheme.
 template <quantization_scheme S>
 [[nodiscard]] constexpr scheme_descriptor describe() noexcept {
     return {code_kind::integer,
             static_cast<std::uint8_t>(S::bits),
-            detail::mapping_kind_of<typename S::mapping_type>,
-            detail::scale_kind_of<typename S::scale_type>,
+            core_detail::mapping_kind_of<typename S::mapping_type>,
+            core_detail::scale_kind_of<typename S::scale_type>,
             static_cast<std::uint32_t>(S::group_rows),
             static_cast<std::uint32_t>(S::group_cols)};
 }
