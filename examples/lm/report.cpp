@@ -10,7 +10,7 @@ namespace {
 
 constexpr double bytes_per_megabyte = 1e6;
 
-/// printf to a stream.
+/// printf to a stream, lines of at most 511 bytes.
 template <class... Values>
 void print(std::ostream& out, const char* format, Values... values) {
     char line[512];
@@ -18,9 +18,12 @@ void print(std::ostream& out, const char* format, Values... values) {
     out << line;
 }
 
-std::string quoted_start(const std::string& text) {
-    constexpr std::size_t longest = 96;
-    return text.size() <= longest ? text : text.substr(0, longest) + "...";
+/// At most a table's width of a text, whole characters.
+std::string beginning(const std::string& text) {
+    std::size_t end = 96;
+    if (text.size() <= end) return text;
+    while ((static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80) --end;
+    return text.substr(0, end) + "...";
 }
 
 } // namespace
@@ -37,7 +40,7 @@ void print_row(std::ostream& out, const scheme_report& report) {
           static_cast<double>(report.bytes) / bytes_per_megabyte, 100.0 * report.share_of_f32,
           100.0 * report.share_of_f16, report.quantize_seconds, report.prompt_rate,
           report.decode_rate, report.divergence, 100.0 * report.agreement, report.perplexity);
-    out << "    > " << quoted_start(report.text) << '\n' << std::flush;
+    out << "    > " << beginning(report.text) << '\n' << std::flush;
 }
 
 void print_legend(std::ostream& out, const loaded_model& loaded, const comparison& compared) {
