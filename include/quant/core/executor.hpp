@@ -6,6 +6,7 @@
 #include <atomic>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -65,7 +66,16 @@ template <class E>
     }
 }
 
-/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
+/// Scrambles a number, so that sums over different sets of numbers differ (splitmix64).
+[[nodiscard]] constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {
+    x += 0x9E3779B97F4A7C15u;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+    return x ^ (x >> 31);
+}
+
+/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once: by their
+/// number, and by a sum that a task run twice in place of another would change.
 template <class E, class F>
 [[nodiscard]] result<void> run_tasks(E&& run, std::size_t count, F&& work,
                                      const char* where) noexcept {
@@ -74,8 +84,10 @@ template <class E, class F>
         return {};
     }
     std::atomic<std::size_t> finished{0};
+    std::atomic<std::uint64_t> sum{0};
     auto counted = [&](std::size_t index) noexcept {
         if (index < count) work(index);
+        sum.fetch_add(scrambled(index), std::memory_order_relaxed);
         finished.fetch_add(1, std::memory_order_release);
     };
     auto outcome = guarded(where, [&]() -> result<void> {
@@ -83,9 +95,12 @@ template <class E, class F>
         return {};
     });
     if (!outcome) return outcome;
-    if (finished.load(std::memory_order_acquire) != count) {
-        return make_error(errc::executor_failed, where, "executor ran %zu tasks of %zu",
-                          finished.load(), count);
+    const std::size_t ran = finished.load(std::memory_order_acquire);
+    std::uint64_t expected = 0;
+    for (std::size_t i = 0; i < count; ++i) expected += scrambled(i);
+    if (ran != count || sum.load(std::memory_order_relaxed) != expected) {
+        return make_error(errc::executor_failed, where,
+                          "executor ran %zu tasks, not each of %zu once", ran, count);
     }
     return {};
 }

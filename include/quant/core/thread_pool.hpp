@@ -6,8 +6,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <new>
-#include <system_error>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -42,8 +41,7 @@ public:
                 workers_.emplace_back([this] { serve(); });
             }
 #if QUANT_HAS_EXCEPTIONS
-        } catch (const std::system_error&) {
-        } catch (const std::bad_alloc&) {
+        } catch (const std::exception&) { // system_error, bad_alloc, length_error
         }
 #endif
     }

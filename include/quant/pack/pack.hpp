@@ -196,11 +196,12 @@ template <quantization_scheme S, executor E = const serial_executor&>
 }
 
 /// The codes and scales of packed weights, row-major: the inverse of pack.
-/// Errors: empty, out_of_memory, executor_failed.
+/// Errors: empty, null_data, out_of_memory, executor_failed.
 template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>> try_unpack(packed_view<S> p, E&& run = serial) noexcept {
     using at = detail::layout<S>;
     constexpr const char* where = "unpack: p";
+    if (p.rows() != 0 && p.panels() == nullptr) return error(errc::null_data, where, "null pointer");
     auto made = quantized_matrix<S>::try_zero(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
@@ -233,6 +234,13 @@ template <quantization_scheme S, executor E = const serial_executor&>
         }
     }
     return made;
+}
+
+/// @copydoc try_unpack
+template <quantization_scheme S, executor E = const serial_executor&>
+[[nodiscard]] result<quantized_matrix<S>> try_unpack(const packed_matrix<S>& p,
+                                                     E&& run = serial) noexcept {
+    return try_unpack(p.view(), run);
 }
 
 /// quantize and pack in one pass, panel by panel, without a second copy of the matrix: the same

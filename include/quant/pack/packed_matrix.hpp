@@ -250,6 +250,14 @@ private:
     detail::buffer<std::byte> bytes_;
 };
 
+/// @copydoc try_slice_rows
+template <quantization_scheme S>
+[[nodiscard]] result<packed_view<S>> try_slice_rows(const packed_matrix<S>& matrix,
+                                                    std::size_t first,
+                                                    std::size_t count) noexcept {
+    return try_slice_rows(matrix.view(), first, count);
+}
+
 #if QUANT_HAS_EXCEPTIONS
 /// As try_packed_view_of. @throws quant::error
 template <quantization_scheme S>

@@ -117,7 +117,7 @@ template <quantization_scheme S>
         stored.scale = scale_type(0.0f);
         rounded = 0;
     }
-    int farthest = S::offset > S::max_code ? S::offset : S::max_code; // from zero, in steps
+    int farthest = std::max(S::offset, S::multiplier * S::max_code - S::offset); // level, in steps
     if constexpr (S::has_minimum) {
         stored.offset = scale_type(lowest);
         const float minimum = static_cast<float>(stored.offset);

@@ -37,9 +37,15 @@ public:
     [[nodiscard]] static result<quantized_matrix>
     try_from(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
              std::span<const scale_type> scales, std::span<const offset_type> offsets = {}) {
-        auto made = try_zero(rows, cols, "quantized_matrix");
+        constexpr const char* where = "quantized_matrix";
+        const auto sizes = sizes_of(rows, cols, where);
+        if (!sizes) return sizes.failure();
+        // Before anything is allocated: a wrong shape may be a huge one.
+        if (auto valid = check(*sizes, cols, codes, scales, offsets, where); !valid) {
+            return valid.failure();
+        }
+        auto made = try_zero(rows, cols, where);
         if (!made) return made;
-        if (auto valid = made->check(codes, scales, offsets); !valid) return valid.failure();
         std::copy(codes.begin(), codes.end(), made->codes_.data());
         std::copy(scales.begin(), scales.end(), made->scales_.data());
         std::copy(offsets.begin(), offsets.end(), made->offsets_.data());
@@ -66,22 +72,13 @@ public:
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.
     [[nodiscard]] static result<quantized_matrix> try_zero(std::size_t rows, std::size_t cols,
                                                            const char* where) {
-        using detail::checked_mul;
-        if (rows == 0 || cols == 0) {
-            return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
-        }
-        const auto elements = checked_mul(rows, cols);
-        const auto groups = checked_mul(checked_mul(S::scale_rows(rows), S::groups_per_row(cols)),
-                                        sizeof(scale_type));
-        if (!elements || !groups) {
-            return detail::make_error(errc::size_overflow, where, "%zu x %zu", rows, cols);
-        }
-        const std::size_t count = S::scale_rows(rows) * S::groups_per_row(cols);
-        auto codes = detail::buffer<std::uint8_t>::zeroed(*elements, where);
+        const auto sizes = sizes_of(rows, cols, where);
+        if (!sizes) return sizes.failure();
+        auto codes = detail::buffer<std::uint8_t>::zeroed(sizes->codes, where);
         if (!codes) return codes.failure();
-        auto scales = detail::buffer<scale_type>::zeroed(count, where);
+        auto scales = detail::buffer<scale_type>::zeroed(sizes->scales, where);
         if (!scales) return scales.failure();
-        auto offsets = detail::buffer<offset_type>::zeroed(S::has_offset ? count : 0, where);
+        auto offsets = detail::buffer<offset_type>::zeroed(sizes->offsets, where);
         if (!offsets) return offsets.failure();
         quantized_matrix made;
         made.rows_ = rows;
@@ -113,7 +110,9 @@ public:
     }
 
     /// Bits that this matrix needs in its format, padding not counted.
-    [[nodiscard]] double nominal_bits() const noexcept { return S::nominal_bits(rows(), cols()); }
+    [[nodiscard]] double nominal_bits() const noexcept {
+        return rows_ == 0 ? 0 : S::nominal_bits(rows_, cols_);
+    }
 
     /// Equal shapes and equal bytes.
     friend bool operator==(const quantized_matrix& a, const quantized_matrix& b) noexcept {
@@ -128,44 +127,64 @@ private:
                (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
     }
 
-    [[nodiscard]] result<void> check(std::span<const std::uint8_t> codes,
-                                     std::span<const scale_type> scales,
-                                     std::span<const offset_type> offsets) const noexcept {
-        constexpr const char* where = "quantized_matrix";
-        if (codes.size() != codes_.size() || scales.size() != scales_.size() ||
-            offsets.size() != offsets_.size()) {
+    /// How many numbers of each kind a matrix holds.
+    struct counts {
+        std::size_t codes, scales, offsets;
+    };
+
+    [[nodiscard]] static result<counts> sizes_of(std::size_t rows, std::size_t cols,
+                                                 const char* where) noexcept {
+        using detail::checked_mul;
+        if (rows == 0 || cols == 0) {
+            return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
+        }
+        const auto elements = checked_mul(rows, cols);
+        const auto groups = checked_mul(S::scale_rows(rows), S::groups_per_row(cols));
+        if (!elements || !checked_mul(groups, sizeof(scale_type))) {
+            return detail::make_error(errc::size_overflow, where, "%zu x %zu", rows, cols);
+        }
+        return counts{*elements, *groups, S::has_offset ? *groups : 0};
+    }
+
+    [[nodiscard]] static result<void> check(const counts& sizes, std::size_t cols,
+                                            std::span<const std::uint8_t> codes,
+                                            std::span<const scale_type> scales,
+                                            std::span<const offset_type> offsets,
+                                            const char* where) noexcept {
+        if (codes.size() != sizes.codes || scales.size() != sizes.scales ||
+            offsets.size() != sizes.offsets) {
             return detail::make_error(errc::shape_mismatch, where,
                                       "%zu x %zu needs %zu codes, %zu scales, %zu offsets, "
                                       "not %zu, %zu, %zu",
-                                      rows(), cols(), codes_.size(), scales_.size(), offsets_.size(),
-                                      codes.size(), scales.size(), offsets.size());
+                                      sizes.codes / cols, cols, sizes.codes, sizes.scales,
+                                      sizes.offsets, codes.size(), scales.size(), offsets.size());
         }
         for (std::size_t i = 0; i < codes.size(); ++i) {
             if (codes[i] > S::max_code) {
                 return detail::make_error(errc::code_out_of_range, where,
                                           "code %d at row %zu, column %zu exceeds %d", codes[i],
-                                          i / cols(), i % cols(), S::max_code);
+                                          i / cols, i % cols, S::max_code);
             }
         }
+        const std::size_t groups = S::groups_per_row(cols);
         for (std::size_t i = 0; i < scales.size(); ++i) {
             if (!std::isfinite(static_cast<float>(scales[i]))) {
                 return detail::make_error(errc::non_finite, where,
-                                          "scale at scale row %zu, group %zu",
-                                          i / groups_per_row(), i % groups_per_row());
+                                          "scale at scale row %zu, group %zu", i / groups,
+                                          i % groups);
             }
         }
         for (std::size_t i = 0; i < offsets.size(); ++i) {
             if constexpr (S::has_minimum) {
                 if (!std::isfinite(static_cast<float>(offsets[i]))) {
                     return detail::make_error(errc::non_finite, where,
-                                              "minimum at scale row %zu, group %zu",
-                                              i / groups_per_row(), i % groups_per_row());
+                                              "minimum at scale row %zu, group %zu", i / groups,
+                                              i % groups);
                 }
             } else if (offsets[i] > S::max_code) {
                 return detail::make_error(errc::code_out_of_range, where,
                                           "zero point %d at scale row %zu, group %zu exceeds %d",
-                                          offsets[i], i / groups_per_row(), i % groups_per_row(),
-                                          S::max_code);
+                                          offsets[i], i / groups, i % groups, S::max_code);
             }
         }
         return {};

@@ -1,18 +1,21 @@
 // Sixteen lanes from and to narrower types: fp16, bf16 and bytes.
 #pragma once
 
+#include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
-
-#if !QUANT_DETAIL_SCALAR
-#if defined(__SSE2__) || defined(_M_X64)
-#include <immintrin.h>
-#else
-#include <arm_neon.h>
-#endif
-#endif
 
 namespace quant::inline QUANT_ABI {
 namespace simd {
+
+/// Sixteen unsigned numbers at any address, widened one by one.
+template <class T>
+QUANT_ALWAYS_INLINE i32x16 widen_elements(const void* from) noexcept {
+    T narrow[16];
+    std::memcpy(narrow, from, sizeof narrow);
+    std::int32_t elements[16];
+    for (int i = 0; i < 16; ++i) elements[i] = narrow[i];
+    return load<std::int32_t>(elements);
+}
 
 /// Sixteen unsigned 16-bit numbers at any address, widened.
 QUANT_ALWAYS_INLINE i32x16 load_u16(const void* from) noexcept {
@@ -24,11 +27,7 @@ QUANT_ALWAYS_INLINE i32x16 load_u16(const void* from) noexcept {
     wide.r[0] = _mm256_cvtepu16_epi32(_mm_loadu_si128(half));
     wide.r[1] = _mm256_cvtepu16_epi32(_mm_loadu_si128(half + 1));
 #else
-    std::uint16_t narrow[16];
-    std::memcpy(narrow, from, sizeof narrow);
-    std::int32_t elements[16];
-    for (int i = 0; i < 16; ++i) elements[i] = narrow[i];
-    wide = load<std::int32_t>(elements);
+    wide = widen_elements<std::uint16_t>(from);
 #endif
     return wide;
 }
@@ -43,11 +42,7 @@ QUANT_ALWAYS_INLINE i32x16 load_u8(const void* from) noexcept {
     wide.r[0] = _mm256_cvtepu8_epi32(_mm_loadu_si64(bytes));
     wide.r[1] = _mm256_cvtepu8_epi32(_mm_loadu_si64(bytes + 8));
 #else
-    std::uint8_t narrow[16];
-    std::memcpy(narrow, from, sizeof narrow);
-    std::int32_t elements[16];
-    for (int i = 0; i < 16; ++i) elements[i] = narrow[i];
-    wide = load<std::int32_t>(elements);
+    wide = widen_elements<std::uint8_t>(from);
 #endif
     return wide;
 }

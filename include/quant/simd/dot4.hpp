@@ -11,15 +11,8 @@
 //   generic                  scalar
 #pragma once
 
+#include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
-
-#if !QUANT_DETAIL_SCALAR
-#if defined(__SSE2__) || defined(_M_X64)
-#include <immintrin.h>
-#else
-#include <arm_neon.h>
-#endif
-#endif
 
 namespace quant::inline QUANT_ABI {
 namespace simd {

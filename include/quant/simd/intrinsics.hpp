@@ -1,0 +1,12 @@
+// The compiler's intrinsics, where lanes are vector registers. Included by simd/ alone.
+#pragma once
+
+#include <quant/simd/isa.hpp>
+
+#if !QUANT_DETAIL_SCALAR
+#if defined(__SSE2__) || defined(_M_X64)
+#include <immintrin.h>
+#else
+#include <arm_neon.h>
+#endif
+#endif
