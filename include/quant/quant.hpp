@@ -9,6 +9,7 @@
 #include <quant/core/thread_pool.hpp>
 #include <quant/kernel/any_packed_matrix.hpp>
 #include <quant/kernel/matmul.hpp>
+#include <quant/pack/dequantize_packed.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/policy/activations.hpp>
 #include <quant/policy/descriptor.hpp>

@@ -1,6 +1,6 @@
 #include "matmul_cases.hpp"
 
-using asymmetric_min_schemes = cases::all_bits<quant::asymmetric_min, 2>;
+using asymmetric_min_schemes = cases::all_bits<quant::asymmetric_min, 1>;
 
 TEMPLATE_LIST_TEST_CASE("asymmetric_min: products are the reference's", "[matmul]", asymmetric_min_schemes) {
     cases::check_products<TestType, quant::default_activations<TestType>>();

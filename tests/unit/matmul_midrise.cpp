@@ -1,6 +1,6 @@
 #include "matmul_cases.hpp"
 
-using midrise_schemes = cases::all_bits<quant::midrise, 2>;
+using midrise_schemes = cases::all_bits<quant::midrise, 1>;
 
 TEMPLATE_LIST_TEST_CASE("midrise: products are the reference's", "[matmul]", midrise_schemes) {
     cases::check_products<TestType, quant::default_activations<TestType>>();

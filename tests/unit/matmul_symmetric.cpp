@@ -1,6 +1,6 @@
 #include "matmul_cases.hpp"
 
-using symmetric_schemes = cases::all_bits<quant::symmetric, 2>;
+using symmetric_schemes = cases::all_bits<quant::symmetric, 1>;
 
 TEMPLATE_LIST_TEST_CASE("symmetric: products are the reference's", "[matmul]", symmetric_schemes) {
     cases::check_products<TestType, quant::default_activations<TestType>>();

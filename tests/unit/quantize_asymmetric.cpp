@@ -1,6 +1,6 @@
 #include "quantize_cases.hpp"
 
-using asymmetric_schemes = cases::all_bits<quant::asymmetric, 2>;
+using asymmetric_schemes = cases::all_bits<quant::asymmetric, QUANT_TEST_ROUNDS>;
 
 TEMPLATE_LIST_TEST_CASE("asymmetric: quantized bytes are the reference's", "[quantize]",
                         asymmetric_schemes) {

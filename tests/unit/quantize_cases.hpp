@@ -24,8 +24,11 @@ void check_against_reference(shape size, quant::thread_pool& pool) {
     CHECK(same_bytes(values, expected_values));
 
     const auto packed = quant::pack(q, pool);
+    std::vector<float> from_packed(rows * cols, -2);
+    quant::dequantize(packed, quant::matrix_view<float>{from_packed.data(), rows, cols}, pool);
+    CHECK(same_bytes(from_packed, expected_values));
     CHECK(quant::unpack(packed, pool) == q);
-    CHECK(quant::quantize_packed<S>(view, {}, pool) == packed);
+    CHECK(quant::quantize_packed<S>(view, pool) == packed);
     CHECK(packed.bytes().size() == quant::packed_size<S>(rows, cols));
 }
 

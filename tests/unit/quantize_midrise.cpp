@@ -1,6 +1,6 @@
 #include "quantize_cases.hpp"
 
-using midrise_schemes = cases::all_bits<quant::midrise, 2>;
+using midrise_schemes = cases::all_bits<quant::midrise, QUANT_TEST_ROUNDS>;
 
 TEMPLATE_LIST_TEST_CASE("midrise: quantized bytes are the reference's", "[quantize]",
                         midrise_schemes) {

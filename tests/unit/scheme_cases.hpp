@@ -16,6 +16,11 @@
 #include <tuple>
 #include <vector>
 
+// How often each bit width and mapping comes, with other granularities and scales each time.
+#if !defined(QUANT_TEST_ROUNDS)
+#define QUANT_TEST_ROUNDS 1
+#endif
+
 namespace cases {
 
 /// Numbers in [−1, 1) with a few large and small ones among them; no libm, no distribution whose
@@ -74,9 +79,14 @@ using some_granularity = std::tuple_element_t<
 template <std::size_t I>
 using some_scale = std::tuple_element_t<I % 3, std::tuple<quant::fp16, float, quant::bf16>>;
 
+/// Scheme number I of a mapping: bit widths in turn, 1 to 8; other granularities and scales for
+/// each mapping and each round.
 template <class Mapping, std::size_t I>
-using some_scheme = quant::scheme<quant::int_code<static_cast<int>(I % 8) + 1>, Mapping,
-                                  some_granularity<I + I / 8 * 3>, some_scale<I / 2>>;
+using some_scheme =
+    quant::scheme<quant::int_code<static_cast<int>(I % 8) + 1>, Mapping,
+                  some_granularity<I + 3 * (I / 8) + 2 * (Mapping::multiplier - 1) +
+                                   3 * static_cast<std::size_t>(Mapping::stores)>,
+                  some_scale<I + I / 8 + static_cast<std::size_t>(Mapping::stores)>>;
 
 template <class Mapping, class Indices>
 struct schemes_of;

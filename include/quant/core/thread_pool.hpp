@@ -8,7 +8,6 @@
 #include <cstdint>
 #include <exception>
 #include <thread>
-#include <vector>
 
 #if defined(__x86_64__) || defined(__i386__)
 #define QUANT_DETAIL_PAUSE() __builtin_ia32_pause()
@@ -36,9 +35,10 @@ public:
 #if QUANT_HAS_EXCEPTIONS
         try {
 #endif
-            workers_.reserve(threads - 1);
-            while (workers_.size() + 1 < threads) {
-                workers_.emplace_back([this] { serve(); });
+            if (threads > 1) workers_.reset(new (std::nothrow) std::thread[threads - 1]);
+            while (workers_ && started_ + 1 < threads) {
+                workers_[started_] = std::thread([this] { serve(); });
+                ++started_;
             }
 #if QUANT_HAS_EXCEPTIONS
         } catch (const std::exception&) { // system_error, bad_alloc, length_error
@@ -53,12 +53,12 @@ public:
         stop_.store(true, std::memory_order_relaxed);
         epoch_.fetch_add(1, std::memory_order_release);
         epoch_.notify_all();
-        for (std::thread& worker : workers_) worker.join();
+        for (std::size_t i = 0; i < started_; ++i) workers_[i].join();
     }
 
     /// Runs work(0) … work(count − 1) and returns when all are done.
     void operator()(std::size_t count, task work) noexcept {
-        if (workers_.empty() || count < 2 || busy_.exchange(true, std::memory_order_acquire)) {
+        if (started_ == 0 || count < 2 || busy_.exchange(true, std::memory_order_acquire)) {
             serial(count, work);
             return;
         }
@@ -84,7 +84,7 @@ public:
         busy_.store(false, std::memory_order_release);
     }
 
-    [[nodiscard]] std::size_t concurrency() const noexcept { return workers_.size() + 1; }
+    [[nodiscard]] std::size_t concurrency() const noexcept { return started_ + 1; }
 
 private:
     static constexpr std::uint32_t open = 1u << 31; // the lower bits count threads inside
@@ -142,7 +142,8 @@ private:
     alignas(64) std::atomic<std::uint32_t> gate_{0};
     alignas(64) std::atomic<bool> busy_{false};
     std::size_t spins_ = 0;
-    std::vector<std::thread> workers_;
+    std::size_t started_ = 0;
+    std::unique_ptr<std::thread[]> workers_;
 };
 
 } // namespace quant::inline QUANT_VOCABULARY

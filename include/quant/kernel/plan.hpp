@@ -47,12 +47,13 @@ struct product_plan {
     static constexpr bool fits = [] {
         if constexpr (act_group == all) {
             return true;
+        } else if constexpr (act_group > longest_step) {
+            return false;
         } else if constexpr (group == all) {
-            return act_group <= longest_step && act_group % 4 == 0;
+            return act_group % 4 == 0;
         } else {
-            const bool whole_quads = act_group % 4 == 0 || act_group <= 2;
-            return act_group <= longest_step &&
-                   (act_group % group == 0 || (group % act_group == 0 && whole_quads));
+            constexpr bool whole_quads = act_group % 4 == 0 || act_group <= 2;
+            return act_group % group == 0 || (group % act_group == 0 && whole_quads);
         }
     }();
 

@@ -325,6 +325,12 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     return made;
 }
 
+/// @copydoc try_quantize_packed
+template <quantization_scheme S, real_element T, executor E>
+[[nodiscard]] result<packed_matrix<S>> try_quantize_packed(matrix_view<T> w, E&& run) noexcept {
+    return try_quantize_packed<S>(w, quantize_options{}, run);
+}
+
 #if QUANT_HAS_EXCEPTIONS
 /// As try_pack. @throws quant::error
 template <quantization_scheme S, executor E = const serial_executor&>
@@ -353,6 +359,11 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                                                const quantize_options& options = {},
                                                E&& run = serial) {
     return try_quantize_packed<S>(w, options, run).value();
+}
+/// @copydoc quantize_packed
+template <quantization_scheme S, real_element T, executor E>
+[[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w, E&& run) {
+    return try_quantize_packed<S>(w, quantize_options{}, run).value();
 }
 #endif
 

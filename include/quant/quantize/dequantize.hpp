@@ -5,6 +5,49 @@
 #include <quant/quantize/rows.hpp>
 
 namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Checks an output that must be rows × cols.
+template <class T>
+[[nodiscard]] result<void> check_output(const matrix_view<T>& out, std::size_t rows,
+                                        std::size_t cols, const char* where) noexcept {
+    if (auto valid = check_writable(out, where); !valid) return valid;
+    if (out.rows() == rows && out.cols() == cols) return {};
+    return make_error(errc::shape_mismatch, where, "%zu x %zu, but the matrix is %zu x %zu",
+                      out.rows(), out.cols(), rows, cols);
+}
+
+/// Lets code produce a row of floats and brings it to an output of any element type.
+template <class T>
+class row_writer {
+public:
+    [[nodiscard]] result<void> prepare(std::size_t cols, const char* where) noexcept {
+        auto made = buffer<float>::uninitialized(std::is_same_v<T, float> ? 0 : cols, where);
+        if (!made) return made.failure();
+        scratch_ = std::move(*made);
+        return {};
+    }
+
+    /// produce(float*) writes row r's cols() floats, at any address.
+    template <class F>
+    void write(const matrix_view<T>& out, std::size_t r, F&& produce) noexcept {
+        if constexpr (std::is_same_v<T, float>) {
+            produce(out.row(r));
+        } else {
+            produce(scratch_.data());
+            for (std::size_t c = 0; c < out.cols(); c += 16) {
+                const std::size_t n = std::min<std::size_t>(16, out.cols() - c);
+                const auto values = simd::load_partial<float>(scratch_.data() + c, n);
+                simd::store_from_float<T>(out.row(r) + c, values, n);
+            }
+        }
+    }
+
+private:
+    buffer<float> scratch_;
+};
+
+} // namespace detail
 
 /// Writes the real numbers that a quantized matrix stands for: s·t, plus the minimum where the
 /// mapping has one, with t = multiplier·u − offset − z (see policy/mapping.hpp).
@@ -20,37 +63,25 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                                           E&& run = serial) noexcept {
     constexpr const char* where = "dequantize: out";
     if (q.rows() == 0) return error(errc::empty, "dequantize: q", "the matrix has no elements");
-    if (auto valid = detail::check_writable(out, where); !valid) return valid;
-    if (out.rows() != q.rows() || out.cols() != q.cols()) {
-        return detail::make_error(errc::shape_mismatch, where, "%zu x %zu, but q is %zu x %zu",
-                                  out.rows(), out.cols(), q.rows(), q.cols());
-    }
+    if (auto valid = detail::check_output(out, q.rows(), q.cols(), where); !valid) return valid;
     const std::size_t per_task =
         detail::rows_per_task(q.rows(), q.cols(), detail::concurrency_of(run), 1);
     return detail::for_each_row_range(
         run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            const bool in_place = std::is_same_v<T, float>;
-            auto scratch = detail::buffer<float>::uninitialized(in_place ? 0 : q.cols(), where);
-            if (!scratch) return scratch.failure();
+            detail::row_writer<T> writer;
+            if (auto ready = writer.prepare(q.cols(), where); !ready) return ready;
             for (std::size_t r = first; r < last; ++r) {
-                float* row = scratch->data();
-                if constexpr (std::is_same_v<T, float>) row = out.row(r);
                 const std::size_t g0 = q.first_group(r);
                 const std::uint8_t* codes = q.codes().data() + r * q.cols();
-                detail::for_each_group<S>(
-                    q.cols(), [&](std::size_t g, std::size_t c, std::size_t n) {
+                writer.write(out, r, [&](float* row) {
+                    detail::for_each_group<S>(q.cols(), [&](std::size_t g, std::size_t c,
+                                                            std::size_t n) {
                         const auto offset =
                             S::has_offset ? q.offsets()[g0 + g] : typename S::offset_type{};
                         const auto grid = detail::group_grid::of<S>(q.scales()[g0 + g], offset);
                         detail::decode_group<S>(codes + c, n, grid, row + c);
                     });
-                if constexpr (!std::is_same_v<T, float>) {
-                    for (std::size_t c = 0; c < q.cols(); c += 16) {
-                        const std::size_t n = std::min<std::size_t>(16, q.cols() - c);
-                        simd::store_from_float<T>(out.row(r) + c,
-                                                  simd::load_partial<float>(row + c, n), n);
-                    }
-                }
+                });
             }
             return {};
         });

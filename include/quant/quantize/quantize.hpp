@@ -68,12 +68,23 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     return made;
 }
 
+/// @copydoc try_quantize
+template <quantization_scheme S, real_element T, executor E>
+[[nodiscard]] result<quantized_matrix<S>> try_quantize(matrix_view<T> w, E&& run) noexcept {
+    return try_quantize<S>(w, quantize_options{}, run);
+}
+
 #if QUANT_HAS_EXCEPTIONS
 /// As try_quantize. @throws quant::error
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, const quantize_options& options = {},
                                            E&& run = serial) {
     return try_quantize<S>(w, options, run).value();
+}
+/// @copydoc quantize
+template <quantization_scheme S, real_element T, executor E>
+[[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, E&& run) {
+    return try_quantize<S>(w, quantize_options{}, run).value();
 }
 #endif
 
