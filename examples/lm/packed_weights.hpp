@@ -40,7 +40,7 @@ private:
         const std::size_t first = panel * quant::panel_rows;
         const std::size_t count = std::min(quant::panel_rows, rows() - first);
         std::vector<float> values(count * cols());
-        quant::dequantize(quant::unpack(quant::slice_rows(packed_, first, count)),
+        quant::dequantize(quant::slice_rows(packed_, first, count),
                           quant::matrix_view<float>(values.data(), count, cols()));
         return values;
     }
