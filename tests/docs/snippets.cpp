@@ -1,0 +1,108 @@
+// The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand here
+// or in an example, line for line.
+#include <quant/quant.hpp>
+
+#include <catch2/catch_test_macros.hpp>
+
+#include <cstddef>
+#include <cstdio>
+#include <cstring>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
+
+struct alignas(64) line {
+    std::byte bytes[64];
+};
+
+/// A pool of no threads.
+struct sequence {
+    template <class F>
+    void parallel_for(std::size_t count, F f) {
+        for (std::size_t i = 0; i < count; ++i) f(i);
+    }
+};
+
+struct operands {
+    std::vector<float> weights = std::vector<float>(64 * 64, 0.5f);
+    std::vector<float> inputs = std::vector<float>(2 * 64, 1.0f);
+    std::vector<float> outputs = std::vector<float>(2 * 64);
+    quant::packed_matrix<w4> w =
+        quant::quantize_packed<w4>(quant::matrix_view(weights.data(), 64, 64));
+    quant::matrix_view<const float> x{inputs.data(), 2, 64};
+    quant::matrix_view<float> y{outputs.data(), 2, 64};
+};
+
+// weights.hpp
+void project(quant::matrix_view<const float> x, quant::packed_view<w4> w, quant::matrix_view<float> y);
+
+// weights.cpp, the only file that needs optimization flags and kernel/matmul.hpp
+void project(quant::matrix_view<const float> x, quant::packed_view<w4> w, quant::matrix_view<float> y) {
+    quant::matmul(x, w, y);
+}
+
+bool quantizes(quant::matrix_view<const float> weights) {
+    auto made = quant::try_quantize_packed<w4>(weights);
+    if (!made) {
+        std::fprintf(stderr, "%s\n", made.failure().what());
+        return false;
+    }
+    const quant::packed_matrix<w4> matrix = *std::move(made);
+    return matrix.rows() == weights.rows();
+}
+
+} // namespace
+
+TEST_CASE("executors of docs/faq.md", "[docs]") {
+    operands data;
+    auto& [weights, inputs, outputs, w, x, y] = data;
+    sequence pool;
+    {
+        auto run = [&](std::size_t count, quant::task f) { pool.parallel_for(count, f); };
+        quant::matmul(x, w, y, run);
+    }
+    CHECK(outputs[0] == 32.0f);
+    outputs[0] = 0;
+    {
+        auto openmp = [](std::size_t count, quant::task f) {
+#pragma omp parallel for schedule(dynamic)
+            for (std::ptrdiff_t i = 0; i < static_cast<std::ptrdiff_t>(count); ++i) {
+                f(static_cast<std::size_t>(i));
+            }
+        };
+        quant::matmul(x, w, y, openmp);
+    }
+    CHECK(outputs[0] == 32.0f);
+    outputs[0] = 0;
+    project(x, w, y);
+    CHECK(outputs[0] == 32.0f);
+}
+
+TEST_CASE("memory of docs/faq.md", "[docs]") {
+    const operands data;
+    const auto quantized = quant::unpack(data.w);
+    const std::size_t size = quant::packed_size<w4>(64, 64);
+    std::vector<line> lines(size / sizeof(line));
+    std::byte* const memory = lines[0].bytes;
+    {
+        quant::packed_view<w4> packed = quant::pack_into(quantized, std::span(memory, size));
+        CHECK(packed.rows() == 64);
+    }
+    const std::span<const std::byte> mapped_bytes(memory, size);
+    {
+        quant::packed_view<w4> packed = quant::packed_view_of<w4>(mapped_bytes);
+        CHECK(packed.cols() == 64);
+    }
+    CHECK(std::memcmp(memory, data.w.bytes().data(), size) == 0);
+}
+
+TEST_CASE("errors of docs/faq.md", "[docs]") {
+    const operands data;
+    CHECK(quantizes(quant::matrix_view(data.weights.data(), 64, 64)));
+    CHECK_FALSE(quantizes({}));
+}
