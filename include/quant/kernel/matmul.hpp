@@ -171,6 +171,7 @@ using chosen_activations =
 template <class A, quantization_scheme S, class X, class Y, class... Args>
 [[nodiscard]] result<void> dispatch_product(const X& x, packed_view<S> w, matrix_view<Y> y,
                                             Args&... args) noexcept {
+    static_assert(!std::is_const_v<Y>, "quant::matmul: the output view's elements are const");
     auto& run = find_executor(args...);
     const auto stages = std::tuple_cat(stage_or_nothing(args)...);
     if constexpr (is_packed_activations<X>) {

@@ -61,6 +61,7 @@ private:
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] result<void> try_dequantize(const quantized_matrix<S>& q, matrix_view<T> out,
                                           E&& run = serial) noexcept {
+    static_assert(!std::is_const_v<T>, "quant::dequantize: the output view's elements are const");
     constexpr const char* where = "dequantize: out";
     if (q.rows() == 0) return error(errc::empty, "dequantize: q", "the matrix has no elements");
     if (auto valid = detail::check_output(out, q.rows(), q.cols(), where); !valid) return valid;

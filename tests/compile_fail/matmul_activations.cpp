@@ -1,0 +1,8 @@
+// expect-error: the template argument must be an activation, such as quant::activations::fp32
+#include <quant/quant.hpp>
+
+using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
+
+void f(quant::matrix_view<const float> x, quant::packed_view<w4> w, quant::matrix_view<float> y) {
+    quant::matmul<quant::fp16>(x, w, y);
+}

@@ -1,0 +1,123 @@
+// Without exceptions and without run-time type information the library has its try_ forms, and they
+// say what is wrong. No test framework: it would need both.
+#include <quant/quant.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+#include <functional>
+#include <limits>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+using namespace quant;
+
+#if defined(__cpp_exceptions) || defined(__cpp_rtti)
+#error "compile this with -fno-exceptions -fno-rtti"
+#endif
+
+namespace {
+
+int failures = 0;
+
+void check(bool good, const char* what, int line) {
+    if (good) return;
+    ++failures;
+    std::printf("line %d: %s\n", line, what);
+}
+#define CHECK(...) check((__VA_ARGS__), #__VA_ARGS__, __LINE__)
+
+using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
+using w8 = scheme<int8, asymmetric, per_channel, float>;
+
+constexpr std::size_t rows = 70, cols = 96, tokens = 3;
+
+struct data {
+    std::vector<float> w = std::vector<float>(rows * cols);
+    std::vector<float> x = std::vector<float>(tokens * cols, 0.5f);
+    std::vector<float> y = std::vector<float>(tokens * rows);
+
+    data() {
+        for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i * 31 % 97) / 97;
+    }
+    matrix_view<const float> weights() const { return {w.data(), rows, cols}; }
+    matrix_view<const float> activations() const { return {x.data(), tokens, cols}; }
+    matrix_view<float> outputs() { return {y.data(), tokens, rows}; }
+};
+
+/// A whole pass, from weights to a product, on several threads.
+void good_pass() {
+    data d;
+    thread_pool pool(3);
+    std::size_t seen = 0;
+    quantize_options options;
+    options.progress = [&](std::size_t done, std::size_t) { seen = done; };
+    const auto q = try_quantize<w4>(d.weights(), options, pool);
+    CHECK(q.has_value());
+    CHECK(seen == rows);
+    const auto p = try_pack(*q, pool);
+    CHECK(p.has_value());
+    const auto direct = try_quantize_packed<w4>(d.weights(), {}, pool);
+    CHECK(direct.has_value() && *direct == *p);
+    const auto back = try_unpack(*p, pool);
+    CHECK(back.has_value() && *back == *q);
+    const auto copy = q->try_clone();
+    CHECK(copy.has_value() && *copy == *q);
+    const auto same =
+        quantized_matrix<w4>::try_from(rows, cols, q->codes(), q->scales(), q->offsets());
+    CHECK(same.has_value() && *same == *q);
+    const auto view = try_packed_view_of<w4>(p->bytes());
+    CHECK(view.has_value());
+    const auto slice = try_slice_rows(*view, 16, 32);
+    CHECK(slice.has_value() && slice->rows() == 32);
+    std::vector<float> out(rows * cols);
+    CHECK(try_dequantize(*q, matrix_view{out.data(), rows, cols}, pool).has_value());
+    for (std::size_t i = 0; i < out.size(); ++i) CHECK(std::fabs(out[i] - d.w[i]) < 0.13f);
+
+    const std::vector<float> bias(rows, 1.0f);
+    CHECK(try_matmul(d.activations(), *p, d.outputs(), pool, epilogue::bias{bias}).has_value());
+    const std::vector<float> first = d.y;
+    const auto x = try_pack_activations<default_activations<w4>>(d.activations());
+    CHECK(x.has_value());
+    CHECK(try_matmul(*x, *view, d.outputs(), epilogue::bias{bias}).has_value());
+    CHECK(d.y == first);
+
+    using any = any_packed_matrix<w4, w8>;
+    const auto held = any::try_quantize(describe<w8>(), d.weights());
+    CHECK(held.has_value() && held->descriptor() == describe<w8>());
+    CHECK(try_matmul(d.activations(), *held, d.outputs(), pool).has_value());
+}
+
+template <class T>
+bool fails_with(const result<T>& made, errc code) {
+    return made.error_if() != nullptr && made.error_if()->code() == code;
+}
+
+void bad_arguments() {
+    data d;
+    d.w[5 * cols + 7] = std::numeric_limits<float>::infinity();
+    CHECK(fails_with(try_quantize<w4>(d.weights()), errc::non_finite));
+    d.w[5 * cols + 7] = 0;
+    const auto p = try_quantize_packed<w4>(d.weights());
+    CHECK(fails_with(try_matmul(d.activations(), *p, matrix_view{d.y.data(), tokens, rows - 1}),
+                     errc::shape_mismatch));
+    CHECK(fails_with(try_matmul(matrix_view<const float>{}, *p, d.outputs()), errc::empty));
+    CHECK(fails_with(try_packed_view_of<w8>(p->bytes()), errc::bad_layout));
+    CHECK(fails_with(try_packed_view_of<w4>(p->bytes().first(100)), errc::truncated));
+    CHECK(fails_with(try_slice_rows(*p, 8, 16), errc::invalid_argument));
+    CHECK(fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
+    const std::function<void(std::size_t, task)> lazy = [](std::size_t, task) {};
+    std::vector<float> many(1000 * cols);
+    CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),
+                     errc::executor_failed));
+}
+
+} // namespace
+
+int main() {
+    good_pass();
+    bad_arguments();
+    if (failures == 0) std::puts("all passed");
+    return failures == 0 ? 0 : 1;
+}
