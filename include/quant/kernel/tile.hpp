@@ -179,7 +179,8 @@ QUANT_ALWAYS_INLINE void add_quads(Accumulators& acc, const std::byte* const (&p
         const std::size_t superblock = at::superblock_at(g, wq);
         const std::size_t first = at::quad_in_superblock(g, wq);
         const std::size_t count = std::min(per_superblock - first, quads);
-        if (count == per_superblock) {
+        // Without vector registers there is nothing to keep in them: one loop serves.
+        if (!QUANT_DETAIL_SCALAR && count == per_superblock) {
             unroll<per_superblock>([&](auto q) QUANT_INLINE_LAMBDA {
                 simd::i32x16 codes[P];
                 unroll<P>([&](auto p) QUANT_INLINE_LAMBDA {
