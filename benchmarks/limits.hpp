@@ -41,7 +41,7 @@ inline double dot_product_peak() {
     const double seconds = best_seconds(20, [&] {
         for (int r = 0; r < rounds; ++r) {
             asm volatile("" : "+r"(quad)); // a new activation each time, as in a product
-            quant::detail::unroll<chains>([&](auto i) QUANT_INLINE_LAMBDA {
+            quant::detail::unroll<chains>([&](auto i) QUANT_DETAIL_LAMBDA {
                 sums[i] = quant::simd::dot4<4>(sums[i], codes, quad);
             });
         }
@@ -60,7 +60,7 @@ inline double multiply_add_peak() {
     use(factor);
     const double seconds = best_seconds(20, [&] {
         for (int r = 0; r < rounds; ++r) {
-            quant::detail::unroll<chains>([&](auto i) QUANT_INLINE_LAMBDA {
+            quant::detail::unroll<chains>([&](auto i) QUANT_DETAIL_LAMBDA {
                 sums[i] = quant::simd::fma(sums[i], factor, factor);
             });
         }
@@ -78,7 +78,7 @@ inline double read_bandwidth(std::size_t size) {
         quant::detail::unroll<4>(
             [&](auto i) { sums[i] = quant::simd::broadcast<std::int32_t>(0); });
         for (std::size_t at = 0; at + 256 <= size; at += 256) {
-            quant::detail::unroll<4>([&](auto i) QUANT_INLINE_LAMBDA {
+            quant::detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
                 sums[i] = sums[i] + quant::simd::load<std::int32_t>(from + at + 64 * i);
             });
         }

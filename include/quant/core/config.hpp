@@ -25,44 +25,66 @@
 
 // Kernels rely on inlining to keep vectors in registers; compilers give up on large bodies.
 #if defined(_MSC_VER) && !defined(__clang__)
-#define QUANT_ALWAYS_INLINE __forceinline
-#define QUANT_NOINLINE __declspec(noinline)
-#define QUANT_PRINTF_LIKE(format, values)
+#define QUANT_DETAIL_INLINE __forceinline
+#define QUANT_DETAIL_OUTLINE __declspec(noinline)
+#define QUANT_DETAIL_PRINTF(format, values)
 #else
-#define QUANT_ALWAYS_INLINE inline __attribute__((always_inline))
-#define QUANT_NOINLINE __attribute__((noinline))
-#define QUANT_PRINTF_LIKE(format, values) __attribute__((__format__(__printf__, format, values)))
+#define QUANT_DETAIL_INLINE inline __attribute__((always_inline))
+#define QUANT_DETAIL_OUTLINE __attribute__((noinline))
+#define QUANT_DETAIL_PRINTF(format, values) __attribute__((__format__(__printf__, format, values)))
 #endif
+
+// The instruction set that the compile flags allow, as a word. Every set for which this library or
+// xsimd compiles different code has a word of its own.
+#if defined(__AVX512F__) && \
+    !(defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__) && defined(__FMA__))
+#error "quant: AVX-512 is used with BW, VL, DQ and FMA (add -mavx512bw -mavx512vl -mavx512dq -mfma)"
+#elif defined(__AVX512F__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
+#define QUANT_DETAIL_FLAGS avx512vnni_vbmi
+#elif defined(__AVX512F__) && defined(__AVX512VNNI__)
+#define QUANT_DETAIL_FLAGS avx512vnni
+#elif defined(__AVX512F__)
+#define QUANT_DETAIL_FLAGS avx512bw
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__AVXVNNI__)
+#define QUANT_DETAIL_FLAGS avxvnni
+#elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
+#define QUANT_DETAIL_FLAGS avx2
+#elif defined(__AVX2__) && defined(__FMA__)
+#define QUANT_DETAIL_FLAGS avx2_without_f16c
+#elif defined(__AVX2__) && defined(__F16C__)
+#define QUANT_DETAIL_FLAGS avx2_without_fma
+#elif defined(__AVX2__)
+#define QUANT_DETAIL_FLAGS avx2_alone
+#elif defined(__AVX__) && defined(__FMA__)
+#define QUANT_DETAIL_FLAGS avx_fma
+#elif defined(__AVX__)
+#define QUANT_DETAIL_FLAGS avx
+#elif defined(__SSE4_2__)
+#define QUANT_DETAIL_FLAGS sse42
+#elif defined(__SSE4_1__)
+#define QUANT_DETAIL_FLAGS sse41
+#elif defined(__SSSE3__)
+#define QUANT_DETAIL_FLAGS ssse3
+#elif defined(__SSE3__)
+#define QUANT_DETAIL_FLAGS sse3
+#elif defined(__SSE2__) || defined(_M_X64)
+#define QUANT_DETAIL_FLAGS sse2
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD)
+#define QUANT_DETAIL_FLAGS neon_dotprod
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define QUANT_DETAIL_FLAGS neon
+#else
+#define QUANT_DETAIL_FLAGS other
+#endif
+
+#define QUANT_DETAIL_JOIN_(a, b) a##_##b
+#define QUANT_DETAIL_JOIN(a, b) QUANT_DETAIL_JOIN_(a, b)
 
 // QUANT_GENERIC (set by the user): plain C++ instead of vector instructions.
 #if defined(QUANT_GENERIC)
-#define QUANT_ISA_NAME generic
-#elif defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
-#if defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
-#define QUANT_ISA_NAME avx512vnni_vbmi
-#elif defined(__AVX512VNNI__)
-#define QUANT_ISA_NAME avx512vnni
+#define QUANT_ISA_NAME QUANT_DETAIL_JOIN(generic, QUANT_DETAIL_FLAGS)
 #else
-#define QUANT_ISA_NAME avx512bw
-#endif
-#elif defined(__AVX2__) && defined(__FMA__)
-#if defined(__AVXVNNI__)
-#define QUANT_ISA_NAME avxvnni
-#else
-#define QUANT_ISA_NAME avx2
-#endif
-#elif defined(__SSE4_2__)
-#define QUANT_ISA_NAME sse42
-#elif defined(__SSE2__) || defined(_M_X64)
-#define QUANT_ISA_NAME sse2
-#elif defined(__aarch64__) || defined(_M_ARM64)
-#if defined(__ARM_FEATURE_DOTPROD)
-#define QUANT_ISA_NAME neon_dotprod
-#else
-#define QUANT_ISA_NAME neon
-#endif
-#else
-#define QUANT_ISA_NAME generic
+#define QUANT_ISA_NAME QUANT_DETAIL_FLAGS
 #endif
 
 #if QUANT_HAS_EXCEPTIONS
@@ -71,8 +93,7 @@
 #define QUANT_DETAIL_CONFIGURATION nx
 #endif
 
-#define QUANT_DETAIL_JOIN3_(a, b, c) a##_##b##_##c
-#define QUANT_DETAIL_JOIN3(a, b, c) QUANT_DETAIL_JOIN3_(a, b, c)
+#define QUANT_DETAIL_JOIN3(a, b, c) QUANT_DETAIL_JOIN(QUANT_DETAIL_JOIN(a, b), c)
 
 // Bumped together with the version.
 #define QUANT_DETAIL_VERSION_TAG v0_1

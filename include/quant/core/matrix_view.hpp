@@ -29,14 +29,14 @@ public:
     using element_type = T;
     using value_type = std::remove_const_t<T>;
 
-    QUANT_ALWAYS_INLINE constexpr matrix_view() noexcept = default;
+    QUANT_DETAIL_INLINE constexpr matrix_view() noexcept = default;
 
     /// Contiguous rows.
-    QUANT_ALWAYS_INLINE constexpr matrix_view(T* data, std::size_t rows, std::size_t cols) noexcept
+    QUANT_DETAIL_INLINE constexpr matrix_view(T* data, std::size_t rows, std::size_t cols) noexcept
         : matrix_view(data, rows, cols, cols) {}
 
     /// Rows row_stride elements apart, columns col_stride apart.
-    QUANT_ALWAYS_INLINE constexpr matrix_view(T* data, std::size_t rows, std::size_t cols,
+    QUANT_DETAIL_INLINE constexpr matrix_view(T* data, std::size_t rows, std::size_t cols,
                                               std::size_t row_stride,
                                               std::size_t col_stride = 1) noexcept
         : data_(data), rows_(rows), cols_(cols), row_stride_(row_stride), col_stride_(col_stride) {}
@@ -44,22 +44,22 @@ public:
     /// A view to change is a view to read.
     template <class U>
         requires std::same_as<const U, T> && (!std::is_const_v<U>)
-    QUANT_ALWAYS_INLINE constexpr matrix_view(matrix_view<U> other) noexcept
+    QUANT_DETAIL_INLINE constexpr matrix_view(matrix_view<U> other) noexcept
         : matrix_view(other.data(), other.rows(), other.cols(), other.row_stride(),
                       other.col_stride()) {}
 
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr T* data() const noexcept { return data_; }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t rows() const noexcept { return rows_; }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t cols() const noexcept { return cols_; }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t row_stride() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr T* data() const noexcept { return data_; }
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t rows() const noexcept { return rows_; }
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t cols() const noexcept { return cols_; }
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t row_stride() const noexcept {
         return row_stride_;
     }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t col_stride() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t col_stride() const noexcept {
         return col_stride_;
     }
 
     /// Address of the first element of a row.
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr T* row(std::size_t r) const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr T* row(std::size_t r) const noexcept {
         return data_ + r * row_stride_;
     }
 
@@ -76,7 +76,7 @@ matrix_view(T*, Sizes...) -> matrix_view<T>;
 
 /// The same numbers with rows and columns exchanged; nothing moves.
 template <real_element T>
-[[nodiscard]] QUANT_ALWAYS_INLINE constexpr matrix_view<T> transposed(matrix_view<T> view) noexcept {
+[[nodiscard]] QUANT_DETAIL_INLINE constexpr matrix_view<T> transposed(matrix_view<T> view) noexcept {
     return {view.data(), view.cols(), view.rows(), view.col_stride(), view.row_stride()};
 }
 
@@ -84,7 +84,7 @@ namespace core_detail {
 
 /// Reads an element at any address.
 template <class T>
-[[nodiscard]] QUANT_ALWAYS_INLINE T load_element(const T* from) noexcept {
+[[nodiscard]] QUANT_DETAIL_INLINE T load_element(const T* from) noexcept {
     T value;
     std::memcpy(static_cast<void*>(&value), static_cast<const void*>(from), sizeof value);
     return value;

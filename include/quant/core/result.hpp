@@ -44,6 +44,11 @@ public:
         return std::move(*get_if());
     }
     /// @copydoc value
+    T& value() & {
+        if (!has_value()) throw error(failure());
+        return *get_if();
+    }
+    /// @copydoc value
     const T& value() const& {
         if (!has_value()) throw error(failure());
         return *get_if();

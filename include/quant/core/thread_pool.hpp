@@ -20,7 +20,7 @@ namespace quant::inline QUANT_VOCABULARY {
 /// A fixed set of threads that share one piece of parallel work at a time.
 ///
 /// The calling thread works too, so thread_pool(n) starts n − 1 threads. Idle threads spin for
-/// some ten microseconds, so that the next product of a model finds them awake, then sleep. A
+/// some tens of microseconds, so that the next product of a model finds them awake, then sleep. A
 /// call from inside a task, or while another thread's call is under way, runs on its own thread
 /// alone: slower, never a deadlock. If the system refuses a thread, the pool has fewer;
 /// concurrency() tells.

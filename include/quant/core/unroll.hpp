@@ -8,9 +8,9 @@
 #include <utility>
 
 #if defined(_MSC_VER) && !defined(__clang__)
-#define QUANT_INLINE_LAMBDA
+#define QUANT_DETAIL_LAMBDA
 #else
-#define QUANT_INLINE_LAMBDA __attribute__((always_inline))
+#define QUANT_DETAIL_LAMBDA __attribute__((always_inline))
 #endif
 
 namespace quant::inline QUANT_ABI {
@@ -20,13 +20,13 @@ template <std::size_t I>
 using index_constant = std::integral_constant<std::size_t, I>;
 
 template <class F, std::size_t... I>
-QUANT_ALWAYS_INLINE constexpr void unroll_sequence(F& body, std::index_sequence<I...>) {
+QUANT_DETAIL_INLINE constexpr void unroll_sequence(F& body, std::index_sequence<I...>) {
     (body(index_constant<I>{}), ...);
 }
 
 /// body(0), body(1) … body(N − 1), each index a compile-time constant.
 template <std::size_t N, class F>
-QUANT_ALWAYS_INLINE constexpr void unroll(F&& body) {
+QUANT_DETAIL_INLINE constexpr void unroll(F&& body) {
     unroll_sequence(body, std::make_index_sequence<N>{});
 }
 

@@ -17,7 +17,7 @@ class any_packed_matrix {
     static_assert(sizeof...(Schemes) > 0, "quant::any_packed_matrix needs at least one scheme");
 
 public:
-    /// Holds no matrix: 0 × 0.
+    /// Holds an empty matrix, 0 × 0, of the first scheme.
     any_packed_matrix() noexcept = default;
 
     template <quantization_scheme S>
@@ -53,7 +53,10 @@ public:
     try_quantize(const scheme_descriptor& scheme, matrix_view<T> w,
                  const quantize_options& options = {}, E&& run = serial) noexcept {
         result<any_packed_matrix> made =
-            error(errc::unsupported, "any_packed_matrix: scheme", "is not one of those listed");
+            detail::make_error(errc::unsupported, "any_packed_matrix: scheme",
+                               "%u-bit %s, groups of %u x %u, is not one of those listed",
+                               scheme.bits, to_string(scheme.mapping), scheme.group_rows,
+                               scheme.group_cols);
         const auto try_one = [&]<class S>(std::type_identity<S>) {
             if (scheme != describe<S>()) return false;
             auto packed = try_quantize_packed<S>(w, options, run);
@@ -67,6 +70,17 @@ public:
         static_cast<void>((try_one(std::type_identity<Schemes>{}) || ...));
         return made;
     }
+
+#if QUANT_HAS_EXCEPTIONS
+    /// As try_quantize. @throws quant::error
+    template <real_element T, executor E = const serial_executor&>
+    [[nodiscard]] static any_packed_matrix quantize(const scheme_descriptor& scheme,
+                                                    matrix_view<T> w,
+                                                    const quantize_options& options = {},
+                                                    E&& run = serial) {
+        return try_quantize(scheme, w, options, run).value();
+    }
+#endif
 
 private:
     std::variant<packed_matrix<Schemes>...> matrix_;

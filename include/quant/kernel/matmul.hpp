@@ -32,7 +32,7 @@ concept product_argument = executor<T> || epilogue_stage<std::remove_cvref_t<T>>
 
 /// Applies stages to 16 outputs and stores n of them.
 template <class Y, class... Stages>
-QUANT_ALWAYS_INLINE void finish(const matrix_view<Y>& y, simd::f32x16 value, std::size_t token,
+QUANT_DETAIL_INLINE void finish(const matrix_view<Y>& y, simd::f32x16 value, std::size_t token,
                                 std::size_t first, std::size_t n,
                                 const std::tuple<const Stages&...>& stages) noexcept {
     std::apply([&](const auto&... stage) { ((value = stage.apply(value, token, first, n)), ...); },

@@ -3,7 +3,7 @@
 //
 // A *step* is a run of columns of one group over which both scales are constant: an integer dot
 // product, then one multiply-add in float. It has at most 65536 columns, so that the int32 sum of
-// products of 8-bit numbers cannot wrap (65536 · 255 · 127 < 2^31).
+// products of 8-bit numbers cannot wrap (65536 · 255 · 128 < 2^31).
 //
 // Activations lie in quads of four columns. A *block* of activations is what has one sum (and, for
 // group-wise activations, one scale). Where the weights' groups fall on block boundaries, blocks

@@ -233,6 +233,8 @@ template <quantization_scheme S, executor E = const serial_executor&>
             }
         }
     }
+    // Bytes from elsewhere may hold what no function of this library writes.
+    if (auto valid = made->validate(); !valid) return valid.failure();
     return made;
 }
 

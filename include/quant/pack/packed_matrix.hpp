@@ -19,19 +19,19 @@ class packed_view {
 public:
     using scheme_type = S;
 
-    QUANT_ALWAYS_INLINE constexpr packed_view() noexcept = default;
+    QUANT_DETAIL_INLINE constexpr packed_view() noexcept = default;
     /// Views panels that are known to be valid; see quant::packed_view_of for bytes from outside.
-    QUANT_ALWAYS_INLINE constexpr packed_view(const std::byte* panels, std::size_t rows,
+    QUANT_DETAIL_INLINE constexpr packed_view(const std::byte* panels, std::size_t rows,
                                               std::size_t cols) noexcept
         : panels_(panels), rows_(rows), cols_(cols) {}
 
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t rows() const noexcept { return rows_; }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t cols() const noexcept { return cols_; }
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr const std::byte* panels() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t rows() const noexcept { return rows_; }
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t cols() const noexcept { return cols_; }
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr const std::byte* panels() const noexcept {
         return panels_;
     }
     /// Distance between panels in bytes.
-    [[nodiscard]] QUANT_ALWAYS_INLINE constexpr std::size_t panel_bytes() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t panel_bytes() const noexcept {
         return cols_ == 0 ? 0 : core_detail::layout<S>::panel_bytes(cols_).value_or(0);
     }
 
@@ -135,7 +135,7 @@ read_packed_header(std::span<const std::byte> bytes) noexcept {
 /// Views packed bytes that were stored or mapped, without copying: checks their header against
 /// scheme S and their size against the header, and reads nothing else. Products of bytes that
 /// hold NaN scales give NaN, never more harm.
-/// Errors: truncated, bad_layout, unsupported, misaligned, null_data.
+/// Errors: truncated, bad_layout, unsupported, misaligned.
 template <quantization_scheme S>
 [[nodiscard]] result<packed_view<S>>
 try_packed_view_of(std::span<const std::byte> bytes) noexcept {

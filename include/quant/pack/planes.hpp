@@ -54,7 +54,7 @@ struct plane_place {
 
 /// Shift by a signed compile-time amount, to the right if positive.
 template <int N>
-QUANT_ALWAYS_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
+QUANT_DETAIL_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
     if constexpr (N > 0) return simd::shift_right<N>(v);
     if constexpr (N < 0) return simd::shift_left<-N>(v);
     return v;
@@ -62,9 +62,9 @@ QUANT_ALWAYS_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
 
 /// The codes of one quad, one per byte: lane = row, byte = column.
 template <int B, std::size_t Quad>
-QUANT_ALWAYS_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
+QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
     simd::i32x16 codes;
-    unroll<planes<B>::count>([&](auto plane) QUANT_INLINE_LAMBDA {
+    unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
         constexpr auto place = plane_place<B>::of(plane, Quad);
         const simd::i32x16 line = simd::load_line(superblock + place.line * line_bytes);
         simd::i32x16 part = shift_by<place.shift - place.before>(line);
@@ -88,11 +88,11 @@ struct superblock_codes {
 /// Adds codes to a superblock whose bits for them are still zero. Not inlined: one copy per bit
 /// width serves all schemes.
 template <int B>
-QUANT_NOINLINE void encode_superblock(const superblock_codes& codes,
+QUANT_DETAIL_OUTLINE void encode_superblock(const superblock_codes& codes,
                                       std::byte* superblock) noexcept {
-    unroll<8>([&](auto quad) QUANT_INLINE_LAMBDA {
+    unroll<8>([&](auto quad) QUANT_DETAIL_LAMBDA {
         const simd::i32x16 from = simd::load_line(codes.quads[quad]);
-        unroll<planes<B>::count>([&](auto plane) QUANT_INLINE_LAMBDA {
+        unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
             constexpr auto place = plane_place<B>::of(plane, quad);
             std::byte* line = superblock + place.line * line_bytes;
             const auto part = from & simd::broadcast<std::int32_t>(place.mask());
@@ -104,9 +104,9 @@ QUANT_NOINLINE void encode_superblock(const superblock_codes& codes,
 
 /// All codes of a superblock, one byte each. Not inlined, as encode_superblock.
 template <int B>
-QUANT_NOINLINE void decode_superblock(const std::byte* superblock,
+QUANT_DETAIL_OUTLINE void decode_superblock(const std::byte* superblock,
                                       superblock_codes& codes) noexcept {
-    unroll<8>([&](auto quad) QUANT_INLINE_LAMBDA {
+    unroll<8>([&](auto quad) QUANT_DETAIL_LAMBDA {
         simd::store_line(codes.quads[quad], decode_quad<B, quad>(superblock));
     });
 }
@@ -114,11 +114,11 @@ QUANT_NOINLINE void decode_superblock(const std::byte* superblock,
 /// f(quad) with the quad's number as a compile-time constant, for quads first … last − 1 of a
 /// superblock.
 template <std::size_t First = 0, class F>
-QUANT_ALWAYS_INLINE void for_quads(std::size_t last, F&& f) {
+QUANT_DETAIL_INLINE void for_quads(std::size_t last, F&& f) {
     if (last == 8) { // the usual case, without tests in between
-        unroll<8 - First>([&](auto i) QUANT_INLINE_LAMBDA { f(index_constant<First + i>{}); });
+        unroll<8 - First>([&](auto i) QUANT_DETAIL_LAMBDA { f(index_constant<First + i>{}); });
     } else {
-        unroll<8 - First>([&](auto i) QUANT_INLINE_LAMBDA {
+        unroll<8 - First>([&](auto i) QUANT_DETAIL_LAMBDA {
             if (First + i < last) f(index_constant<First + i>{});
         });
     }

@@ -13,13 +13,20 @@ struct per_token {
     static constexpr std::size_t cols = all;
 };
 
+namespace core_detail {
+template <class T>
+inline constexpr bool is_activation_granularity = std::is_same_v<T, per_token>;
+template <std::size_t N>
+inline constexpr bool is_activation_granularity<group_wise<N>> = true;
+} // namespace core_detail
+
 namespace activations {
 
 /// x as 8-bit integers −127 … 127 with one float scale per group of columns or per token:
 /// s = max|x| / 127, code = round(x / s), ties to even.
 template <class Granularity>
 struct int8 {
-    static_assert(std::is_same_v<Granularity, per_token> || requires { Granularity::cols; },
+    static_assert(core_detail::is_activation_granularity<Granularity>,
                   "quant::activations::int8: per_token or group_wise<N>");
     static constexpr std::size_t group_cols = Granularity::cols;
     static constexpr int halves = 1;

@@ -36,7 +36,7 @@ struct group_range {
     simd::f32x16 lowest = simd::broadcast(first);
     simd::f32x16 highest = lowest;
     simd::f32x16 largest = simd::broadcast(0.0f);
-    const auto include = [&](const simd::f32x16& w) QUANT_INLINE_LAMBDA {
+    const auto include = [&](const simd::f32x16& w) QUANT_DETAIL_LAMBDA {
         lowest = simd::min(lowest, w);
         highest = simd::max(highest, w);
         // Magnitudes of non-finite numbers are the largest integers, NaN above infinity.
@@ -144,7 +144,7 @@ template <quantization_scheme S>
 
 /// Codes of sixteen weights on a grid.
 template <quantization_scheme S>
-QUANT_ALWAYS_INLINE simd::i32x16 encode(const simd::f32x16& weights,
+QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights,
                                         const group_grid& grid) noexcept {
     using mapping = typename S::mapping_type;
     const auto zero = simd::broadcast<std::int32_t>(0);
@@ -188,7 +188,7 @@ void encode_group(const float* weights, std::size_t n, const group_grid& grid,
 
 /// Weights of sixteen codes on a grid: s·t, plus the minimum where there is one.
 template <quantization_scheme S>
-QUANT_ALWAYS_INLINE simd::f32x16 decode(const simd::i32x16& codes,
+QUANT_DETAIL_INLINE simd::f32x16 decode(const simd::i32x16& codes,
                                         const group_grid& grid) noexcept {
     const auto shift = simd::broadcast<std::int32_t>(S::offset + grid.zero_point);
     const auto level = (S::multiplier == 1 ? codes : codes + codes) - shift;

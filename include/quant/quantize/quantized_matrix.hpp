@@ -36,7 +36,8 @@ public:
     /// minimum), out_of_memory.
     [[nodiscard]] static result<quantized_matrix>
     try_from(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
-             std::span<const scale_type> scales, std::span<const offset_type> offsets = {}) {
+             std::span<const scale_type> scales,
+             std::span<const offset_type> offsets = {}) noexcept {
         constexpr const char* where = "quantized_matrix";
         const auto sizes = sizes_of(rows, cols, where);
         if (!sizes) return sizes.failure();
@@ -63,10 +64,19 @@ public:
     [[nodiscard]] quantized_matrix clone() const { return try_clone().value(); }
 #endif
 
-    /// A copy. Errors: out_of_memory.
-    [[nodiscard]] result<quantized_matrix> try_clone() const {
+    /// A copy. Errors: out_of_memory; those of validate.
+    [[nodiscard]] result<quantized_matrix> try_clone() const noexcept {
         if (rows_ == 0) return quantized_matrix();
         return try_from(rows(), cols(), codes(), scales(), offsets());
+    }
+
+    /// Whether all codes and zero points are below 2^bits and all scales and minimums finite, as
+    /// everything but the mutable_ functions keeps them.
+    /// Errors: code_out_of_range, non_finite.
+    [[nodiscard]] result<void> validate() const noexcept {
+        if (rows_ == 0) return {};
+        const counts sizes{codes().size(), scales().size(), offsets().size()};
+        return check(sizes, cols(), codes(), scales(), offsets(), "quantized_matrix");
     }
 
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.

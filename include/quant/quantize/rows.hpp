@@ -48,7 +48,7 @@ template <class T>
 
 /// Calls f(group, first column, columns) for each group of a row.
 template <quantization_scheme S, class F>
-QUANT_ALWAYS_INLINE void for_each_group(std::size_t cols, F&& f) {
+QUANT_DETAIL_INLINE void for_each_group(std::size_t cols, F&& f) {
     const std::size_t size = S::group_size(cols);
     std::size_t g = 0;
     for (std::size_t c = 0; c < cols; c += size, ++g) f(g, c, std::min(size, cols - c));

@@ -9,7 +9,7 @@ namespace simd {
 
 /// Sixteen unsigned numbers at any address, widened one by one.
 template <class T>
-QUANT_ALWAYS_INLINE i32x16 widen_elements(const void* from) noexcept {
+QUANT_DETAIL_INLINE i32x16 widen_elements(const void* from) noexcept {
     T narrow[16];
     std::memcpy(narrow, from, sizeof narrow);
     std::int32_t elements[16];
@@ -18,7 +18,7 @@ QUANT_ALWAYS_INLINE i32x16 widen_elements(const void* from) noexcept {
 }
 
 /// Sixteen unsigned 16-bit numbers at any address, widened.
-QUANT_ALWAYS_INLINE i32x16 load_u16(const void* from) noexcept {
+QUANT_DETAIL_INLINE i32x16 load_u16(const void* from) noexcept {
     i32x16 wide;
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
     wide.r[0] = _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
@@ -33,7 +33,7 @@ QUANT_ALWAYS_INLINE i32x16 load_u16(const void* from) noexcept {
 }
 
 /// Sixteen bytes at any address, widened without sign.
-QUANT_ALWAYS_INLINE i32x16 load_u8(const void* from) noexcept {
+QUANT_DETAIL_INLINE i32x16 load_u8(const void* from) noexcept {
     i32x16 wide;
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
     wide.r[0] = _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(from)));
@@ -48,7 +48,7 @@ QUANT_ALWAYS_INLINE i32x16 load_u8(const void* from) noexcept {
 }
 
 /// Writes the lanes, each −128 … 255, as sixteen bytes.
-QUANT_ALWAYS_INLINE void store_u8(void* to, const i32x16& value) noexcept {
+QUANT_DETAIL_INLINE void store_u8(void* to, const i32x16& value) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
     _mm_storeu_si128(static_cast<__m128i*>(to), _mm512_cvtepi32_epi8(value.r[0]));
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
@@ -78,7 +78,7 @@ QUANT_ALWAYS_INLINE void store_u8(void* to, const i32x16& value) noexcept {
 }
 
 /// binary16 bits in the lanes, widened exactly; NaN comes out quiet.
-QUANT_ALWAYS_INLINE f32x16 fp16_bits_to_float(const i32x16& bits) noexcept {
+QUANT_DETAIL_INLINE f32x16 fp16_bits_to_float(const i32x16& bits) noexcept {
     const i32x16 sign = shift_left<16>(bits & broadcast<std::int32_t>(0x8000));
     const i32x16 magnitude = shift_left<13>(bits & broadcast<std::int32_t>(0x7FFF));
     // As a float's bits the exponent is 112 too small; a product by 2^112 mends that and makes
@@ -95,7 +95,7 @@ QUANT_ALWAYS_INLINE f32x16 fp16_bits_to_float(const i32x16& bits) noexcept {
 }
 
 /// Sixteen fp16 numbers at any address.
-QUANT_ALWAYS_INLINE f32x16 load_fp16(const void* from) noexcept {
+QUANT_DETAIL_INLINE f32x16 load_fp16(const void* from) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
     f32x16 wide;
     wide.r[0] = _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i*>(from)));
@@ -112,13 +112,13 @@ QUANT_ALWAYS_INLINE f32x16 load_fp16(const void* from) noexcept {
 }
 
 /// Sixteen bf16 numbers at any address.
-QUANT_ALWAYS_INLINE f32x16 load_bf16(const void* from) noexcept {
+QUANT_DETAIL_INLINE f32x16 load_bf16(const void* from) noexcept {
     return bits_to_float(shift_left<16>(load_u16(from)));
 }
 
 /// Sixteen numbers of type T (float, fp16, bf16) at any address, as floats.
 template <class T>
-QUANT_ALWAYS_INLINE f32x16 load_as_float(const void* from) noexcept {
+QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     if constexpr (std::is_same_v<T, float>) {
         return load<float>(from);
     } else if constexpr (std::is_same_v<T, fp16>) {
@@ -131,7 +131,7 @@ QUANT_ALWAYS_INLINE f32x16 load_as_float(const void* from) noexcept {
 
 /// Writes the first n ≤ 16 lanes as T, rounded to nearest, ties to even.
 template <class T>
-QUANT_ALWAYS_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
+QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
     if constexpr (std::is_same_v<T, float>) {
         if (n == 16) {
             store(to, value);

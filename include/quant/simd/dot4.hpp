@@ -18,7 +18,7 @@ namespace quant::inline QUANT_ABI {
 namespace simd {
 
 /// Four signed activation bytes, the first one lowest.
-QUANT_ALWAYS_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
+QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
     std::uint32_t quad;
     std::memcpy(&quad, from, 4);
     if constexpr (std::endian::native == std::endian::big) {
@@ -30,7 +30,7 @@ QUANT_ALWAYS_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #if QUANT_DETAIL_SCALAR
 
 template <int Bits>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
                                                      native<std::int32_t> codes,
                                                      std::int32_t quad) noexcept {
     const auto activation = [&](int j) {
@@ -51,7 +51,7 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #elif defined(__AVX512BW__)
 
 template <int Bits>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
                                                      native<std::int32_t> codes,
                                                      std::int32_t quad) noexcept {
     const __m512i x = _mm512_set1_epi32(quad);
@@ -74,7 +74,7 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #elif defined(__AVX2__)
 
 template <int Bits>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
                                                      native<std::int32_t> codes,
                                                      std::int32_t quad) noexcept {
     const __m256i x = _mm256_set1_epi32(quad);
@@ -100,7 +100,7 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 
 /// With AVX alone xsimd's registers have 256 bits but integer instructions only 128.
 template <int Bits>
-QUANT_ALWAYS_INLINE __m128i dot4_128(__m128i acc, __m128i codes, std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE __m128i dot4_128(__m128i acc, __m128i codes, std::int32_t quad) noexcept {
     const __m128i x = _mm_set1_epi32(quad);
     const __m128i even = _mm_madd_epi16(_mm_and_si128(codes, _mm_set1_epi16(0xFF)),
                                         _mm_srai_epi16(_mm_slli_epi16(x, 8), 8));
@@ -109,7 +109,7 @@ QUANT_ALWAYS_INLINE __m128i dot4_128(__m128i acc, __m128i codes, std::int32_t qu
 }
 
 template <int Bits>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
                                                      native<std::int32_t> codes,
                                                      std::int32_t quad) noexcept {
 #if defined(__AVX__)
@@ -126,7 +126,7 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #else // AArch64
 
 template <int Bits>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
+QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
                                                      native<std::int32_t> codes,
                                                      std::int32_t quad) noexcept {
     const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
@@ -162,10 +162,10 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 /// acc + codes · quad, see the top of this file. Codes have at most `Bits` bits per byte; sums
 /// wrap modulo 2^32.
 template <int Bits>
-QUANT_ALWAYS_INLINE i32x16 dot4(const i32x16& acc, const i32x16& codes,
+QUANT_DETAIL_INLINE i32x16 dot4(const i32x16& acc, const i32x16& codes,
                                 std::int32_t quad) noexcept {
     return per_register<std::int32_t>(
-        [quad](auto a, auto c) QUANT_INLINE_LAMBDA { return native_dot4<Bits>(a, c, quad); }, acc,
+        [quad](auto a, auto c) QUANT_DETAIL_LAMBDA { return native_dot4<Bits>(a, c, quad); }, acc,
         codes);
 }
 

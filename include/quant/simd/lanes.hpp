@@ -36,48 +36,48 @@ using i32x16 = lanes<std::int32_t>;
 
 /// f applied register by register.
 template <class To, class F, class... From>
-QUANT_ALWAYS_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
+QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
     lanes<To> made;
-    detail::unroll<lanes<To>::count>([&](auto i) QUANT_INLINE_LAMBDA { made.r[i] = f(from.r[i]...); });
+    detail::unroll<lanes<To>::count>([&](auto i) QUANT_DETAIL_LAMBDA { made.r[i] = f(from.r[i]...); });
     return made;
 }
 
 template <class T>
-QUANT_ALWAYS_INLINE lanes<T> broadcast(T value) noexcept {
+QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
     lanes<T> made;
     detail::unroll<lanes<T>::count>(
-        [&](auto i) QUANT_INLINE_LAMBDA { made.r[i] = native_broadcast<T>(value); });
+        [&](auto i) QUANT_DETAIL_LAMBDA { made.r[i] = native_broadcast<T>(value); });
     return made;
 }
 
 /// Sixteen elements at any address, in the host's byte order.
 template <class T>
-QUANT_ALWAYS_INLINE lanes<T> load(const void* from) noexcept {
+QUANT_DETAIL_INLINE lanes<T> load(const void* from) noexcept {
     lanes<T> made;
     const auto* bytes = static_cast<const std::byte*>(from);
-    detail::unroll<lanes<T>::count>([&](auto i) QUANT_INLINE_LAMBDA {
+    detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         made.r[i] = native_load<T>(bytes + i * native_size<T> * sizeof(T));
     });
     return made;
 }
 template <class T>
-QUANT_ALWAYS_INLINE void store(void* to, const lanes<T>& value) noexcept {
+QUANT_DETAIL_INLINE void store(void* to, const lanes<T>& value) noexcept {
     auto* bytes = static_cast<std::byte*>(to);
-    detail::unroll<lanes<T>::count>([&](auto i) QUANT_INLINE_LAMBDA {
+    detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         native_store<T>(bytes + i * native_size<T> * sizeof(T), value.r[i]);
     });
 }
 
 /// The first n ≤ 16 elements; the rest of the lanes get `fill`.
 template <class T>
-QUANT_ALWAYS_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fill = T{}) noexcept {
+QUANT_DETAIL_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fill = T{}) noexcept {
     T elements[16];
     for (T& element : elements) element = fill;
     std::memcpy(elements, from, n * sizeof(T));
     return load<T>(elements);
 }
 template <class T>
-QUANT_ALWAYS_INLINE void store_partial(void* to, const lanes<T>& value, std::size_t n) noexcept {
+QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::size_t n) noexcept {
     T elements[16];
     store(elements, value);
     std::memcpy(to, elements, n * sizeof(T));
@@ -85,8 +85,8 @@ QUANT_ALWAYS_INLINE void store_partial(void* to, const lanes<T>& value, std::siz
 
 #define QUANT_DETAIL_BINARY(symbol)                                                               \
     template <class T>                                                                            \
-    QUANT_ALWAYS_INLINE lanes<T> operator symbol(const lanes<T>& a, const lanes<T>& b) noexcept { \
-        return per_register<T>([](auto x, auto y) QUANT_INLINE_LAMBDA { return x symbol y; }, a,  \
+    QUANT_DETAIL_INLINE lanes<T> operator symbol(const lanes<T>& a, const lanes<T>& b) noexcept { \
+        return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return x symbol y; }, a,  \
                                b);                                                                \
     }
 QUANT_DETAIL_BINARY(+)
@@ -99,72 +99,72 @@ QUANT_DETAIL_BINARY(|)
 
 
 template <class T>
-QUANT_ALWAYS_INLINE lanes<T> min(const lanes<T>& a, const lanes<T>& b) noexcept {
-    return per_register<T>([](auto x, auto y) QUANT_INLINE_LAMBDA { return native_min(x, y); }, a,
+QUANT_DETAIL_INLINE lanes<T> min(const lanes<T>& a, const lanes<T>& b) noexcept {
+    return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }, a,
                            b);
 }
 template <class T>
-QUANT_ALWAYS_INLINE lanes<T> max(const lanes<T>& a, const lanes<T>& b) noexcept {
-    return per_register<T>([](auto x, auto y) QUANT_INLINE_LAMBDA { return native_max(x, y); }, a,
+QUANT_DETAIL_INLINE lanes<T> max(const lanes<T>& a, const lanes<T>& b) noexcept {
+    return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }, a,
                            b);
 }
-QUANT_ALWAYS_INLINE f32x16 abs(const f32x16& a) noexcept {
-    return per_register<float>([](auto x) QUANT_INLINE_LAMBDA { return native_abs(x); }, a);
+QUANT_DETAIL_INLINE f32x16 abs(const f32x16& a) noexcept {
+    return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_abs(x); }, a);
 }
 
 /// a·b + c, rounded once where isa::current::fused_multiply_add, else twice.
-QUANT_ALWAYS_INLINE f32x16 fma(const f32x16& a, const f32x16& b, const f32x16& c) noexcept {
+QUANT_DETAIL_INLINE f32x16 fma(const f32x16& a, const f32x16& b, const f32x16& c) noexcept {
     return per_register<float>(
-        [](auto x, auto y, auto z) QUANT_INLINE_LAMBDA { return native_fma(x, y, z); }, a, b, c);
+        [](auto x, auto y, auto z) QUANT_DETAIL_LAMBDA { return native_fma(x, y, z); }, a, b, c);
 }
 /// a·b, rounded before anything is added to it, whatever the compiler may fuse.
-QUANT_ALWAYS_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noexcept {
+QUANT_DETAIL_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noexcept {
     return per_register<float>(
-        [](auto x, auto y) QUANT_INLINE_LAMBDA { return native_opaque(x * y); }, a, b);
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_opaque(x * y); }, a, b);
 }
 
 /// Nearest integer, ties to even. Values that int32 cannot hold give some large magnitude of
 /// unspecified sign: clamp before converting where they can occur.
-QUANT_ALWAYS_INLINE i32x16 nearest(const f32x16& a) noexcept {
+QUANT_DETAIL_INLINE i32x16 nearest(const f32x16& a) noexcept {
     return per_register<std::int32_t>(
-        [](auto x) QUANT_INLINE_LAMBDA { return native_nearest(x); }, a);
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_nearest(x); }, a);
 }
-QUANT_ALWAYS_INLINE f32x16 floor(const f32x16& a) noexcept {
-    return per_register<float>([](auto x) QUANT_INLINE_LAMBDA { return native_floor(x); }, a);
+QUANT_DETAIL_INLINE f32x16 floor(const f32x16& a) noexcept {
+    return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_floor(x); }, a);
 }
-QUANT_ALWAYS_INLINE f32x16 to_float(const i32x16& a) noexcept {
-    return per_register<float>([](auto x) QUANT_INLINE_LAMBDA { return native_to_float(x); }, a);
+QUANT_DETAIL_INLINE f32x16 to_float(const i32x16& a) noexcept {
+    return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_to_float(x); }, a);
 }
-QUANT_ALWAYS_INLINE f32x16 bits_to_float(const i32x16& a) noexcept {
-    return per_register<float>([](auto x) QUANT_INLINE_LAMBDA { return native_bits_to_float(x); },
+QUANT_DETAIL_INLINE f32x16 bits_to_float(const i32x16& a) noexcept {
+    return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_bits_to_float(x); },
                                a);
 }
-QUANT_ALWAYS_INLINE i32x16 float_to_bits(const f32x16& a) noexcept {
+QUANT_DETAIL_INLINE i32x16 float_to_bits(const f32x16& a) noexcept {
     return per_register<std::int32_t>(
-        [](auto x) QUANT_INLINE_LAMBDA { return native_float_to_bits(x); }, a);
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_float_to_bits(x); }, a);
 }
 template <int N>
-QUANT_ALWAYS_INLINE i32x16 shift_right(const i32x16& a) noexcept {
+QUANT_DETAIL_INLINE i32x16 shift_right(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
-        [](auto x) QUANT_INLINE_LAMBDA { return native_shift_right<N>(x); }, a);
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_right<N>(x); }, a);
 }
 template <int N>
-QUANT_ALWAYS_INLINE i32x16 shift_left(const i32x16& a) noexcept {
+QUANT_DETAIL_INLINE i32x16 shift_left(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
-        [](auto x) QUANT_INLINE_LAMBDA { return native_shift_left<N>(x); }, a);
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_left<N>(x); }, a);
 }
 /// Lane by lane: a > b ? if_true : if_false.
-QUANT_ALWAYS_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, const i32x16& if_true,
+QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, const i32x16& if_true,
                                           const i32x16& if_false) noexcept {
     return per_register<std::int32_t>(
-        [](auto x, auto y, auto t, auto f) QUANT_INLINE_LAMBDA {
+        [](auto x, auto y, auto t, auto f) QUANT_DETAIL_LAMBDA {
             return native_select_greater(x, y, t, f);
         },
         a, b, if_true, if_false);
 }
 
 /// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.
-QUANT_ALWAYS_INLINE i32x16 little_endian(const i32x16& value) noexcept {
+QUANT_DETAIL_INLINE i32x16 little_endian(const i32x16& value) noexcept {
     if constexpr (std::endian::native == std::endian::little) return value;
     const auto inner = (shift_left<8>(value) & broadcast<std::int32_t>(0xFF0000)) |
                        (shift_right<8>(value) & broadcast<std::int32_t>(0xFF00));
@@ -172,32 +172,32 @@ QUANT_ALWAYS_INLINE i32x16 little_endian(const i32x16& value) noexcept {
 }
 
 /// 64 bytes of codes: lane r's four bytes are from[4r … 4r + 3], the first one lowest.
-QUANT_ALWAYS_INLINE i32x16 load_line(const std::byte* from) noexcept {
+QUANT_DETAIL_INLINE i32x16 load_line(const std::byte* from) noexcept {
     return little_endian(load<std::int32_t>(from));
 }
-QUANT_ALWAYS_INLINE void store_line(std::byte* to, const i32x16& line) noexcept {
+QUANT_DETAIL_INLINE void store_line(std::byte* to, const i32x16& line) noexcept {
     store(to, little_endian(line));
 }
 
 namespace folding {
 template <class Combine>
-QUANT_ALWAYS_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
+QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
     native<float> folded = a.r[0];
     if constexpr (f32x16::count > 1) {
         detail::unroll<f32x16::count - 1>(
-            [&](auto i) QUANT_INLINE_LAMBDA { folded = f(folded, a.r[i + 1]); });
+            [&](auto i) QUANT_DETAIL_LAMBDA { folded = f(folded, a.r[i + 1]); });
     }
     return folded;
 }
 } // namespace folding
 
-QUANT_ALWAYS_INLINE float reduce_min(const f32x16& a) noexcept {
+QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {
     return native_reduce_min(folding::combine(
-        a, [](auto x, auto y) QUANT_INLINE_LAMBDA { return native_min(x, y); }));
+        a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }));
 }
-QUANT_ALWAYS_INLINE float reduce_max(const f32x16& a) noexcept {
+QUANT_DETAIL_INLINE float reduce_max(const f32x16& a) noexcept {
     return native_reduce_max(folding::combine(
-        a, [](auto x, auto y) QUANT_INLINE_LAMBDA { return native_max(x, y); }));
+        a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }));
 }
 
 } // namespace simd

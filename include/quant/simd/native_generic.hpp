@@ -22,89 +22,89 @@ inline constexpr std::size_t native_size = 16;
 
 /// f(i) for each of the sixteen elements.
 template <class T, class F>
-QUANT_ALWAYS_INLINE native<T> native_each(F f) noexcept {
+QUANT_DETAIL_INLINE native<T> native_each(F f) noexcept {
     native<T> made;
     for (std::size_t i = 0; i < 16; ++i) made.v[i] = f(i);
     return made;
 }
 
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_broadcast(T value) noexcept {
+QUANT_DETAIL_INLINE native<T> native_broadcast(T value) noexcept {
     return native_each<T>([&](std::size_t) { return value; });
 }
 
 /// Sixteen elements at any address.
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_load(const void* from) noexcept {
+QUANT_DETAIL_INLINE native<T> native_load(const void* from) noexcept {
     native<T> made;
     std::memcpy(made.v, from, sizeof made.v);
     return made;
 }
 template <class T>
-QUANT_ALWAYS_INLINE void native_store(void* to, native<T> value) noexcept {
+QUANT_DETAIL_INLINE void native_store(void* to, native<T> value) noexcept {
     std::memcpy(to, value.v, sizeof value.v);
 }
 
-QUANT_ALWAYS_INLINE native<float> operator+(native<float> a, native<float> b) noexcept {
+QUANT_DETAIL_INLINE native<float> operator+(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] + b.v[i]; });
 }
-QUANT_ALWAYS_INLINE native<float> operator-(native<float> a, native<float> b) noexcept {
+QUANT_DETAIL_INLINE native<float> operator-(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] - b.v[i]; });
 }
-QUANT_ALWAYS_INLINE native<float> operator*(native<float> a, native<float> b) noexcept {
+QUANT_DETAIL_INLINE native<float> operator*(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] * b.v[i]; });
 }
-QUANT_ALWAYS_INLINE native<float> operator/(native<float> a, native<float> b) noexcept {
+QUANT_DETAIL_INLINE native<float> operator/(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] / b.v[i]; });
 }
 
 /// Integers wrap: their operations are done unsigned.
 template <class F>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_wrapping(F f) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_wrapping(F f) noexcept {
     return native_each<std::int32_t>(
         [&](std::size_t i) { return static_cast<std::int32_t>(f(i)); });
 }
-QUANT_ALWAYS_INLINE std::uint32_t native_unsigned(std::int32_t value) noexcept {
+QUANT_DETAIL_INLINE std::uint32_t native_unsigned(std::int32_t value) noexcept {
     return static_cast<std::uint32_t>(value);
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> operator+(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> operator+(native<std::int32_t> a,
                                                    native<std::int32_t> b) noexcept {
     return native_wrapping(
         [&](std::size_t i) { return native_unsigned(a.v[i]) + native_unsigned(b.v[i]); });
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> operator-(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> operator-(native<std::int32_t> a,
                                                    native<std::int32_t> b) noexcept {
     return native_wrapping(
         [&](std::size_t i) { return native_unsigned(a.v[i]) - native_unsigned(b.v[i]); });
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> operator*(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> operator*(native<std::int32_t> a,
                                                    native<std::int32_t> b) noexcept {
     return native_wrapping(
         [&](std::size_t i) { return native_unsigned(a.v[i]) * native_unsigned(b.v[i]); });
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> operator&(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> operator&(native<std::int32_t> a,
                                                    native<std::int32_t> b) noexcept {
     return native_each<std::int32_t>([&](std::size_t i) { return a.v[i] & b.v[i]; });
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> operator|(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> operator|(native<std::int32_t> a,
                                                    native<std::int32_t> b) noexcept {
     return native_each<std::int32_t>([&](std::size_t i) { return a.v[i] | b.v[i]; });
 }
 
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
+QUANT_DETAIL_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
     return native_each<T>([&](std::size_t i) { return b.v[i] < a.v[i] ? b.v[i] : a.v[i]; });
 }
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
+QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
     return native_each<T>([&](std::size_t i) { return a.v[i] < b.v[i] ? b.v[i] : a.v[i]; });
 }
-QUANT_ALWAYS_INLINE native<float> native_abs(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept {
     return native_each<float>([&](std::size_t i) { return std::fabs(a.v[i]); });
 }
 
 /// a·b + c, rounded once where isa::current::fused_multiply_add.
-QUANT_ALWAYS_INLINE native<float> native_fma(native<float> a, native<float> b,
+QUANT_DETAIL_INLINE native<float> native_fma(native<float> a, native<float> b,
                                              native<float> c) noexcept {
     return native_each<float>([&](std::size_t i) {
         if constexpr (isa::current::fused_multiply_add) {
@@ -115,7 +115,7 @@ QUANT_ALWAYS_INLINE native<float> native_fma(native<float> a, native<float> b,
     });
 }
 /// Nearest integer, ties to even.
-QUANT_ALWAYS_INLINE native<std::int32_t> native_nearest(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_nearest(native<float> a) noexcept {
     return native_each<std::int32_t>([&](std::size_t i) {
         // Beyond 2^22 the trick below would lose bits; the caller clamps, so any such value
         // stands for "far outside".
@@ -125,33 +125,33 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_nearest(native<float> a) noexcep
         return static_cast<std::int32_t>(std::nearbyintf(limited));
     });
 }
-QUANT_ALWAYS_INLINE native<float> native_floor(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_floor(native<float> a) noexcept {
     return native_each<float>([&](std::size_t i) { return std::floor(a.v[i]); });
 }
 
-QUANT_ALWAYS_INLINE native<float> native_to_float(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_to_float(native<std::int32_t> a) noexcept {
     return native_each<float>([&](std::size_t i) { return static_cast<float>(a.v[i]); });
 }
-QUANT_ALWAYS_INLINE native<float> native_bits_to_float(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_bits_to_float(native<std::int32_t> a) noexcept {
     return native_each<float>([&](std::size_t i) { return std::bit_cast<float>(a.v[i]); });
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> native_float_to_bits(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_float_to_bits(native<float> a) noexcept {
     return native_each<std::int32_t>(
         [&](std::size_t i) { return std::bit_cast<std::int32_t>(a.v[i]); });
 }
 
 /// Shifts as of unsigned integers.
 template <int N>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_shift_right(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t> a) noexcept {
     return native_wrapping([&](std::size_t i) { return native_unsigned(a.v[i]) >> N; });
 }
 template <int N>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
     return native_wrapping([&](std::size_t i) { return native_unsigned(a.v[i]) << N; });
 }
 
 /// if_true where `a` exceeds `b`, else if_false.
-QUANT_ALWAYS_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
                                                                native<std::int32_t> b,
                                                                native<std::int32_t> if_true,
                                                                native<std::int32_t> if_false) noexcept {
@@ -159,19 +159,19 @@ QUANT_ALWAYS_INLINE native<std::int32_t> native_select_greater(native<std::int32
         [&](std::size_t i) { return a.v[i] > b.v[i] ? if_true.v[i] : if_false.v[i]; });
 }
 
-QUANT_ALWAYS_INLINE float native_reduce_min(native<float> a) noexcept {
+QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     float least = a.v[0];
     for (const float x : a.v) least = x < least ? x : least;
     return least;
 }
-QUANT_ALWAYS_INLINE float native_reduce_max(native<float> a) noexcept {
+QUANT_DETAIL_INLINE float native_reduce_max(native<float> a) noexcept {
     float greatest = a.v[0];
     for (const float x : a.v) greatest = greatest < x ? x : greatest;
     return greatest;
 }
 
 /// Hides where the value came from, so that a product in it cannot be fused with an addition.
-QUANT_ALWAYS_INLINE native<float> native_opaque(native<float> value) noexcept {
+QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
 #if defined(__GNUC__)
     __asm__("" : "+m"(value.v));
 #endif

@@ -21,79 +21,79 @@ template <class T>
 inline constexpr std::size_t native_size = native<T>::size;
 
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_broadcast(T value) noexcept {
+QUANT_DETAIL_INLINE native<T> native_broadcast(T value) noexcept {
     return native<T>(value);
 }
 
 /// size elements at any address.
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_load(const void* from) noexcept {
+QUANT_DETAIL_INLINE native<T> native_load(const void* from) noexcept {
     return native<T>::load_unaligned(static_cast<const T*>(from));
 }
 
 template <class T>
-QUANT_ALWAYS_INLINE void native_store(void* to, native<T> value) noexcept {
+QUANT_DETAIL_INLINE void native_store(void* to, native<T> value) noexcept {
     value.store_unaligned(static_cast<T*>(to));
 }
 
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
+QUANT_DETAIL_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
     return xsimd::min(a, b);
 }
 template <class T>
-QUANT_ALWAYS_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
+QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
     return xsimd::max(a, b);
 }
-QUANT_ALWAYS_INLINE native<float> native_abs(native<float> a) noexcept { return xsimd::abs(a); }
+QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept { return xsimd::abs(a); }
 
 /// a·b + c, rounded once where isa::current::fused_multiply_add.
-QUANT_ALWAYS_INLINE native<float> native_fma(native<float> a, native<float> b,
+QUANT_DETAIL_INLINE native<float> native_fma(native<float> a, native<float> b,
                                              native<float> c) noexcept {
     return xsimd::fma(a, b, c);
 }
 /// Nearest integer, ties to even.
-QUANT_ALWAYS_INLINE native<std::int32_t> native_nearest(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_nearest(native<float> a) noexcept {
     return xsimd::nearbyint_as_int(a);
 }
-QUANT_ALWAYS_INLINE native<float> native_floor(native<float> a) noexcept { return xsimd::floor(a); }
+QUANT_DETAIL_INLINE native<float> native_floor(native<float> a) noexcept { return xsimd::floor(a); }
 
-QUANT_ALWAYS_INLINE native<float> native_to_float(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_to_float(native<std::int32_t> a) noexcept {
     return xsimd::to_float(a);
 }
-QUANT_ALWAYS_INLINE native<float> native_bits_to_float(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<float> native_bits_to_float(native<std::int32_t> a) noexcept {
     return xsimd::bitwise_cast<float>(a);
 }
-QUANT_ALWAYS_INLINE native<std::int32_t> native_float_to_bits(native<float> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_float_to_bits(native<float> a) noexcept {
     return xsimd::bitwise_cast<std::int32_t>(a);
 }
 
 /// Shifts as of unsigned integers.
 template <int N>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_shift_right(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t> a) noexcept {
     return xsimd::bitwise_cast<std::int32_t>(xsimd::bitwise_cast<std::uint32_t>(a) >> N);
 }
 template <int N>
-QUANT_ALWAYS_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
     return a << N;
 }
 
 /// if_true where bits of `a` exceed `b`, else if_false.
-QUANT_ALWAYS_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
+QUANT_DETAIL_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
                                                                native<std::int32_t> b,
                                                                native<std::int32_t> if_true,
                                                                native<std::int32_t> if_false) noexcept {
     return xsimd::select(a > b, if_true, if_false);
 }
 
-QUANT_ALWAYS_INLINE float native_reduce_min(native<float> a) noexcept {
+QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     return xsimd::reduce_min(a);
 }
-QUANT_ALWAYS_INLINE float native_reduce_max(native<float> a) noexcept {
+QUANT_DETAIL_INLINE float native_reduce_max(native<float> a) noexcept {
     return xsimd::reduce_max(a);
 }
 
 /// Hides where the value came from, so that a product in it cannot be fused with an addition.
-QUANT_ALWAYS_INLINE native<float> native_opaque(native<float> value) noexcept {
+QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
 #if defined(__GNUC__) && defined(__AVX512F__)
     __asm__("" : "+v"(value.data));
 #elif defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
