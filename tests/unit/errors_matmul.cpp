@@ -131,10 +131,10 @@ TEST_CASE("epilogues of another size are refused", "[errors][matmul][epilogue]")
     const auto x = o.x_view();
     const auto y = o.y_view();
     const std::vector<float> many(tokens * rows + 10, 1.0f);
-    const std::span<const float> all(many);
+    const std::span<const float> ones(many);
     const outcome bad_bias{errc::shape_mismatch, "matmul: epilogue::bias"};
-    CHECK(refused(x, o.packed, y, epilogue::bias{all.first(rows - 1)}) == bad_bias);
-    CHECK(refused(x, o.packed, y, epilogue::bias{all.first(rows + 1)}) == bad_bias);
+    CHECK(refused(x, o.packed, y, epilogue::bias{ones.first(rows - 1)}) == bad_bias);
+    CHECK(refused(x, o.packed, y, epilogue::bias{ones.first(rows + 1)}) == bad_bias);
     CHECK(refused(x, o.packed, y, epilogue::bias{{}}) == bad_bias);
     CHECK(refused(x, o.packed, y, serial, epilogue::scale{2}, epilogue::bias{{}}) == bad_bias);
 

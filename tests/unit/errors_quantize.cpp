@@ -226,9 +226,9 @@ TEST_CASE("progress counts only grow and end at all rows", "[quantize][threads]"
         std::vector<std::size_t> counts;
         std::atomic<int> inside{0};
         quantize_options options;
-        options.progress = [&](std::size_t done, std::size_t all) {
+        options.progress = [&](std::size_t done, std::size_t of_rows) {
             CHECK(++inside == 1);
-            CHECK(all == 1000);
+            CHECK(of_rows == 1000);
             counts.push_back(done);
             --inside;
         };
