@@ -279,10 +279,13 @@ TEST_CASE("weights of a scheme known at run time report errors like others", "[e
     REQUIRE_FALSE(unknown);
     CHECK(unknown.failure().code() == errc::unsupported);
     CHECK(any::try_quantize({}, view).failure().code() == errc::unsupported);
+    CHECK_THROWS_AS(any::quantize({}, view), error);
+    CHECK(any::quantize(describe<w3>(), view).descriptor() == describe<w3>());
     CHECK(any::try_quantize(describe<w3>(), matrix_view<const float>{}).failure().code() ==
           errc::empty);
 
     const any nothing;
+    CHECK(nothing.descriptor() == describe<w4>()); // empty, of the first scheme
     CHECK(nothing.rows() == 0);
     CHECK(nothing.bytes().empty());
     CHECK(refused(o.x_view(), nothing, o.y_view()) == outcome{errc::empty, "matmul: w"});

@@ -1,5 +1,6 @@
 // Packed bytes from outside are believed only as far as they were checked; memory and slices that
 // do not fit are errors.
+#include <quant/kernel/matmul.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/quantize/quantize.hpp>
 
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <new>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -159,18 +161,38 @@ TEST_CASE("packed bytes off a 64-byte boundary are refused", "[errors][packed]")
     }
 }
 
-TEST_CASE("any bytes with a good header multiply or unpack without harm", "[errors][packed]") {
-    auto packed = sample<w3>();
+TEST_CASE("bytes behind a good header may be anything, without harm", "[errors][packed]") {
     std::uint32_t state = 7;
-    for (std::byte& b : packed.mutable_bytes().subspan(64)) {
-        b = static_cast<std::byte>((state = state * 1664525u + 1013904223u) >> 24);
+    const auto random = [&] {
+        return static_cast<std::byte>((state = state * 1664525u + 1013904223u) >> 24);
+    };
+    for (int round = 0; round < 20; ++round) {
+        auto packed = sample<w3>();
+        for (std::byte& b : packed.mutable_bytes().subspan(64)) b = random();
+        const auto view = try_packed_view_of<w3>(packed.bytes());
+        REQUIRE(view); // only the header is read
+        const std::vector<float> x(2 * 70, 0.5f);
+        std::vector<float> y(2 * 33);
+        CHECK(try_matmul(matrix_view{x.data(), 2, 70}, *view, matrix_view{y.data(), 2, 33}));
+        // Scales that are not finite, or zero points that no code reaches, are not unpacked.
+        const errc code = code_of(try_unpack(*view));
+        CHECK((code == errc::non_finite || code == errc::code_out_of_range));
     }
-    const auto view = try_packed_view_of<w3>(packed.bytes());
-    REQUIRE(view);
-    const auto unpacked = try_unpack(*view);
-    REQUIRE(unpacked);
-    CHECK(unpacked->rows() == 33);
-    for (const std::uint8_t code : unpacked->codes()) CHECK(code < 8);
+    // Whole-row codes of 8 bits may all be anything; one scale that is NaN is found.
+    using w8 = scheme<int8, symmetric, per_channel, float>;
+    auto packed = sample<w8>();
+    for (std::size_t p = 0; p < 3; ++p) {
+        const std::size_t codes = 64 + p * packed.view().panel_bytes() + 64;
+        for (std::size_t i = 0; i < packed.view().panel_bytes() - 64; ++i) {
+            packed.mutable_bytes()[codes + i] = random();
+        }
+    }
+    CHECK(try_unpack(packed));
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    std::memcpy(packed.mutable_bytes().data() + 64 + 5 * 4, &nan, sizeof nan);
+    const auto refused = try_unpack(packed);
+    CHECK(code_of(refused) == errc::non_finite);
+    CHECK(std::string(refused.failure().message()) == "scale at scale row 5, group 0");
 }
 
 TEST_CASE("packing into memory checks its size and place", "[errors][packed]") {

@@ -344,6 +344,24 @@ TEST_CASE("a matrix from given codes is checked", "[errors][quantized_matrix]") 
     CHECK_THROWS_AS(quantized_matrix<plain>(2, 6, codes, one, zeros), error);
 }
 
+TEST_CASE("what mutable_ functions broke, validate and clone find", "[errors][quantized_matrix]") {
+    const weights w{3, 40};
+    auto q = quantize<minimum4>(w.view());
+    CHECK(q.validate());
+    CHECK(quantized_matrix<w4>().validate());
+    q.mutable_codes()[41] = 16;
+    CHECK(of(q.validate()).what == "quantized_matrix: code 16 at row 1, column 1 exceeds 15");
+    CHECK(of(q.try_clone()).code == errc::code_out_of_range);
+    CHECK_THROWS_AS(q.clone(), error);
+    q.mutable_codes()[41] = 15;
+    CHECK(q.validate());
+    q.mutable_scales()[3] = fp16::from_bits(0x7C00u);
+    CHECK(of(q.validate()).what == "quantized_matrix: scale at scale row 1, group 1");
+    q.mutable_scales()[3] = fp16(1.0f);
+    q.mutable_offsets()[5] = fp16::from_bits(0xFE01u);
+    CHECK(of(q.validate()).code == errc::non_finite);
+}
+
 TEST_CASE("an emptied quantized matrix is an empty one", "[quantized_matrix]") {
     using tensor4 = scheme<int4, asymmetric, per_tensor, float>;
     const weights w{5, 7};
