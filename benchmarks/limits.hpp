@@ -35,7 +35,8 @@ inline double dot_product_peak() {
     constexpr std::size_t chains = quant::isa::current::vector_bytes == 64 ? 12 : 4;
     constexpr int rounds = 1 << 16;
     quant::simd::i32x16 sums[chains];
-    quant::detail::unroll<chains>([&](auto i) { sums[i] = quant::simd::broadcast<std::int32_t>(1); });
+    quant::detail::unroll<chains>(
+        [&](auto i) { sums[i] = quant::simd::broadcast<std::int32_t>(1); });
     auto codes = quant::simd::broadcast<std::int32_t>(0x01020304);
     std::int32_t quad = 0x01010101;
     const double seconds = best_seconds(20, [&] {

@@ -21,9 +21,8 @@ int main() {
     const quant::matrix_view w_view(weights.data(), rows, cols);
 
     int wrong = 0;
-    for (const quant::scheme_descriptor& scheme :
-         {quant::describe<w8>(), quant::describe<w4>(), quant::describe<w3>(),
-          quant::describe<w2>()}) {
+    for (const quant::scheme_descriptor& scheme : {quant::describe<w8>(), quant::describe<w4>(),
+                                                   quant::describe<w3>(), quant::describe<w2>()}) {
         const auto w = any_weights::try_quantize(scheme, w_view);
         if (!w) {
             std::printf("%s: %s\n", to_string(scheme).c_str(), w.failure().what());

@@ -82,8 +82,8 @@ void check_weight_errors() {
     std::vector<float> back(w.size());
     quant::dequantize(q, matrix_view(back.data(), 1, back.size()));
     for (std::size_t g = 0; g < w.size() / 32; ++g) {
-        const auto [lowest, highest] = std::minmax_element(w.begin() + 32 * static_cast<long>(g),
-                                                           w.begin() + 32 * static_cast<long>(g + 1));
+        const auto [lowest, highest] = std::minmax_element(
+            w.begin() + 32 * static_cast<long>(g), w.begin() + 32 * static_cast<long>(g + 1));
         const double scale = static_cast<double>(static_cast<float>(q.scales()[g]));
         double minimum = 0;
         if constexpr (S::has_minimum) {
@@ -190,8 +190,8 @@ void check_product(std::size_t cols) {
             const double x_error = activation - static_cast<double>(x[k]);
             quantized += weight * activation;
             exact += static_cast<double>(w[r * cols + k]) * static_cast<double>(x[k]);
-            magnitude += (std::fabs(st) + std::fabs(minimum)) *
-                         (std::fabs(activation) + low_half * x_scale);
+            magnitude +=
+                (std::fabs(st) + std::fabs(minimum)) * (std::fabs(activation) + low_half * x_scale);
             representation += std::fabs(w_error) * std::fabs(activation) +
                               std::fabs(static_cast<double>(w[r * cols + k])) * std::fabs(x_error);
         }

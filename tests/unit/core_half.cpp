@@ -76,38 +76,40 @@ bool rounds_between(std::uint32_t bits, std::uint32_t largest_finite, Value valu
 
 TEST_CASE("fp16 widens every pattern to the number it stands for", "[core][half]") {
     CHECK(failures([](std::uint16_t bits) {
-        return same_number(static_cast<float>(fp16::from_bits(bits)), fp16_value(bits));
-    }) == 0);
+              return same_number(static_cast<float>(fp16::from_bits(bits)), fp16_value(bits));
+          }) == 0);
 }
 
 TEST_CASE("bf16 widens every pattern to the number it stands for", "[core][half]") {
     CHECK(failures([](std::uint16_t bits) {
-        return same_number(static_cast<float>(bf16::from_bits(bits)), bf16_value(bits));
-    }) == 0);
+              return same_number(static_cast<float>(bf16::from_bits(bits)), bf16_value(bits));
+          }) == 0);
 }
 
 TEST_CASE("what was widened narrows to itself", "[core][half]") {
     const auto is_nan = [](double value) { return std::isnan(value); };
     CHECK(failures([&](std::uint16_t bits) {
-        return is_nan(fp16_value(bits)) || fp16(static_cast<float>(fp16::from_bits(bits))).bits == bits;
-    }) == 0);
+              return is_nan(fp16_value(bits)) ||
+                     fp16(static_cast<float>(fp16::from_bits(bits))).bits == bits;
+          }) == 0);
     CHECK(failures([&](std::uint16_t bits) {
-        return is_nan(bf16_value(bits)) || bf16(static_cast<float>(bf16::from_bits(bits))).bits == bits;
-    }) == 0);
+              return is_nan(bf16_value(bits)) ||
+                     bf16(static_cast<float>(bf16::from_bits(bits))).bits == bits;
+          }) == 0);
 }
 
 TEST_CASE("NaN stays NaN, quiet, with sign and upper payload", "[core][half]") {
     CHECK(failures([](std::uint16_t bits) {
-        if (!std::isnan(fp16_value(bits))) return true;
-        const std::uint32_t wide = bits_of(static_cast<float>(fp16::from_bits(bits)));
-        const auto quiet = static_cast<std::uint16_t>(bits | 0x200u);
-        return wide == ((bits & 0x8000u) << 16 | 0x7FC00000u | (bits & 0x3FFu) << 13) &&
-               fp16(std::bit_cast<float>(wide)).bits == quiet;
-    }) == 0);
+              if (!std::isnan(fp16_value(bits))) return true;
+              const std::uint32_t wide = bits_of(static_cast<float>(fp16::from_bits(bits)));
+              const auto quiet = static_cast<std::uint16_t>(bits | 0x200u);
+              return wide == ((bits & 0x8000u) << 16 | 0x7FC00000u | (bits & 0x3FFu) << 13) &&
+                     fp16(std::bit_cast<float>(wide)).bits == quiet;
+          }) == 0);
     CHECK(failures([](std::uint16_t bits) {
-        if (!std::isnan(bf16_value(bits))) return true;
-        return bf16(static_cast<float>(bf16::from_bits(bits))).bits == (bits | 0x40u);
-    }) == 0);
+              if (!std::isnan(bf16_value(bits))) return true;
+              return bf16(static_cast<float>(bf16::from_bits(bits))).bits == (bits | 0x40u);
+          }) == 0);
     // A payload in the bits that are cut away must not become infinity.
     CHECK(fp16(std::bit_cast<float>(0x7F800001u)).bits == 0x7E00u);
     CHECK(fp16(std::bit_cast<float>(0xFF800001u)).bits == 0xFE00u);
@@ -117,14 +119,16 @@ TEST_CASE("NaN stays NaN, quiet, with sign and upper payload", "[core][half]") {
 
 TEST_CASE("fp16 narrows to the nearest, ties to even, around every number", "[core][half]") {
     CHECK(failures([](std::uint16_t bits) {
-        return !std::isfinite(fp16_value(bits)) || rounds_between<fp16>(bits, 0x7BFFu, fp16_value);
-    }) == 0);
+              return !std::isfinite(fp16_value(bits)) ||
+                     rounds_between<fp16>(bits, 0x7BFFu, fp16_value);
+          }) == 0);
 }
 
 TEST_CASE("bf16 narrows to the nearest, ties to even, around every number", "[core][half]") {
     CHECK(failures([](std::uint16_t bits) {
-        return !std::isfinite(bf16_value(bits)) || rounds_between<bf16>(bits, 0x7F7Fu, bf16_value);
-    }) == 0);
+              return !std::isfinite(bf16_value(bits)) ||
+                     rounds_between<bf16>(bits, 0x7F7Fu, bf16_value);
+          }) == 0);
 }
 
 TEST_CASE("fp16 overflows from 65520 on", "[core][half]") {

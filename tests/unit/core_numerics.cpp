@@ -41,8 +41,8 @@ std::vector<float> round_trip(const std::vector<float>& w, std::size_t rows) {
     CHECK(std::ranges::equal(q.codes(), expected.codes));
     CHECK(std::memcmp(q.scales().data(), expected.scales.data(), q.scales().size_bytes()) == 0);
     if (S::has_offset) {
-        CHECK(std::memcmp(q.offsets().data(), expected.offsets.data(),
-                          q.offsets().size_bytes()) == 0);
+        CHECK(std::memcmp(q.offsets().data(), expected.offsets.data(), q.offsets().size_bytes()) ==
+              0);
     }
     std::vector<float> back(w.size(), -1.0f);
     dequantize(q, matrix_view{back.data(), rows, cols});
@@ -164,8 +164,7 @@ TEMPLATE_LIST_TEST_CASE("constant rows come back", "[numerics]", all_mappings) {
     }
 }
 
-TEMPLATE_LIST_TEST_CASE("one giant outlier costs its group, no other", "[numerics]",
-                        all_mappings) {
+TEMPLATE_LIST_TEST_CASE("one giant outlier costs its group, no other", "[numerics]", all_mappings) {
     std::vector<float> w(2 * 96);
     for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<float>(i % 13) / 13 - 0.5f;
     const std::vector<float> before = round_trip<TestType>(w, 2);

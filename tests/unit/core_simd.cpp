@@ -160,7 +160,7 @@ TEST_CASE("dot4 keeps 255 times -128 and 127, which saturate 16 bits", "[simd]")
 }
 
 TEST_CASE("nearest rounds ties to even", "[simd]") {
-    const sixteen_floats halves = {0.5f,  1.5f,  2.5f,  3.5f,       -0.5f, -1.5f,  -2.5f,   -3.5f,
+    const sixteen_floats halves = {0.5f,  1.5f,  2.5f,   3.5f,   -0.5f,   -1.5f,   -2.5f,    -3.5f,
                                    0.49f, 0.51f, 254.5f, 255.5f, -127.5f, -128.5f, 32511.5f, -0.0f};
     const std::array<std::int32_t, 16> expected = {0, 2, 2,   4,   0,    -2,   -2,    -4,
                                                    0, 1, 254, 256, -128, -128, 32512, 0};

@@ -77,7 +77,8 @@ template <class T>
 bool same_elements(const at_odd_address<T>& a, const std::vector<T>& b) {
     for (std::size_t i = 0; i < b.size(); ++i) {
         const T x = a.get(i);
-        if (std::memcmp(static_cast<const void*>(&x), static_cast<const void*>(&b[i]), sizeof x) != 0) {
+        if (std::memcmp(static_cast<const void*>(&x), static_cast<const void*>(&b[i]), sizeof x) !=
+            0) {
             return false;
         }
     }
@@ -93,11 +94,13 @@ TEST_CASE("products and sums of sizes that do not fit are nothing", "[core][chec
     static_assert(checked_mul(3, 5) == 15u && checked_mul(0, limit) == 0u);
     static_assert(checked_mul(limit, 1) == limit && checked_mul(1, limit) == limit);
     static_assert(!checked_mul(limit, 2) && !checked_mul(2, limit) && !checked_mul(SIZE_MAX, 1));
-    static_assert(!checked_mul(SIZE_MAX, 0) && !checked_mul(std::size_t{1} << 32, std::size_t{1} << 31));
+    static_assert(!checked_mul(SIZE_MAX, 0) &&
+                  !checked_mul(std::size_t{1} << 32, std::size_t{1} << 31));
     static_assert(checked_mul(std::size_t{1} << 32, (std::size_t{1} << 31) - 1).has_value());
     static_assert(!checked_mul(std::nullopt, 0) && !checked_mul(0, std::nullopt));
     static_assert(checked_add(limit - 1, 1) == limit && !checked_add(limit, 1));
-    static_assert(!checked_add(SIZE_MAX, 1) && !checked_add(1, SIZE_MAX) && !checked_add(std::nullopt, 0));
+    static_assert(!checked_add(SIZE_MAX, 1) && !checked_add(1, SIZE_MAX) &&
+                  !checked_add(std::nullopt, 0));
     static_assert(detail::div_ceil(0, 16) == 0 && detail::div_ceil(1, 16) == 1);
     static_assert(detail::div_ceil(SIZE_MAX, 2) == SIZE_MAX / 2 + 1);
     static_assert(detail::round_up(17, 16) == 32 && detail::round_up(32, 16) == 32);

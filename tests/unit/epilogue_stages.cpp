@@ -109,18 +109,22 @@ TEST_CASE("bias, scale and relu do what scalar code does, in every order", "[epi
         const auto b = [&](std::size_t r) { return p.bias[r]; };
         const std::span<const float> numbers(p.bias);
         CHECK(wrong<float>(p, [&](float y, auto, auto r) { return y + b(r); }, bias{numbers}) == 0);
-        CHECK(wrong<float>(p, [&](float y, auto, auto) { return product(y, 1.7f); }, scale{1.7f}) ==
-              0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto) { return product(y, 1.7f); }, scale{1.7f}) == 0);
         CHECK(wrong<float>(p, [&](float y, auto, auto) { return scalar_relu(y); }, relu{}) == 0);
-        CHECK(wrong<float>(p, [&](float y, auto, auto r) { return product(y + b(r), 1.7f); },
-                           bias{numbers}, scale{1.7f}) == 0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto r) { return product(y + b(r), 1.7f); }, bias{numbers},
+                  scale{1.7f}) == 0);
         // The product is rounded before the sum, even where multiply-add would fuse them.
-        CHECK(wrong<float>(p, [&](float y, auto, auto r) { return product(y, 1.7f) + b(r); },
-                           scale{1.7f}, bias{numbers}) == 0);
-        CHECK(wrong<float>(p, [&](float y, auto, auto r) { return scalar_relu(y + b(r)); },
-                           bias{numbers}, relu{}) == 0);
-        CHECK(wrong<fp16>(p, [&](float y, auto, auto r) { return scalar_relu(y) + b(r); }, relu{},
-                          bias{numbers}) == 0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto r) { return product(y, 1.7f) + b(r); }, scale{1.7f},
+                  bias{numbers}) == 0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto r) { return scalar_relu(y + b(r)); }, bias{numbers},
+                  relu{}) == 0);
+        CHECK(wrong<fp16>(
+                  p, [&](float y, auto, auto r) { return scalar_relu(y) + b(r); }, relu{},
+                  bias{numbers}) == 0);
     }
 }
 
@@ -147,10 +151,10 @@ TEST_CASE("a residual's type is its view's, const or not", "[epilogue]") {
     std::vector<fp16> values(1);
     const matrix_view<fp16> mutable_view{values.data(), 1, 1};
     const matrix_view<const fp16> const_view = mutable_view;
-    static_assert(std::is_same_v<decltype(epilogue::residual{mutable_view}),
-                                 epilogue::residual<fp16>>);
-    static_assert(std::is_same_v<decltype(epilogue::residual{const_view}),
-                                 epilogue::residual<fp16>>);
+    static_assert(
+        std::is_same_v<decltype(epilogue::residual{mutable_view}), epilogue::residual<fp16>>);
+    static_assert(
+        std::is_same_v<decltype(epilogue::residual{const_view}), epilogue::residual<fp16>>);
     CHECK(epilogue::residual{mutable_view}.values.data() == const_view.data());
 }
 
@@ -162,8 +166,7 @@ TEST_CASE("residuals may lie by columns, or repeat one row", "[epilogue]") {
         std::vector<float> columns(7 * rows);
         for (std::size_t i = 0; i < columns.size(); ++i) columns[i] = static_cast<float>(i) / 8;
         CHECK(wrong<float>(
-                  p,
-                  [&](float y, std::size_t t, std::size_t r) { return y + columns[7 * r + t]; },
+                  p, [&](float y, std::size_t t, std::size_t r) { return y + columns[7 * r + t]; },
                   epilogue::residual{transposed(matrix_view{columns.data(), rows, tokens, 7})}) ==
               0);
         CHECK(wrong<float>(
@@ -185,8 +188,8 @@ TEST_CASE("the output itself may be the residual", "[epilogue]") {
             bool good = true;
             for (std::size_t i = 0; i < y.size(); ++i) {
                 const std::size_t t = i / stride, r = i % stride;
-                const Y right = r < rows ? Y(p.plain[t * rows + r] + static_cast<float>(before[i]))
-                                         : before[i];
+                const Y right =
+                    r < rows ? Y(p.plain[t * rows + r] + static_cast<float>(before[i])) : before[i];
                 good = good && same_bits(y[i], right);
             }
             CHECK(good);
@@ -198,12 +201,22 @@ TEST_CASE("the output itself may be the residual", "[epilogue]") {
 
 TEST_CASE("relu keeps NaN, clears negative numbers and the sign of zero", "[epilogue]") {
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    const float values[16] = {0.0f, -0.0f, 1.0f, -1.0f, inf, -inf, nan, -nan,
-                              std::bit_cast<float>(0x7F800001u), std::bit_cast<float>(0xFF800001u),
+    const float values[16] = {0.0f,
+                              -0.0f,
+                              1.0f,
+                              -1.0f,
+                              inf,
+                              -inf,
+                              nan,
+                              -nan,
+                              std::bit_cast<float>(0x7F800001u),
+                              std::bit_cast<float>(0xFF800001u),
                               std::numeric_limits<float>::denorm_min(),
                               -std::numeric_limits<float>::denorm_min(),
-                              std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
-                              0x1p-126f, -0x1p-126f};
+                              std::numeric_limits<float>::max(),
+                              std::numeric_limits<float>::lowest(),
+                              0x1p-126f,
+                              -0x1p-126f};
     float cleared[16];
     simd::store(cleared, epilogue::relu{}.apply(simd::load<float>(values), 0, 0, 16));
     for (std::size_t i = 0; i < 16; ++i) {
@@ -287,7 +300,7 @@ TEST_CASE("a bias where an executor may stand is a bias", "[epilogue]") {
     const auto generic = [](auto count, auto f) {
         for (std::size_t i = 0; i < count; ++i) f(i);
     };
-    matmul(p.x_view(), p.packed, matrix_view{again.data(), tokens, p.rows},
-           epilogue::bias{p.bias}, generic);
+    matmul(p.x_view(), p.packed, matrix_view{again.data(), tokens, p.rows}, epilogue::bias{p.bias},
+           generic);
     CHECK(again == y);
 }

@@ -100,8 +100,7 @@ TEST_CASE("shapes that do not fit are refused, with the operand that is wrong",
     CHECK(try_matmul(o.x_view(), o.packed, y));
 }
 
-TEST_CASE("outputs whose rows overlap or whose columns are apart are refused",
-          "[errors][matmul]") {
+TEST_CASE("outputs whose rows overlap or whose columns are apart are refused", "[errors][matmul]") {
     operands o;
     std::vector<float> large(tokens * rows * 2);
     const outcome bad{errc::invalid_stride, "matmul: y"};

@@ -27,7 +27,8 @@ using w3 = scheme<int3, asymmetric, group_wise<5>, float>;
 class aligned_bytes {
 public:
     explicit aligned_bytes(std::size_t size)
-        : memory_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))), size_(size) {
+        : memory_(static_cast<std::byte*>(::operator new(size, std::align_val_t{64}))),
+          size_(size) {
         std::memset(memory_, 0, size);
     }
     aligned_bytes(const aligned_bytes&) = delete;
@@ -132,9 +133,9 @@ TEST_CASE("shapes that the bytes cannot have are refused", "[errors][packed]") {
     const auto packed = sample<w4>();
     const auto whole_rows = sample<scheme<int8, symmetric, per_channel, float>>();
     for (const std::size_t field : {32u, 40u}) {
-        for (const auto shape :
-             {std::uint64_t{0}, UINT64_MAX, UINT64_MAX - 15, std::uint64_t{1} << 63,
-              (std::uint64_t{1} << 63) - 1, std::uint64_t{1} << 62, (std::uint64_t{1} << 58) + 70}) {
+        for (const auto shape : {std::uint64_t{0}, UINT64_MAX, UINT64_MAX - 15,
+                                 std::uint64_t{1} << 63, (std::uint64_t{1} << 63) - 1,
+                                 std::uint64_t{1} << 62, (std::uint64_t{1} << 58) + 70}) {
             CAPTURE(field, shape);
             CHECK(with(packed, field, shape) == errc::bad_layout);
             CHECK(with(whole_rows, field, shape) == errc::bad_layout);
@@ -240,7 +241,8 @@ TEST_CASE("slices are whole panels within the matrix", "[errors][packed]") {
         if (slice) {
             CHECK(slice->rows() == count);
             CHECK(slice->cols() == 70);
-            CHECK(slice->panels() == packed.view().panels() + first / 16 * packed.view().panel_bytes());
+            CHECK(slice->panels() ==
+                  packed.view().panels() + first / 16 * packed.view().panel_bytes());
             CHECK_NOTHROW(slice_rows(packed, first, count));
         } else {
             CHECK(slice.failure().code() == errc::invalid_argument);

@@ -1,9 +1,9 @@
 // What quantize and dequantize refuse, with the row and column that are at fault; what they tell
 // the caller on the way.
+#include <quant/core/thread_pool.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/quantize/dequantize.hpp>
 #include <quant/quantize/quantize.hpp>
-#include <quant/core/thread_pool.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -74,9 +74,12 @@ TEST_CASE("weights that are not finite are named by row and column", "[errors][q
         float value;
         const char* name;
     } cases[] = {
-        {0, 0, not_a_number, "NaN"},   {19, 69, infinity, "infinity"},
-        {7, 31, -infinity, "infinity"}, {7, 32, -not_a_number, "NaN"},
-        {3, 63, infinity, "infinity"}, {16, 64, not_a_number, "NaN"},
+        {0, 0, not_a_number, "NaN"},
+        {19, 69, infinity, "infinity"},
+        {7, 31, -infinity, "infinity"},
+        {7, 32, -not_a_number, "NaN"},
+        {3, 63, infinity, "infinity"},
+        {16, 64, not_a_number, "NaN"},
         {1, 15, std::bit_cast<float>(0x7F800001u), "NaN"}, // a signalling one
     };
     for (const auto& [row, col, value, name] : cases) {
@@ -168,7 +171,7 @@ TEST_CASE("a scale whose levels leave float's range is an error", "[errors][quan
     using brain4 = scheme<int4, symmetric, per_channel, bf16>;
     weights w{1, 40};
     w.at(0, 7) = largest;
-    CHECK(try_quantize<w8>(w.view())); // −128 · (−largest / 128)
+    CHECK(try_quantize<w8>(w.view()));                      // −128 · (−largest / 128)
     CHECK(refused<brain4>(w).code == errc::scale_overflow); // the scale rounds upward
     w.at(0, 8) = -largest;
     CHECK(try_quantize<w8>(w.view()));

@@ -58,7 +58,8 @@ TEST_CASE("text need not end in zero", "[errors]") {
 
 TEST_CASE("formatted messages are cut, not overrun", "[errors]") {
     const std::string long_text(5000, 'x');
-    const error e = quant::detail::make_error(errc::not_found, "here", "%s %d", long_text.c_str(), 7);
+    const error e =
+        quant::detail::make_error(errc::not_found, "here", "%s %d", long_text.c_str(), 7);
     CHECK(std::string_view(e.message()).size() == 199);
     CHECK(std::string_view(e.what()).size() == 205);
 }

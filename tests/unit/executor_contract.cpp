@@ -203,13 +203,15 @@ namespace {
 struct callable_epilogue : not_an_executor {
     void operator()(std::size_t, task) const {}
     result<void> check(std::size_t, std::size_t) const noexcept { return {}; }
-    simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t, std::size_t) const noexcept {
+    simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,
+                       std::size_t) const noexcept {
         return y;
     }
 };
 struct stage_without_base {
     result<void> check(std::size_t, std::size_t) const noexcept { return {}; }
-    simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t, std::size_t) const noexcept {
+    simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,
+                       std::size_t) const noexcept {
         return y;
     }
 };
@@ -221,8 +223,9 @@ static_assert(executor<serial_executor> && executor<const serial_executor&>);
 static_assert(executor<thread_pool> && executor<thread_pool&> && !executor<const thread_pool&>);
 static_assert(executor<only_when_mutable&> && !executor<const only_when_mutable&>);
 static_assert(!executor<int> && !executor<task> && !executor<matrix_view<float>>);
-static_assert(!executor<epilogue::bias> && !executor<epilogue::scale> && !executor<epilogue::relu> &&
-              !executor<epilogue::residual<float>> && !executor<const epilogue::bias&>);
+static_assert(!executor<epilogue::bias> && !executor<epilogue::scale> &&
+              !executor<epilogue::relu> && !executor<epilogue::residual<float>> &&
+              !executor<const epilogue::bias&>);
 static_assert(!executor<callable_epilogue> && epilogue_stage<callable_epilogue>);
 static_assert(!epilogue_stage<stage_without_base> && !epilogue_stage<thread_pool> &&
               !epilogue_stage<serial_executor>);

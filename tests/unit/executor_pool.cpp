@@ -81,7 +81,8 @@ TEST_CASE("many small jobs in a row lose no task", "[executor][threads]") {
     for (const std::size_t threads : {2u, 7u}) {
         thread_pool pool(threads);
         bool good = true;
-        for (std::size_t job = 0; job < 5000; ++job) good = good && runs_each_once(pool, 2 + job % 9);
+        for (std::size_t job = 0; job < 5000; ++job)
+            good = good && runs_each_once(pool, 2 + job % 9);
         CHECK(good);
     }
 }

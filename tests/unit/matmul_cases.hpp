@@ -5,8 +5,11 @@
 
 namespace cases {
 
-/// Equal bits with fused multiply-add; without, each of a row's float steps may round twice.
-inline void check_close(const std::vector<float>& y, const std::vector<float>& expected) {
+/// Equal bits with fused multiply-add. Without, each float step rounds twice: few steps with
+/// integer activations, one per column with float ones, where sums of codes and minimums cancel
+/// besides.
+template <class A>
+void check_close(const std::vector<float>& y, const std::vector<float>& expected) {
     if (quant::isa::current::fused_multiply_add) {
         CHECK(same_bytes(y, expected));
         return;
@@ -16,7 +19,8 @@ inline void check_close(const std::vector<float>& y, const std::vector<float>& e
         error += std::pow(static_cast<double>(y[i]) - static_cast<double>(expected[i]), 2);
         norm += std::pow(static_cast<double>(expected[i]), 2);
     }
-    CHECK(error <= 1e-12 * norm);
+    const double tolerance = quant::is_integer_activation<A> ? 1e-6 : 1e-5;
+    CHECK(error <= tolerance * tolerance * norm);
 }
 
 template <class S, class A>
@@ -32,7 +36,7 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
 
     std::vector<float> y(tokens * rows, -1);
     quant::matmul<A>(x_view, packed, quant::matrix_view<float>{y.data(), tokens, rows}, pool);
-    check_close(y, expected);
+    check_close<A>(y, expected);
 
     // The same bits on one thread, token by token, and from activations packed in advance.
     std::vector<float> one_by_one(tokens * rows, -2);

@@ -106,7 +106,8 @@ void bad_arguments() {
     CHECK(fails_with(try_packed_view_of<w8>(p->bytes()), errc::bad_layout));
     CHECK(fails_with(try_packed_view_of<w4>(p->bytes().first(100)), errc::truncated));
     CHECK(fails_with(try_slice_rows(*p, 8, 16), errc::invalid_argument));
-    CHECK(fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
+    CHECK(
+        fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
     const std::function<void(std::size_t, task)> lazy = [](std::size_t, task) {};
     std::vector<float> many(1000 * cols);
     CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),

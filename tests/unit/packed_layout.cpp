@@ -62,7 +62,8 @@ void put_code(std::vector<std::uint8_t>& bytes, std::size_t at, std::size_t bits
     const std::size_t byte_lane = 4 * lane + k % 4;
     std::size_t e = 0;
     for (const std::size_t p : planes_of(bits)) {
-        const std::size_t part = (static_cast<std::size_t>(code) >> e) & ((std::size_t{1} << p) - 1);
+        const std::size_t part =
+            (static_cast<std::size_t>(code) >> e) & ((std::size_t{1} << p) - 1);
         const std::size_t byte = at + 64 * e + 64 * (s / (8 / p)) + byte_lane;
         bytes.at(byte) = static_cast<std::uint8_t>(bytes.at(byte) | part << (p * (s % (8 / p))));
         e += p;
@@ -153,8 +154,7 @@ T number(std::uint32_t bits) {
 /// Codes and scales without a pattern, or, to show what is padding, with all bits that may be set.
 contents some_contents(const format& f, std::size_t rows, std::size_t cols, bool all_ones) {
     const std::size_t n = f.group_cols == 0 ? cols : f.group_cols;
-    const std::size_t scale_rows =
-        f.group_rows == 0 ? 1 : (rows + f.group_rows - 1) / f.group_rows;
+    const std::size_t scale_rows = f.group_rows == 0 ? 1 : (rows + f.group_rows - 1) / f.group_rows;
     const std::size_t count = scale_rows * ((cols + n - 1) / n);
     contents m{rows, cols, std::vector<std::uint8_t>(rows * cols),
                std::vector<std::uint32_t>(count), std::vector<std::uint32_t>(count)};
@@ -224,7 +224,8 @@ TEST_CASE("the page's example, byte by byte", "[packed][layout]") {
     std::vector<std::uint8_t> codes;
     std::vector<fp16> scales;
     for (std::size_t r = 0; r < 17; ++r) {
-        for (std::size_t k = 0; k < 37; ++k) codes.push_back(static_cast<std::uint8_t>((r + k) % 16));
+        for (std::size_t k = 0; k < 37; ++k)
+            codes.push_back(static_cast<std::uint8_t>((r + k) % 16));
         scales.push_back(fp16(static_cast<float>(r) / 8));
         scales.push_back(fp16(64 + static_cast<float>(r)));
     }
@@ -233,9 +234,9 @@ TEST_CASE("the page's example, byte by byte", "[packed][layout]") {
     const auto at = [&](std::size_t i) { return std::to_integer<unsigned>(bytes[i]); };
     REQUIRE(bytes.size() == 64 + 2 * 576);
     const unsigned char header[64] = {
-        'q', 'u', 'a', 'n', 't', 'p', 'k', 'd', 1, 0, 0, 0, 64, 0, 0, 0, 1,  4, 1, 2, 0, 0,
-        0,   0,   1,   0,   0,   0,   32,  0,   0, 0, 17, 0, 0, 0, 0,  0, 0, 0, 37, 0, 0, 0,
-        0,   0,   0,   0,   64,  2,   0,   0,   0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+        'q', 'u', 'a', 'n', 't', 'p', 'k', 'd', 1, 0, 0,  0, 64, 0, 0, 0, 1, 4, 1,  2, 0, 0,
+        0,   0,   1,   0,   0,   0,   32,  0,   0, 0, 17, 0, 0,  0, 0, 0, 0, 0, 37, 0, 0, 0,
+        0,   0,   0,   0,   64,  2,   0,   0,   0, 0, 0,  0, 0,  0, 0, 0, 0, 0, 0,  0};
     CHECK(std::memcmp(bytes.data(), header, 64) == 0);
     const std::size_t first = 64, second = 64 + 576;
     // Scales: row 1 of group 0 is 0.125 = 0x3000, row 15 of group 1 is 79 = 0x54F0.

@@ -8,5 +8,6 @@ TEMPLATE_LIST_TEST_CASE("asymmetric: quantized bytes are the reference's", "[qua
 }
 
 TEST_CASE("asymmetric: other element types and orders of the same numbers", "[quantize]") {
-    cases::check_sources<quant::scheme<quant::int4, quant::asymmetric, quant::group_wise<32>, float>>();
+    cases::check_sources<
+        quant::scheme<quant::int4, quant::asymmetric, quant::group_wise<32>, float>>();
 }

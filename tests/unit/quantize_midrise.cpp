@@ -8,5 +8,6 @@ TEMPLATE_LIST_TEST_CASE("midrise: quantized bytes are the reference's", "[quanti
 }
 
 TEST_CASE("midrise: other element types and orders of the same numbers", "[quantize]") {
-    cases::check_sources<quant::scheme<quant::int4, quant::midrise, quant::group_wise<32>, float>>();
+    cases::check_sources<
+        quant::scheme<quant::int4, quant::midrise, quant::group_wise<32>, float>>();
 }

@@ -8,5 +8,6 @@ TEMPLATE_LIST_TEST_CASE("symmetric: quantized bytes are the reference's", "[quan
 }
 
 TEST_CASE("symmetric: other element types and orders of the same numbers", "[quantize]") {
-    cases::check_sources<quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, float>>();
+    cases::check_sources<
+        quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, float>>();
 }

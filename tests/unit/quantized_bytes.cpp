@@ -17,7 +17,8 @@ std::uint64_t packed_hash(std::size_t threads) {
     constexpr std::size_t rows = 83, cols = 333;
     const auto w = cases::numbers(42).vector(rows * cols);
     thread_pool pool(threads);
-    return hash(quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, {}, pool).bytes());
+    return hash(
+        quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, {}, pool).bytes());
 }
 
 template <class S, std::uint64_t Expected>
@@ -26,13 +27,13 @@ struct hashed {
     static constexpr std::uint64_t expected = Expected;
 };
 
-using hashes = std::tuple<
-    hashed<scheme<int4, symmetric, group_wise<32>, fp16>, 0xffef610b218e9af>,
-    hashed<scheme<int8, symmetric, per_channel, float>, 0x350986533a12ae47>,
-    hashed<scheme<int3, asymmetric_min, group_wise<32>, fp16>, 0xe2d7112b8118835e>,
-    hashed<scheme<int5, asymmetric, group_wise<20>, bf16>, 0x6aae957f1abfcf38>,
-    hashed<scheme<int2, midrise, block_wise<4, 24>, float>, 0x8535ceef766477b1>,
-    hashed<scheme<int7, asymmetric_min, per_tensor, float>, 0xd45263b77e3c9dc8>>;
+using hashes =
+    std::tuple<hashed<scheme<int4, symmetric, group_wise<32>, fp16>, 0xffef610b218e9af>,
+               hashed<scheme<int8, symmetric, per_channel, float>, 0x350986533a12ae47>,
+               hashed<scheme<int3, asymmetric_min, group_wise<32>, fp16>, 0xe2d7112b8118835e>,
+               hashed<scheme<int5, asymmetric, group_wise<20>, bf16>, 0x6aae957f1abfcf38>,
+               hashed<scheme<int2, midrise, block_wise<4, 24>, float>, 0x8535ceef766477b1>,
+               hashed<scheme<int7, asymmetric_min, per_tensor, float>, 0xd45263b77e3c9dc8>>;
 
 } // namespace
 

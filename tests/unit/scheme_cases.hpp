@@ -71,11 +71,10 @@ inline bool same_bytes(const std::vector<float>& a, const std::vector<float>& b)
 /// Granularities in turn, so that every bit width and mapping meets several kinds.
 template <std::size_t I>
 using some_granularity = std::tuple_element_t<
-    I % 10,
-    std::tuple<quant::group_wise<32>, quant::per_channel, quant::group_wise<16>,
-               quant::group_wise<5>, quant::group_wise<64>, quant::block_wise<4, 24>,
-               quant::group_wise<128>, quant::per_tensor, quant::group_wise<6>,
-               quant::group_wise<200>>>;
+    I % 10, std::tuple<quant::group_wise<32>, quant::per_channel, quant::group_wise<16>,
+                       quant::group_wise<5>, quant::group_wise<64>, quant::block_wise<4, 24>,
+                       quant::group_wise<128>, quant::per_tensor, quant::group_wise<6>,
+                       quant::group_wise<200>>>;
 template <std::size_t I>
 using some_scale = std::tuple_element_t<I % 3, std::tuple<quant::fp16, float, quant::bf16>>;
 

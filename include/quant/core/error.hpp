@@ -104,7 +104,7 @@ namespace core_detail {
 
 /// An error whose message follows printf's rules.
 [[nodiscard]] QUANT_DETAIL_PRINTF(3, 4) inline error
-make_error(errc code, const char* where, const char* format, ...) noexcept {
+    make_error(errc code, const char* where, const char* format, ...) noexcept {
     char text[200];
     std::va_list values;
     va_start(values, format);

@@ -58,7 +58,9 @@ namespace core_detail {
 /// costs little and too coarsely leaves cores idle.
 template <class E>
 [[nodiscard]] std::size_t concurrency_of(const E& run) noexcept {
-    if constexpr (requires { { run.concurrency() } -> std::convertible_to<std::size_t>; }) {
+    if constexpr (requires {
+                      { run.concurrency() } -> std::convertible_to<std::size_t>;
+                  }) {
         const std::size_t n = run.concurrency();
         return n > 0 ? n : 1;
     } else {

@@ -69,7 +69,9 @@ struct fp16 {
 
     constexpr fp16() noexcept = default;
     constexpr explicit fp16(float value) noexcept : bits(core_detail::float_to_fp16_bits(value)) {}
-    constexpr explicit operator float() const noexcept { return core_detail::fp16_bits_to_float(bits); }
+    constexpr explicit operator float() const noexcept {
+        return core_detail::fp16_bits_to_float(bits);
+    }
 
     [[nodiscard]] static constexpr fp16 from_bits(std::uint16_t bits) noexcept {
         fp16 value;

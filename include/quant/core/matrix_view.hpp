@@ -14,9 +14,9 @@ namespace quant::inline QUANT_VOCABULARY {
 
 /// Element types that views of weights, activations and outputs may have.
 template <class T>
-concept real_element = std::same_as<std::remove_const_t<T>, float> ||
-                       std::same_as<std::remove_const_t<T>, fp16> ||
-                       std::same_as<std::remove_const_t<T>, bf16>;
+concept real_element =
+    std::same_as<std::remove_const_t<T>, float> || std::same_as<std::remove_const_t<T>, fp16> ||
+    std::same_as<std::remove_const_t<T>, bf16>;
 
 /// A rows × cols view; element (r, c) lies at data()[r·row_stride() + c·col_stride()].
 ///
@@ -76,7 +76,8 @@ matrix_view(T*, Sizes...) -> matrix_view<T>;
 
 /// The same numbers with rows and columns exchanged; nothing moves.
 template <real_element T>
-[[nodiscard]] QUANT_DETAIL_INLINE constexpr matrix_view<T> transposed(matrix_view<T> view) noexcept {
+[[nodiscard]] QUANT_DETAIL_INLINE constexpr matrix_view<T>
+transposed(matrix_view<T> view) noexcept {
     return {view.data(), view.cols(), view.rows(), view.col_stride(), view.row_stride()};
 }
 

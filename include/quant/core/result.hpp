@@ -70,9 +70,7 @@ public:
 
     [[nodiscard]] bool has_value() const noexcept { return !failure_.has_value(); }
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
-    [[nodiscard]] const error* error_if() const noexcept {
-        return failure_ ? &*failure_ : nullptr;
-    }
+    [[nodiscard]] const error* error_if() const noexcept { return failure_ ? &*failure_ : nullptr; }
     [[nodiscard]] const error& failure() const noexcept { return *failure_; }
 
 #if QUANT_HAS_EXCEPTIONS

@@ -3,6 +3,7 @@
 
 #include <quant/core/executor.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -26,10 +27,14 @@ namespace quant::inline QUANT_VOCABULARY {
 /// concurrency() tells.
 class thread_pool {
 public:
-    /// @param threads how many threads work at once, the caller among them; 0: one per core.
+    static constexpr std::size_t most_threads = 4096;
+
+    /// @param threads how many threads work at once, the caller among them; 0: one per core. At
+    ///                most most_threads are started.
     explicit thread_pool(std::size_t threads = 0) {
         const std::size_t cores = std::thread::hardware_concurrency();
         if (threads == 0) threads = cores > 0 ? cores : 1;
+        threads = std::min(threads, most_threads);
         // Spinning pays only while every thread has a core of its own.
         spins_ = cores > 0 && threads <= cores ? 4096 : 0;
 #if QUANT_HAS_EXCEPTIONS

@@ -52,11 +52,10 @@ public:
     [[nodiscard]] static result<any_packed_matrix>
     try_quantize(const scheme_descriptor& scheme, matrix_view<T> w,
                  const quantize_options& options = {}, E&& run = serial) noexcept {
-        result<any_packed_matrix> made =
-            detail::make_error(errc::unsupported, "any_packed_matrix: scheme",
-                               "%u-bit %s, groups of %u x %u, is not one of those listed",
-                               scheme.bits, to_string(scheme.mapping), scheme.group_rows,
-                               scheme.group_cols);
+        result<any_packed_matrix> made = detail::make_error(
+            errc::unsupported, "any_packed_matrix: scheme",
+            "%u-bit %s, groups of %u x %u, is not one of those listed", scheme.bits,
+            to_string(scheme.mapping), scheme.group_rows, scheme.group_cols);
         const auto try_one = [&]<class S>(std::type_identity<S>) {
             if (scheme != describe<S>()) return false;
             auto packed = try_quantize_packed<S>(w, options, run);
@@ -74,10 +73,9 @@ public:
 #if QUANT_HAS_EXCEPTIONS
     /// As try_quantize. @throws quant::error
     template <real_element T, executor E = const serial_executor&>
-    [[nodiscard]] static any_packed_matrix quantize(const scheme_descriptor& scheme,
-                                                    matrix_view<T> w,
-                                                    const quantize_options& options = {},
-                                                    E&& run = serial) {
+    [[nodiscard]] static any_packed_matrix
+    quantize(const scheme_descriptor& scheme, matrix_view<T> w,
+             const quantize_options& options = {}, E&& run = serial) {
         return try_quantize(scheme, w, options, run).value();
     }
 #endif

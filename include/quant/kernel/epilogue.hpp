@@ -23,7 +23,10 @@ struct bias : not_an_executor {
     explicit bias(std::span<const float> b) noexcept : values(b) {}
 
     [[nodiscard]] result<void> check(std::size_t /*tokens*/, std::size_t outputs) const noexcept {
-        if (values.size() == outputs) return {};
+        if (values.size() == outputs && values.data() != nullptr) return {};
+        if (values.size() == outputs) {
+            return error(errc::null_data, "matmul: epilogue::bias", "null pointer");
+        }
         return detail::make_error(errc::shape_mismatch, "matmul: epilogue::bias",
                                   "%zu numbers for %zu outputs", values.size(), outputs);
     }
@@ -100,11 +103,10 @@ struct relu : not_an_executor {
 /// apply(y, token, first output, count ≤ 16). Users may write their own, derived from
 /// not_an_executor.
 template <class T>
-concept epilogue_stage =
-    std::derived_from<T, not_an_executor> &&
-    requires(const T& stage, const simd::f32x16& y, std::size_t n) {
-        { stage.check(n, n) } -> std::same_as<result<void>>;
-        { stage.apply(y, n, n, n) } -> std::same_as<simd::f32x16>;
-    };
+concept epilogue_stage = std::derived_from<T, not_an_executor> &&
+                         requires(const T& stage, const simd::f32x16& y, std::size_t n) {
+                             { stage.check(n, n) } -> std::same_as<result<void>>;
+                             { stage.apply(y, n, n, n) } -> std::same_as<simd::f32x16>;
+                         };
 
 } // namespace quant::inline QUANT_ABI

@@ -47,9 +47,8 @@ inline constexpr std::size_t tile_panels =
 
 /// All tokens of one activation tile for panels first … last − 1.
 template <quantization_scheme S, activation A, std::size_t T, class X, class Y, class Stages>
-void multiply_panels(const X& x, std::size_t tile, const packed_view<S>& w,
-                     const matrix_view<Y>& y, std::size_t first, std::size_t last,
-                     const Stages& stages) noexcept {
+void multiply_panels(const X& x, std::size_t tile, const packed_view<S>& w, const matrix_view<Y>& y,
+                     std::size_t first, std::size_t last, const Stages& stages) noexcept {
     constexpr std::size_t P = tile_panels<T>;
     const std::size_t panel_bytes = w.panel_bytes();
     alignas(64) float out[P * T * panel_rows];
@@ -91,8 +90,7 @@ template <quantization_scheme S, class X, class Y, class E, class... Stages>
                                     const std::tuple<const Stages&...>& stages) noexcept {
     using A = typename X::activation_type;
     const std::size_t panels = div_ceil(w.rows(), panel_rows);
-    const std::size_t per_task =
-        panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
+    const std::size_t per_task = panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
     return run_tasks(
         run, div_ceil(panels, per_task),
         [&](std::size_t index) noexcept {

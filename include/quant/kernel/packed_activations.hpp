@@ -26,10 +26,8 @@ namespace quant::inline QUANT_ABI {
 namespace detail {
 
 /// Tokens of a full tile: what accumulators of both kinds leave room for in the registers.
-inline constexpr std::size_t tile_tokens = isa::current::registers == 32 &&
-                                                   isa::current::vector_bytes == 64
-                                               ? 4
-                                               : 2;
+inline constexpr std::size_t tile_tokens =
+    isa::current::registers == 32 && isa::current::vector_bytes == 64 ? 4 : 2;
 
 /// Positions within one tile of packed activations.
 template <activation A, std::size_t Section, std::size_t Block>
@@ -101,8 +99,8 @@ void encode_activations(const float* x, std::size_t n, float scale, std::int32_t
     const auto first = simd::broadcast<std::int32_t>(-A::max_code);
     for (std::size_t i = 0; i < n; i += 16) {
         const std::size_t count = std::min<std::size_t>(16, n - i);
-        const auto values = count == 16 ? simd::load<float>(x + i)
-                                        : simd::load_partial<float>(x + i, count);
+        const auto values =
+            count == 16 ? simd::load<float>(x + i) : simd::load_partial<float>(x + i, count);
         const auto code = simd::min(simd::max(simd::nearest(values * inverse), first), last);
         simd::store_partial(codes + i, code, count);
     }
@@ -181,20 +179,20 @@ void pack_float_token(const activation_tile<A, Section, Block>& tile, std::size_
                       const float* x) noexcept {
     const std::size_t tokens = tile.at.tokens;
     const bool finite = range_of(x, tile.at.row.cols).finite;
-    tile.at.row.for_each_block([&](std::size_t block, std::size_t c, std::size_t n,
-                                   std::size_t quad, std::size_t byte) {
-        float sum = 0;
-        for (std::size_t k = 0; k < n; ++k) {
-            float value = finite ? load_element(x + c + k)
-                                 : std::numeric_limits<float>::quiet_NaN();
-            if constexpr (std::is_same_v<A, activations::bf16>) {
-                value = static_cast<float>(bf16(value));
+    tile.at.row.for_each_block(
+        [&](std::size_t block, std::size_t c, std::size_t n, std::size_t quad, std::size_t byte) {
+            float sum = 0;
+            for (std::size_t k = 0; k < n; ++k) {
+                float value =
+                    finite ? load_element(x + c + k) : std::numeric_limits<float>::quiet_NaN();
+                if constexpr (std::is_same_v<A, activations::bf16>) {
+                    value = static_cast<float>(bf16(value));
+                }
+                tile.values(quad)[(byte + k) * tokens + token] = value;
+                sum += value;
             }
-            tile.values(quad)[(byte + k) * tokens + token] = value;
-            sum += value;
-        }
-        tile.template sums<float>(0, block)[token] = sum;
-    });
+            tile.template sums<float>(0, block)[token] = sum;
+        });
 }
 
 } // namespace detail
@@ -283,9 +281,8 @@ public:
 private:
     [[nodiscard]] static std::size_t tiles_per_task(std::size_t tiles, std::size_t cols) noexcept {
         constexpr std::size_t worthwhile = 1 << 15; // elements
-        return std::min(tiles,
-                        detail::div_ceil(worthwhile, std::max<std::size_t>(
-                                                         1, cols * detail::tile_tokens)));
+        return std::min(tiles, detail::div_ceil(worthwhile, std::max<std::size_t>(
+                                                                1, cols * detail::tile_tokens)));
     }
 
     detail::moved_size tokens_;
@@ -312,10 +309,9 @@ template <activation A, real_element T, executor E = const serial_executor&>
     return packed_activations<A>::try_from(x, run);
 }
 /// @copydoc try_pack_activations
-template <activation A, quantization_scheme S, real_element T,
-          executor E = const serial_executor&>
-[[nodiscard]] result<detail::activations_for<S, A>> try_pack_activations(matrix_view<T> x,
-                                                                         E&& run = serial) noexcept {
+template <activation A, quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] result<detail::activations_for<S, A>>
+try_pack_activations(matrix_view<T> x, E&& run = serial) noexcept {
     return detail::activations_for<S, A>::try_from(x, run);
 }
 
@@ -326,10 +322,8 @@ template <activation A, real_element T, executor E = const serial_executor&>
     return try_pack_activations<A>(x, run).value();
 }
 /// @copydoc pack_activations
-template <activation A, quantization_scheme S, real_element T,
-          executor E = const serial_executor&>
-[[nodiscard]] detail::activations_for<S, A> pack_activations(matrix_view<T> x,
-                                                             E&& run = serial) {
+template <activation A, quantization_scheme S, real_element T, executor E = const serial_executor&>
+[[nodiscard]] detail::activations_for<S, A> pack_activations(matrix_view<T> x, E&& run = serial) {
     return try_pack_activations<A, S>(x, run).value();
 }
 #endif

@@ -61,9 +61,8 @@ struct integer_accumulators {
                     static_cast<std::uint32_t>(after[t]) - static_cast<std::uint32_t>(before[t]);
                 activation_sum[h][t] = static_cast<std::int32_t>(total);
                 constexpr auto offset = static_cast<std::uint32_t>(-S::offset);
-                const auto base =
-                    simd::broadcast(static_cast<std::int32_t>(S::multiplier == 1 ? total * offset
-                                                                                 : 0));
+                const auto base = simd::broadcast(
+                    static_cast<std::int32_t>(S::multiplier == 1 ? total * offset : 0));
                 unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                     sum[h][p][t] = base;
                     if constexpr (S::has_zero_point) {
@@ -143,8 +142,7 @@ struct float_accumulators {
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                 const auto code = simd::shift_right<8 * static_cast<int>(column)>(codes[p]) &
                                   simd::broadcast<std::int32_t>(0xFF);
-                level[p] =
-                    simd::to_float((S::multiplier == 1 ? code : code + code) - shift[p]);
+                level[p] = simd::to_float((S::multiplier == 1 ? code : code + code) - shift[p]);
             });
             unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
                 const auto value = simd::broadcast(from[column * T + t]);

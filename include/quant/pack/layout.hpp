@@ -26,12 +26,10 @@ template <quantization_scheme S>
 struct layout {
     static constexpr bool whole_row = S::group_cols == all;
     static constexpr std::size_t scale_bytes = sizeof(typename S::scale_type);
-    static constexpr std::size_t offset_bytes =
-        S::has_offset ? sizeof(typename S::offset_type) : 0;
+    static constexpr std::size_t offset_bytes = S::has_offset ? sizeof(typename S::offset_type) : 0;
     /// Columns that a full group takes, padding included; 0 for whole rows.
     static constexpr std::size_t padded_group = round_up(S::group_cols, 16);
-    static constexpr std::size_t superblock_bytes =
-        line_bytes * static_cast<std::size_t>(S::bits);
+    static constexpr std::size_t superblock_bytes = line_bytes * static_cast<std::size_t>(S::bits);
 
     static constexpr std::size_t count_groups_per_chunk() noexcept {
         std::size_t c = 1;

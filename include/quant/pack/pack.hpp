@@ -201,7 +201,8 @@ template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>> try_unpack(packed_view<S> p, E&& run = serial) noexcept {
     using at = detail::layout<S>;
     constexpr const char* where = "unpack: p";
-    if (p.rows() != 0 && p.panels() == nullptr) return error(errc::null_data, where, "null pointer");
+    if (p.rows() != 0 && p.panels() == nullptr)
+        return error(errc::null_data, where, "null pointer");
     auto made = quantized_matrix<S>::try_zero(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
@@ -357,9 +358,8 @@ template <quantization_scheme S, executor E = const serial_executor&>
 }
 /// As try_quantize_packed. @throws quant::error
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w,
-                                               const quantize_options& options = {},
-                                               E&& run = serial) {
+[[nodiscard]] packed_matrix<S>
+quantize_packed(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) {
     return try_quantize_packed<S>(w, options, run).value();
 }
 /// @copydoc quantize_packed

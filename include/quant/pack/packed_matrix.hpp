@@ -137,8 +137,7 @@ read_packed_header(std::span<const std::byte> bytes) noexcept {
 /// hold NaN scales give NaN, never more harm.
 /// Errors: truncated, bad_layout, unsupported, misaligned.
 template <quantization_scheme S>
-[[nodiscard]] result<packed_view<S>>
-try_packed_view_of(std::span<const std::byte> bytes) noexcept {
+[[nodiscard]] result<packed_view<S>> try_packed_view_of(std::span<const std::byte> bytes) noexcept {
     constexpr const char* where = "packed bytes";
     auto header = read_packed_header(bytes);
     if (!header) return header.failure();
@@ -178,9 +177,10 @@ template <quantization_scheme S>
     const bool whole_panels =
         first % panel_rows == 0 && (count % panel_rows == 0 || first + count == view.rows());
     if (!inside || !whole_panels) {
-        return detail::make_error(errc::invalid_argument, "slice_rows",
-                                  "%zu rows from row %zu of %zu: slices are whole panels of 16 rows",
-                                  count, first, view.rows());
+        return detail::make_error(
+            errc::invalid_argument, "slice_rows",
+            "%zu rows from row %zu of %zu: slices are whole panels of 16 rows", count, first,
+            view.rows());
     }
     return packed_view<S>(view.panels() + first / panel_rows * view.panel_bytes(), count,
                           view.cols());
@@ -221,9 +221,9 @@ public:
     [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
 
     [[nodiscard]] packed_view<S> view() const noexcept {
-        return rows_ == 0 ? packed_view<S>()
-                          : packed_view<S>(bytes_.data() + detail::packed_header_bytes, rows_,
-                                           cols_);
+        return rows_ == 0
+                   ? packed_view<S>()
+                   : packed_view<S>(bytes_.data() + detail::packed_header_bytes, rows_, cols_);
     }
     operator packed_view<S>() const noexcept { return view(); }
 
@@ -253,8 +253,7 @@ private:
 /// @copydoc try_slice_rows
 template <quantization_scheme S>
 [[nodiscard]] result<packed_view<S>> try_slice_rows(const packed_matrix<S>& matrix,
-                                                    std::size_t first,
-                                                    std::size_t count) noexcept {
+                                                    std::size_t first, std::size_t count) noexcept {
     return try_slice_rows(matrix.view(), first, count);
 }
 
@@ -266,8 +265,7 @@ template <quantization_scheme S>
 }
 /// As try_slice_rows. @throws quant::error
 template <quantization_scheme S>
-[[nodiscard]] packed_view<S> slice_rows(packed_view<S> view, std::size_t first,
-                                        std::size_t count) {
+[[nodiscard]] packed_view<S> slice_rows(packed_view<S> view, std::size_t first, std::size_t count) {
     return try_slice_rows(view, first, count).value();
 }
 /// @copydoc slice_rows

@@ -13,7 +13,8 @@ namespace detail {
 /// The planes of a code of B bits, largest first.
 template <int B>
 struct planes {
-    static constexpr std::size_t count = B == 8 ? 1 : static_cast<std::size_t>((B >> 2 & 1) + (B >> 1 & 1) + (B & 1));
+    static constexpr std::size_t count =
+        B == 8 ? 1 : static_cast<std::size_t>((B >> 2 & 1) + (B >> 1 & 1) + (B & 1));
 
     /// Bits of plane i.
     [[nodiscard]] static constexpr int bits(std::size_t i) noexcept {
@@ -43,8 +44,7 @@ struct plane_place {
         const int p = planes<B>::bits(plane);
         const int e = planes<B>::before(plane);
         const auto per = static_cast<std::size_t>(8 / p);
-        return {p, e, static_cast<std::size_t>(e) + quad / per,
-                p * static_cast<int>(quad % per)};
+        return {p, e, static_cast<std::size_t>(e) + quad / per, p * static_cast<int>(quad % per)};
     }
     /// Selects these code bits in each of a lane's four bytes, where the code's bit 0 is bit 0.
     [[nodiscard]] constexpr std::int32_t mask() const noexcept {
@@ -89,7 +89,7 @@ struct superblock_codes {
 /// width serves all schemes.
 template <int B>
 QUANT_DETAIL_OUTLINE void encode_superblock(const superblock_codes& codes,
-                                      std::byte* superblock) noexcept {
+                                            std::byte* superblock) noexcept {
     unroll<8>([&](auto quad) QUANT_DETAIL_LAMBDA {
         const simd::i32x16 from = simd::load_line(codes.quads[quad]);
         unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
@@ -105,7 +105,7 @@ QUANT_DETAIL_OUTLINE void encode_superblock(const superblock_codes& codes,
 /// All codes of a superblock, one byte each. Not inlined, as encode_superblock.
 template <int B>
 QUANT_DETAIL_OUTLINE void decode_superblock(const std::byte* superblock,
-                                      superblock_codes& codes) noexcept {
+                                            superblock_codes& codes) noexcept {
     unroll<8>([&](auto quad) QUANT_DETAIL_LAMBDA {
         simd::store_line(codes.quads[quad], decode_quad<B, quad>(superblock));
     });

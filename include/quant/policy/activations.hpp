@@ -87,7 +87,7 @@ struct default_activation_granularity<GroupCols> {
 /// Activations that suit a scheme: int8 by the weights' group if that is 32 … 128 columns, per
 /// token if it is coarser, by the greatest common divisor of the group and 32 if it is finer.
 template <quantization_scheme S>
-using default_activations = activations::int8<
-    typename core_detail::default_activation_granularity<S::group_cols>::type>;
+using default_activations =
+    activations::int8<typename core_detail::default_activation_granularity<S::group_cols>::type>;
 
 } // namespace quant::inline QUANT_VOCABULARY

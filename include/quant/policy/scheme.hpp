@@ -69,9 +69,11 @@ struct scheme {
         return group_rows == all ? 0 : row / group_rows;
     }
     /// Bits that a matrix of this shape needs in this format, padding not counted.
-    [[nodiscard]] static constexpr double nominal_bits(std::size_t rows, std::size_t cols) noexcept {
-        const double group_bits = 8.0 * sizeof(Scale) +
-                                  (has_minimum ? 8.0 * sizeof(Scale) : has_zero_point ? bits : 0);
+    [[nodiscard]] static constexpr double nominal_bits(std::size_t rows,
+                                                       std::size_t cols) noexcept {
+        const double group_bits = 8.0 * sizeof(Scale) + (has_minimum      ? 8.0 * sizeof(Scale)
+                                                         : has_zero_point ? bits
+                                                                          : 0);
         return static_cast<double>(rows) * static_cast<double>(cols) * bits +
                static_cast<double>(scale_rows(rows)) * static_cast<double>(groups_per_row(cols)) *
                    group_bits;

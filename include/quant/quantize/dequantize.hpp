@@ -75,13 +75,13 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                 const std::size_t g0 = q.first_group(r);
                 const std::uint8_t* codes = q.codes().data() + r * q.cols();
                 writer.write(out, r, [&](float* row) {
-                    detail::for_each_group<S>(q.cols(), [&](std::size_t g, std::size_t c,
-                                                            std::size_t n) {
-                        const auto offset =
-                            S::has_offset ? q.offsets()[g0 + g] : typename S::offset_type{};
-                        const auto grid = detail::group_grid::of<S>(q.scales()[g0 + g], offset);
-                        detail::decode_group<S>(codes + c, n, grid, row + c);
-                    });
+                    detail::for_each_group<S>(
+                        q.cols(), [&](std::size_t g, std::size_t c, std::size_t n) {
+                            const auto offset =
+                                S::has_offset ? q.offsets()[g0 + g] : typename S::offset_type{};
+                            const auto grid = detail::group_grid::of<S>(q.scales()[g0 + g], offset);
+                            detail::decode_group<S>(codes + c, n, grid, row + c);
+                        });
                 });
             }
             return {};

@@ -40,8 +40,8 @@ struct group_range {
         lowest = simd::min(lowest, w);
         highest = simd::max(highest, w);
         // Magnitudes of non-finite numbers are the largest integers, NaN above infinity.
-        largest = simd::bits_to_float(simd::max(
-            simd::float_to_bits(largest), simd::float_to_bits(simd::abs(w))));
+        largest = simd::bits_to_float(
+            simd::max(simd::float_to_bits(largest), simd::float_to_bits(simd::abs(w))));
     };
     std::size_t i = 0;
     for (; i + 16 <= n; i += 16) include(simd::load<float>(weights + i));

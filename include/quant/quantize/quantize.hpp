@@ -23,9 +23,8 @@ namespace quant::inline QUANT_ABI {
 /// the lowest row first; out_of_memory; cancelled; executor_failed.
 /// Complexity: O(rows·cols), two passes over each group while it is in cache.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] result<quantized_matrix<S>> try_quantize(matrix_view<T> w,
-                                                       const quantize_options& options = {},
-                                                       E&& run = serial) noexcept {
+[[nodiscard]] result<quantized_matrix<S>>
+try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) noexcept {
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     auto made = quantized_matrix<S>::try_zero(w.rows(), w.cols(), where);
@@ -54,8 +53,8 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                 const std::size_t g = made->first_group(r);
                 auto* row_offsets = S::has_offset ? offsets + g : nullptr;
                 if constexpr (!rows_share) {
-                    auto fitted = detail::fit_row<S>(row, w.cols(), r, scales + g, row_offsets,
-                                                     where);
+                    auto fitted =
+                        detail::fit_row<S>(row, w.cols(), r, scales + g, row_offsets, where);
                     if (!fitted) return fitted;
                 }
                 detail::encode_row<S>(row, w.cols(), scales + g, row_offsets,

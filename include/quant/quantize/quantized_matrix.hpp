@@ -56,8 +56,7 @@ public:
 #if QUANT_HAS_EXCEPTIONS
     /// As try_from. @throws quant::error
     quantized_matrix(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
-                     std::span<const scale_type> scales,
-                     std::span<const offset_type> offsets = {})
+                     std::span<const scale_type> scales, std::span<const offset_type> offsets = {})
         : quantized_matrix(try_from(rows, cols, codes, scales, offsets).value()) {}
 
     /// A copy. @throws quant::error out_of_memory
@@ -126,8 +125,9 @@ public:
 
     /// Equal shapes and equal bytes.
     friend bool operator==(const quantized_matrix& a, const quantized_matrix& b) noexcept {
-        return a.rows() == b.rows() && a.cols() == b.cols() && std::ranges::equal(a.codes(), b.codes()) &&
-               same_bytes(a.scales(), b.scales()) && same_bytes(a.offsets(), b.offsets());
+        return a.rows() == b.rows() && a.cols() == b.cols() &&
+               std::ranges::equal(a.codes(), b.codes()) && same_bytes(a.scales(), b.scales()) &&
+               same_bytes(a.offsets(), b.offsets());
     }
 
 private:

@@ -96,8 +96,7 @@ private:
 /// How many rows one task takes: enough work to be worth a task, a multiple of `unit`, and a few
 /// tasks per thread so that none waits long for the last.
 [[nodiscard]] inline std::size_t rows_per_task(std::size_t rows, std::size_t cols,
-                                               std::size_t concurrency,
-                                               std::size_t unit) noexcept {
+                                               std::size_t concurrency, std::size_t unit) noexcept {
     constexpr std::size_t least_elements = 1 << 15;
     const std::size_t fair = div_ceil(rows, concurrency > 1 ? 4 * concurrency : 1);
     const std::size_t worthwhile = div_ceil(least_elements, cols);
@@ -155,8 +154,8 @@ template <quantization_scheme S>
 /// Fits and stores the scales of one row that shares them with no other.
 template <quantization_scheme S>
 [[nodiscard]] result<void> fit_row(const float* weights, std::size_t cols, std::size_t row,
-                                   typename S::scale_type* scales,
-                                   typename S::offset_type* offsets, const char* where) noexcept {
+                                   typename S::scale_type* scales, typename S::offset_type* offsets,
+                                   const char* where) noexcept {
     const std::size_t size = S::group_size(cols);
     std::size_t g = 0;
     for (std::size_t c = 0; c < cols; c += size, ++g) {

@@ -95,9 +95,9 @@ template <activation A, quantization_scheme S>
             sum += block_sum;
             float d = chained;
             if constexpr (integer) {
-                d = A::halves == 2 ? std::fma(static_cast<float>(high), 256.0f,
-                                              static_cast<float>(low))
-                                   : static_cast<float>(exact);
+                d = A::halves == 2
+                        ? std::fma(static_cast<float>(high), 256.0f, static_cast<float>(low))
+                        : static_cast<float>(exact);
                 sum = rounded_product(static_cast<float>(exact_sum), x_scale);
             }
             y = std::fma(d, rounded_product(scale, x_scale), y);

@@ -19,9 +19,9 @@ template <quantization_scheme S>
 struct quantized {
     std::size_t rows = 0;
     std::size_t cols = 0;
-    std::vector<std::uint8_t> codes;                  ///< rows × cols
-    std::vector<typename S::scale_type> scales;       ///< scale_rows × groups_per_row
-    std::vector<typename S::offset_type> offsets;     ///< as scales, empty if S has none
+    std::vector<std::uint8_t> codes;              ///< rows × cols
+    std::vector<typename S::scale_type> scales;   ///< scale_rows × groups_per_row
+    std::vector<typename S::offset_type> offsets; ///< as scales, empty if S has none
 
     [[nodiscard]] std::size_t group_index(std::size_t row, std::size_t col) const {
         return S::scale_row(row) * S::groups_per_row(cols) + col / S::group_size(cols);
@@ -98,8 +98,8 @@ template <quantization_scheme S>
                                     std::size_t cols) {
     using scale_type = typename S::scale_type;
     const std::size_t groups = S::scale_rows(rows) * S::groups_per_row(cols);
-    quantized<S> q{rows, cols, std::vector<std::uint8_t>(rows * cols),
-                   std::vector<scale_type>(groups), {}};
+    quantized<S> q{
+        rows, cols, std::vector<std::uint8_t>(rows * cols), std::vector<scale_type>(groups), {}};
     std::vector<float> lowest(groups, INFINITY), highest(groups, -INFINITY);
     for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t g = q.group_index(i / cols, i % cols);

@@ -54,19 +54,19 @@ QUANT_DETAIL_INLINE void store_u8(void* to, const i32x16& value) noexcept {
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     const __m256i low_byte = _mm256_set1_epi32(0xFF);
     // The pack works within 128-bit halves; the permutation puts its four quarters in order.
-    const __m256i words = _mm256_permute4x64_epi64(
-        _mm256_packs_epi32(_mm256_and_si256(value.r[0], low_byte),
-                           _mm256_and_si256(value.r[1], low_byte)),
-        0xD8);
-    _mm_storeu_si128(static_cast<__m128i*>(to),
-                     _mm_packus_epi16(_mm256_castsi256_si128(words),
-                                      _mm256_extracti128_si256(words, 1)));
+    const __m256i words =
+        _mm256_permute4x64_epi64(_mm256_packs_epi32(_mm256_and_si256(value.r[0], low_byte),
+                                                    _mm256_and_si256(value.r[1], low_byte)),
+                                 0xD8);
+    _mm_storeu_si128(
+        static_cast<__m128i*>(to),
+        _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 #elif !QUANT_DETAIL_SCALAR && (defined(__SSE2__) || defined(_M_X64)) && !defined(__AVX__)
     const __m128i low_byte = _mm_set1_epi32(0xFF);
-    const __m128i low = _mm_packs_epi32(_mm_and_si128(value.r[0], low_byte),
-                                        _mm_and_si128(value.r[1], low_byte));
-    const __m128i high = _mm_packs_epi32(_mm_and_si128(value.r[2], low_byte),
-                                         _mm_and_si128(value.r[3], low_byte));
+    const __m128i low =
+        _mm_packs_epi32(_mm_and_si128(value.r[0], low_byte), _mm_and_si128(value.r[1], low_byte));
+    const __m128i high =
+        _mm_packs_epi32(_mm_and_si128(value.r[2], low_byte), _mm_and_si128(value.r[3], low_byte));
     _mm_storeu_si128(static_cast<__m128i*>(to), _mm_packus_epi16(low, high));
 #else
     std::int32_t elements[16];
@@ -86,9 +86,9 @@ QUANT_DETAIL_INLINE f32x16 fp16_bits_to_float(const i32x16& bits) noexcept {
     const f32x16 finite = bits_to_float(magnitude) * broadcast(0x1p112f);
     const i32x16 least_infinite = broadcast<std::int32_t>(0x0F800000 - 1);
     const i32x16 infinite = magnitude | broadcast<std::int32_t>(0x7F800000);
-    const i32x16 quiet = select_greater(magnitude, broadcast<std::int32_t>(0x0F800000),
-                                        broadcast<std::int32_t>(0x400000),
-                                        broadcast<std::int32_t>(0));
+    const i32x16 quiet =
+        select_greater(magnitude, broadcast<std::int32_t>(0x0F800000),
+                       broadcast<std::int32_t>(0x400000), broadcast<std::int32_t>(0));
     const i32x16 wide =
         select_greater(magnitude, least_infinite, infinite | quiet, float_to_bits(finite));
     return bits_to_float(wide | sign);

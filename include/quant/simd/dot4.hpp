@@ -30,9 +30,8 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #if QUANT_DETAIL_SCALAR
 
 template <int Bits>
-QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
-                                                     native<std::int32_t> codes,
-                                                     std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const auto activation = [&](int j) {
         return static_cast<std::int32_t>(
             static_cast<std::int8_t>(static_cast<std::uint32_t>(quad) >> (8 * j)));
@@ -51,9 +50,8 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #elif defined(__AVX512BW__)
 
 template <int Bits>
-QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
-                                                     native<std::int32_t> codes,
-                                                     std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const __m512i x = _mm512_set1_epi32(quad);
 #if defined(__AVX512VNNI__)
     return _mm512_dpbusd_epi32(acc, codes, x);
@@ -64,8 +62,7 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
     } else {
         const __m512i even = _mm512_madd_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(0xFF)),
                                                _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8));
-        const __m512i odd =
-            _mm512_madd_epi16(_mm512_srli_epi16(codes, 8), _mm512_srai_epi16(x, 8));
+        const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(codes, 8), _mm512_srai_epi16(x, 8));
         return _mm512_add_epi32(acc, _mm512_add_epi32(even, odd));
     }
 #endif
@@ -74,9 +71,8 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #elif defined(__AVX2__)
 
 template <int Bits>
-QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
-                                                     native<std::int32_t> codes,
-                                                     std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const __m256i x = _mm256_set1_epi32(quad);
 #if defined(__AVX512VNNI__) && defined(__AVX512VL__)
     return _mm256_dpbusd_epi32(acc, codes, x);
@@ -89,8 +85,7 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
     } else {
         const __m256i even = _mm256_madd_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(0xFF)),
                                                _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
-        const __m256i odd =
-            _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), _mm256_srai_epi16(x, 8));
+        const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), _mm256_srai_epi16(x, 8));
         return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
     }
 #endif
@@ -109,9 +104,8 @@ QUANT_DETAIL_INLINE __m128i dot4_128(__m128i acc, __m128i codes, std::int32_t qu
 }
 
 template <int Bits>
-QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
-                                                     native<std::int32_t> codes,
-                                                     std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
 #if defined(__AVX__)
     const __m256i a = acc, c = codes;
     const __m128i low = dot4_128<Bits>(_mm256_castsi256_si128(a), _mm256_castsi256_si128(c), quad);
@@ -126,9 +120,8 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
 #else // AArch64
 
 template <int Bits>
-QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
-                                                     native<std::int32_t> codes,
-                                                     std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const int8x16_t x = vreinterpretq_s8_s32(vdupq_n_s32(quad));
     if constexpr (Bits <= 7) {
         const int8x16_t u = vreinterpretq_s8_s32(codes.data);
@@ -142,10 +135,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_dot4(native<std::int32_t> acc,
     } else {
         const int8x16_t u =
             vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(codes.data), vdupq_n_u8(0x80)));
-        const std::int32_t sum = static_cast<std::int8_t>(quad) +
-                                 static_cast<std::int8_t>(quad >> 8) +
-                                 static_cast<std::int8_t>(quad >> 16) +
-                                 static_cast<std::int8_t>(quad >> 24);
+        const std::int32_t sum =
+            static_cast<std::int8_t>(quad) + static_cast<std::int8_t>(quad >> 8) +
+            static_cast<std::int8_t>(quad >> 16) + static_cast<std::int8_t>(quad >> 24);
         const int32x4_t base = vaddq_s32(acc.data, vdupq_n_s32(128 * sum));
 #if defined(__ARM_FEATURE_DOTPROD)
         return vdotq_s32(base, u, x);

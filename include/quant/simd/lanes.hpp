@@ -38,7 +38,8 @@ using i32x16 = lanes<std::int32_t>;
 template <class To, class F, class... From>
 QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
     lanes<To> made;
-    detail::unroll<lanes<To>::count>([&](auto i) QUANT_DETAIL_LAMBDA { made.r[i] = f(from.r[i]...); });
+    detail::unroll<lanes<To>::count>([&](auto i)
+                                         QUANT_DETAIL_LAMBDA { made.r[i] = f(from.r[i]...); });
     return made;
 }
 
@@ -83,11 +84,11 @@ QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::siz
     std::memcpy(to, elements, n * sizeof(T));
 }
 
-#define QUANT_DETAIL_BINARY(symbol)                                                               \
-    template <class T>                                                                            \
+#define QUANT_DETAIL_BINARY(symbol) \
+    template <class T> \
     QUANT_DETAIL_INLINE lanes<T> operator symbol(const lanes<T>& a, const lanes<T>& b) noexcept { \
-        return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return x symbol y; }, a,  \
-                               b);                                                                \
+        return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return x symbol y; }, a, \
+                               b); \
     }
 QUANT_DETAIL_BINARY(+)
 QUANT_DETAIL_BINARY(-)
@@ -96,7 +97,6 @@ QUANT_DETAIL_BINARY(/)
 QUANT_DETAIL_BINARY(&)
 QUANT_DETAIL_BINARY(|)
 #undef QUANT_DETAIL_BINARY
-
 
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> min(const lanes<T>& a, const lanes<T>& b) noexcept {
@@ -126,8 +126,8 @@ QUANT_DETAIL_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noe
 /// Nearest integer, ties to even. Values that int32 cannot hold give some large magnitude of
 /// unspecified sign: clamp before converting where they can occur.
 QUANT_DETAIL_INLINE i32x16 nearest(const f32x16& a) noexcept {
-    return per_register<std::int32_t>(
-        [](auto x) QUANT_DETAIL_LAMBDA { return native_nearest(x); }, a);
+    return per_register<std::int32_t>([](auto x) QUANT_DETAIL_LAMBDA { return native_nearest(x); },
+                                      a);
 }
 QUANT_DETAIL_INLINE f32x16 floor(const f32x16& a) noexcept {
     return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_floor(x); }, a);
@@ -157,9 +157,8 @@ QUANT_DETAIL_INLINE i32x16 shift_left(const i32x16& a) noexcept {
 QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, const i32x16& if_true,
                                           const i32x16& if_false) noexcept {
     return per_register<std::int32_t>(
-        [](auto x, auto y, auto t, auto f) QUANT_DETAIL_LAMBDA {
-            return native_select_greater(x, y, t, f);
-        },
+        [](auto x, auto y, auto t, auto f)
+            QUANT_DETAIL_LAMBDA { return native_select_greater(x, y, t, f); },
         a, b, if_true, if_false);
 }
 
@@ -192,12 +191,12 @@ QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
 } // namespace folding
 
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {
-    return native_reduce_min(folding::combine(
-        a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }));
+    return native_reduce_min(
+        folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }));
 }
 QUANT_DETAIL_INLINE float reduce_max(const f32x16& a) noexcept {
-    return native_reduce_max(folding::combine(
-        a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }));
+    return native_reduce_max(
+        folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }));
 }
 
 } // namespace simd

@@ -151,10 +151,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
 }
 
 /// if_true where `a` exceeds `b`, else if_false.
-QUANT_DETAIL_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
-                                                               native<std::int32_t> b,
-                                                               native<std::int32_t> if_true,
-                                                               native<std::int32_t> if_false) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_select_greater(native<std::int32_t> a, native<std::int32_t> b, native<std::int32_t> if_true,
+                      native<std::int32_t> if_false) noexcept {
     return native_each<std::int32_t>(
         [&](std::size_t i) { return a.v[i] > b.v[i] ? if_true.v[i] : if_false.v[i]; });
 }

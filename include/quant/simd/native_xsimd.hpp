@@ -78,10 +78,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
 }
 
 /// if_true where bits of `a` exceed `b`, else if_false.
-QUANT_DETAIL_INLINE native<std::int32_t> native_select_greater(native<std::int32_t> a,
-                                                               native<std::int32_t> b,
-                                                               native<std::int32_t> if_true,
-                                                               native<std::int32_t> if_false) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_select_greater(native<std::int32_t> a, native<std::int32_t> b, native<std::int32_t> if_true,
+                      native<std::int32_t> if_false) noexcept {
     return xsimd::select(a > b, if_true, if_false);
 }
 
