@@ -3,9 +3,9 @@
 // Two namespaces carry the library:
 //   quant::QUANT_VOCABULARY  trivial types that may cross between objects compiled for different
 //                            instruction sets (views, number types, errors);
-//   quant::QUANT_ABI         everything that holds code, tagged with the instruction set it was
-//                            compiled for, so that the one-definition rule can never pick an
-//                            AVX-512 body for a caller on an older CPU.
+//   quant::QUANT_ABI         kernels, quantizers and packers, tagged with the instruction set they
+//                            were compiled for, so that the one-definition rule cannot pick an
+//                            AVX-512 kernel for a caller on an older CPU.
 // Both are inline: users write quant::name.
 #pragma once
 

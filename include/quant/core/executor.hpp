@@ -3,6 +3,7 @@
 
 #include <quant/core/result.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <concepts>
 #include <cstddef>
@@ -62,7 +63,7 @@ template <class E>
                       { run.concurrency() } -> std::convertible_to<std::size_t>;
                   }) {
         const std::size_t n = run.concurrency();
-        return n > 0 ? n : 1;
+        return std::clamp<std::size_t>(n, 1, 1 << 16); // what follows multiplies it
     } else {
         return 16;
     }

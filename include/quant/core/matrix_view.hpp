@@ -107,8 +107,9 @@ template <class T>
                                         checked_mul(view.cols() - 1, view.col_stride()));
     if (!checked_mul(checked_add(last, 1), sizeof(T)) ||
         !checked_mul(checked_mul(view.rows(), view.cols()), sizeof(float))) {
-        return make_error(errc::size_overflow, where, "%zu x %zu with strides %zu, %zu",
-                          view.rows(), view.cols(), view.row_stride(), view.col_stride());
+        return make_error(errc::size_overflow, where,
+                          "%zu x %zu with strides %zu, %zu exceeds the address space", view.rows(),
+                          view.cols(), view.row_stride(), view.col_stride());
     }
     return {};
 }

@@ -204,6 +204,10 @@ void pack_float_token(const activation_tile<A, Section, Block>& tile, std::size_
 /// Made by pack_activations; move only.
 template <activation A, std::size_t Section = all, std::size_t Block = detail::common_block<A>>
 class packed_activations {
+    static_assert(Section != all || (Block % 4 == 0 && Block <= detail::longest_step),
+                  "quant::pack_activations: a group for schemes of all kinds has a multiple of 4 "
+                  "columns, 65536 at most; pack_activations<A, S>(x) packs for the groups of S");
+
 public:
     using activation_type = A;
     static constexpr std::size_t section = Section;
@@ -242,7 +246,8 @@ public:
         // Sections may pad three columns of each; sums and scales are smaller than the values.
         const auto per_token = detail::checked_mul(x.cols(), 64);
         if (!detail::checked_mul(per_token, x.rows() + detail::tile_tokens)) {
-            return detail::make_error(errc::size_overflow, where, "%zu x %zu", x.rows(), x.cols());
+            return detail::make_error(errc::size_overflow, where,
+                                      "%zu x %zu exceeds the address space", x.rows(), x.cols());
         }
         made.tile_bytes_ =
             detail::tile_layout<A, Section, Block>{{x.cols()}, detail::tile_tokens}.bytes();

@@ -6,15 +6,17 @@
 
 namespace quant::inline QUANT_ABI {
 
-/// Writes the real numbers that packed weights stand for: the same as dequantize of unpack(p),
-/// panel by panel, without the matrix in between. With slice_rows, of some rows alone.
-/// Errors: empty, null_data, shape_mismatch, invalid_stride, out_of_memory, executor_failed.
+/// Writes the real numbers that packed weights stand for: the same as dequantize of unpack(p) for
+/// all that pack and quantize_packed make, panel by panel, without the matrix in between. With
+/// slice_rows, of some rows alone. Errors: empty, null_data, shape_mismatch, invalid_stride,
+/// out_of_memory, executor_failed.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] result<void> try_dequantize(packed_view<S> p, matrix_view<T> out,
                                           E&& run = serial) noexcept {
     using at = detail::layout<S>;
     constexpr const char* where = "dequantize: out";
     if (p.rows() == 0) return error(errc::empty, "dequantize: p", "the matrix has no elements");
+    if (p.panels() == nullptr) return error(errc::null_data, "dequantize: p", "null pointer");
     if (auto valid = detail::check_output(out, p.rows(), p.cols(), where); !valid) return valid;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =

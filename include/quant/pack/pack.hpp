@@ -124,7 +124,7 @@ void unpack_panel_codes(const std::byte* panel, std::size_t rows, std::size_t co
     });
 }
 
-/// Panels that one task takes.
+/// Rows that one task takes: whole panels.
 [[nodiscard]] inline std::size_t pack_rows_per_task(std::size_t rows, std::size_t cols,
                                                     std::size_t concurrency) noexcept {
     return rows_per_task(rows, cols, concurrency, panel_rows);
@@ -257,6 +257,7 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     using offset_type = typename S::offset_type;
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
+    if (auto valid = detail::check_options(options); !valid) return valid.failure();
     auto made = packed_matrix<S>::try_zero(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;

@@ -198,14 +198,15 @@ public:
 
     /// Room for a rows × cols matrix, header written, panels zero; for code that fills it.
     /// Errors: empty, size_overflow, out_of_memory.
-    [[nodiscard]] static result<packed_matrix> try_zero(std::size_t rows, std::size_t cols,
-                                                        const char* where) noexcept {
+    [[nodiscard]] static result<packed_matrix>
+    try_zero(std::size_t rows, std::size_t cols, const char* where = "packed_matrix") noexcept {
         if (rows == 0 || cols == 0) {
             return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
         }
         const std::size_t size = packed_size<S>(rows, cols);
         if (size == 0) {
-            return detail::make_error(errc::size_overflow, where, "%zu x %zu", rows, cols);
+            return detail::make_error(errc::size_overflow, where,
+                                      "%zu x %zu exceeds the address space", rows, cols);
         }
         auto bytes = detail::buffer<std::byte>::zeroed(size, where);
         if (!bytes) return bytes.failure();
@@ -220,12 +221,15 @@ public:
     [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
     [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
 
-    [[nodiscard]] packed_view<S> view() const noexcept {
+    /// Views this matrix, which must outlive the view; a temporary has none.
+    [[nodiscard]] packed_view<S> view() const& noexcept {
         return rows_ == 0
                    ? packed_view<S>()
                    : packed_view<S>(bytes_.data() + detail::packed_header_bytes, rows_, cols_);
     }
-    operator packed_view<S>() const noexcept { return view(); }
+    packed_view<S> view() const&& = delete;
+    operator packed_view<S>() const& noexcept { return view(); }
+    operator packed_view<S>() const&& = delete;
 
     /// All bytes, header first: what a file stores and try_packed_view_of maps.
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept { return bytes_.span(); }
@@ -256,6 +260,10 @@ template <quantization_scheme S>
                                                     std::size_t first, std::size_t count) noexcept {
     return try_slice_rows(matrix.view(), first, count);
 }
+/// A slice of a temporary would outlive it.
+template <quantization_scheme S>
+result<packed_view<S>> try_slice_rows(packed_matrix<S>&& matrix, std::size_t first,
+                                      std::size_t count) = delete;
 
 #if QUANT_HAS_EXCEPTIONS
 /// As try_packed_view_of. @throws quant::error
@@ -274,6 +282,9 @@ template <quantization_scheme S>
                                         std::size_t count) {
     return slice_rows(matrix.view(), first, count);
 }
+/// A slice of a temporary would outlive it.
+template <quantization_scheme S>
+packed_view<S> slice_rows(packed_matrix<S>&& matrix, std::size_t first, std::size_t count) = delete;
 #endif
 
 } // namespace quant::inline QUANT_ABI

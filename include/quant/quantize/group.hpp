@@ -132,7 +132,9 @@ template <quantization_scheme S>
         farthest = std::max(int{stored.offset}, S::max_code - int{stored.offset});
     }
     // Levels, too, must be finite, or weights near the largest float would come back infinite.
-    if (!std::isfinite(rounded * static_cast<float>(farthest))) stored.fits = false;
+    float extent = rounded * static_cast<float>(farthest);
+    if constexpr (S::has_minimum) extent += static_cast<float>(stored.offset);
+    if (!std::isfinite(extent)) stored.fits = false;
     return stored;
 }
 

@@ -27,6 +27,7 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
 try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) noexcept {
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
+    if (auto valid = detail::check_options(options); !valid) return valid.failure();
     auto made = quantized_matrix<S>::try_zero(w.rows(), w.cols(), where);
     if (!made) return made;
     auto* scales = made->mutable_scales().data();

@@ -80,7 +80,7 @@ public:
 
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.
     [[nodiscard]] static result<quantized_matrix> try_zero(std::size_t rows, std::size_t cols,
-                                                           const char* where) {
+                                                           const char* where = "quantized_matrix") {
         const auto sizes = sizes_of(rows, cols, where);
         if (!sizes) return sizes.failure();
         auto codes = detail::buffer<std::uint8_t>::zeroed(sizes->codes, where);
@@ -151,7 +151,8 @@ private:
         const auto elements = checked_mul(rows, cols);
         const auto groups = checked_mul(S::scale_rows(rows), S::groups_per_row(cols));
         if (!elements || !checked_mul(groups, sizeof(scale_type))) {
-            return detail::make_error(errc::size_overflow, where, "%zu x %zu", rows, cols);
+            return detail::make_error(errc::size_overflow, where,
+                                      "%zu x %zu exceeds the address space", rows, cols);
         }
         return counts{*elements, *groups, S::has_offset ? *groups : 0};
     }
@@ -180,16 +181,16 @@ private:
         for (std::size_t i = 0; i < scales.size(); ++i) {
             if (!std::isfinite(static_cast<float>(scales[i]))) {
                 return detail::make_error(errc::non_finite, where,
-                                          "scale at scale row %zu, group %zu", i / groups,
-                                          i % groups);
+                                          "scale at scale row %zu, group %zu is not finite",
+                                          i / groups, i % groups);
             }
         }
         for (std::size_t i = 0; i < offsets.size(); ++i) {
             if constexpr (S::has_minimum) {
                 if (!std::isfinite(static_cast<float>(offsets[i]))) {
                     return detail::make_error(errc::non_finite, where,
-                                              "minimum at scale row %zu, group %zu", i / groups,
-                                              i % groups);
+                                              "minimum at scale row %zu, group %zu is not finite",
+                                              i / groups, i % groups);
                 }
             } else if (offsets[i] > S::max_code) {
                 return detail::make_error(errc::code_out_of_range, where,

@@ -18,6 +18,12 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+[[nodiscard]] inline result<void> check_options(const quantize_options& options) noexcept {
+    if (options.range == range_estimator::min_max) return {};
+    return make_error(errc::invalid_argument, "quantize: options.range", "no estimator %d",
+                      static_cast<int>(options.range));
+}
+
 /// Whether rows of a view can be read as floats where they lie.
 template <class T>
 [[nodiscard]] bool rows_are_floats(const matrix_view<T>& view) noexcept {

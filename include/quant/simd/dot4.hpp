@@ -74,9 +74,7 @@ template <int Bits>
 QUANT_DETAIL_INLINE native<std::int32_t>
 native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const __m256i x = _mm256_set1_epi32(quad);
-#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
-    return _mm256_dpbusd_epi32(acc, codes, x);
-#elif defined(__AVXVNNI__)
+#if defined(__AVXVNNI__)
     return _mm256_dpbusd_avx_epi32(acc, codes, x);
 #else
     if constexpr (Bits <= 7) {

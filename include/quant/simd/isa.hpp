@@ -31,7 +31,7 @@ struct current {
     static constexpr bool fused_multiply_add = false;
 #endif
 
-    /// Vector registers that hold 64 bytes.
+    /// Bytes of a vector register, and how many registers there are.
 #if QUANT_DETAIL_SCALAR
     static constexpr std::size_t vector_bytes = 16;
     static constexpr std::size_t registers = 16;
