@@ -27,7 +27,7 @@ namespace quant::inline QUANT_VOCABULARY {
 /// concurrency() tells.
 class thread_pool {
 public:
-    static constexpr std::size_t most_threads = 4096;
+    static constexpr std::size_t most_threads = 1024;
 
     /// @param threads how many threads work at once, the caller among them; 0: one per core. At
     ///                most most_threads are started.
