@@ -71,10 +71,11 @@ TEST_CASE("a pool of unsaid size has a thread per core", "[executor][threads]") 
     CHECK(thread_pool().concurrency() == (cores > 0 ? cores : 1));
 }
 
-TEST_CASE("a pool has a most of threads, however many are asked for", "[executor]") {
+TEST_CASE("a pool has a most of threads, however many are asked for", "[executor][threads]") {
     thread_pool pool(SIZE_MAX);
     CHECK(pool.concurrency() >= 1);
     CHECK(pool.concurrency() <= thread_pool::most_threads);
+    CHECK(runs_each_once(pool, 10));
 }
 
 TEST_CASE("many small jobs in a row lose no task", "[executor][threads]") {
