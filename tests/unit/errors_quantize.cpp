@@ -332,13 +332,13 @@ TEST_CASE("a matrix from given codes is checked", "[errors][quantized_matrix]") 
     CHECK(of(make()).code == errc::code_out_of_range);
     zeros[3] = 0;
     scales[2] = infinity;
-    CHECK(of(make()).what == "quantized_matrix: scale at scale row 1, group 0");
+    CHECK(of(make()).what == "quantized_matrix: scale at scale row 1, group 0 is not finite");
     CHECK(of(make()).code == errc::non_finite);
     halves[1] = fp16::from_bits(0x7E00u);
     CHECK(of(make_min()).code == errc::non_finite);
     halves[1] = fp16(0.0f);
     minimums[3] = fp16::from_bits(0xFC00u);
-    CHECK(of(make_min()).what == "quantized_matrix: minimum at scale row 1, group 1");
+    CHECK(of(make_min()).what == "quantized_matrix: minimum at scale row 1, group 1 is not finite");
 
     // A scheme without offsets takes none; the constructor throws what try_from returns.
     using plain = scheme<int8, symmetric, per_tensor, float>;
@@ -359,7 +359,7 @@ TEST_CASE("what mutable_ functions broke, validate and clone find", "[errors][qu
     q.mutable_codes()[41] = 15;
     CHECK(q.validate());
     q.mutable_scales()[3] = fp16::from_bits(0x7C00u);
-    CHECK(of(q.validate()).what == "quantized_matrix: scale at scale row 1, group 1");
+    CHECK(of(q.validate()).what == "quantized_matrix: scale at scale row 1, group 1 is not finite");
     q.mutable_scales()[3] = fp16(1.0f);
     q.mutable_offsets()[5] = fp16::from_bits(0xFE01u);
     CHECK(of(q.validate()).code == errc::non_finite);
