@@ -20,7 +20,7 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     if (auto valid = detail::check_output(out, p.rows(), p.cols(), where); !valid) return valid;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
-        detail::pack_rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run));
+        detail::rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run), panel_rows);
     return detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             auto codes = detail::buffer<std::uint8_t>::uninitialized(panel_rows * p.cols(), where);

@@ -124,18 +124,12 @@ void unpack_panel_codes(const std::byte* panel, std::size_t rows, std::size_t co
     });
 }
 
-/// Rows that one task takes: whole panels.
-[[nodiscard]] inline std::size_t pack_rows_per_task(std::size_t rows, std::size_t cols,
-                                                    std::size_t concurrency) noexcept {
-    return rows_per_task(rows, cols, concurrency, panel_rows);
-}
-
 /// Packs all panels of q to zeroed memory.
 template <quantization_scheme S, class E>
 [[nodiscard]] result<void> pack_panels(const quantized_matrix<S>& q, std::byte* panels, E&& run,
                                        const char* where) noexcept {
     const std::size_t panel_bytes = *layout<S>::panel_bytes(q.cols());
-    const std::size_t per_task = pack_rows_per_task(q.rows(), q.cols(), concurrency_of(run));
+    const std::size_t per_task = rows_per_task(q.rows(), q.cols(), concurrency_of(run), panel_rows);
     return for_each_row_range(
         run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
@@ -207,7 +201,7 @@ template <quantization_scheme S, executor E = const serial_executor&>
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
-        detail::pack_rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run));
+        detail::rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run), panel_rows);
     auto done = detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
@@ -275,7 +269,7 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     const std::size_t panel_bytes = *detail::layout<S>::panel_bytes(w.cols());
     detail::row_monitor monitor(options, w.rows());
     const std::size_t per_task =
-        detail::pack_rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run));
+        detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), panel_rows);
 
     auto done = detail::for_each_row_range(
         run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {

@@ -54,9 +54,6 @@ QUANT_DETAIL_INLINE native<float> operator-(native<float> a, native<float> b) no
 QUANT_DETAIL_INLINE native<float> operator*(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] * b.v[i]; });
 }
-QUANT_DETAIL_INLINE native<float> operator/(native<float> a, native<float> b) noexcept {
-    return native_each<float>([&](std::size_t i) { return a.v[i] / b.v[i]; });
-}
 
 /// Integers wrap: their operations are done unsigned.
 template <class F>
