@@ -62,6 +62,9 @@ struct tile_split {
     }
 };
 
+/// Sums and scales are read by whole registers, which may reach behind the last tile's.
+inline constexpr std::size_t over_read_bytes = 64;
+
 /// Positions within one tile.
 template <activation A, std::size_t Section, std::size_t Block>
 struct tile_layout {

@@ -62,10 +62,11 @@ struct integer_sums {
             const auto factor = S::has_zero_point      ? -1
                                 : S::multiplier == 1 ? -S::offset
                                                      : 0;
-            const simd::broadcast_source start(
-                activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
+            std::int32_t start[simd::native_size<std::int32_t>];
+            simd::store_to_broadcast(
+                start, activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
             unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                const auto base = start.broadcast(t);
+                const auto base = simd::broadcast(start[t]);
                 unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                     if constexpr (!S::has_zero_point) {
                         sum[h][p][t] = base;
@@ -85,7 +86,26 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
         constexpr std::size_t run = simd::quads_per_pair_sum<S::bits>;
-        if constexpr (run == 0) {
+        if constexpr (T == 1 && Last - First == 8 && isa::current::registers == 32) {
+            // Weights come from memory here: read in order, as prefetchers expect.
+            constexpr std::size_t lines = static_cast<std::size_t>(S::bits);
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                simd::i32x16 line[lines];
+                unroll<lines>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    line[i] = simd::load_line(panels[p] + at + i * line_bytes);
+                });
+                unroll<8>([&](auto q) QUANT_DETAIL_LAMBDA {
+                    const simd::i32x16 codes[1] = {decode_quad_of<S::bits, q>(
+                        [&](auto i) QUANT_DETAIL_LAMBDA { return line[i]; })};
+                    unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+                        const auto* from = reinterpret_cast<const std::int8_t*>(
+                            x + h * half_bytes + q * quad_cols);
+                        sum[h][p][0] = simd::dot4<S::bits>(sum[h][p][0], codes[0],
+                                                           simd::load_quad(from));
+                    });
+                });
+            });
+        } else if constexpr (run == 0) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 add_quad<First + q>(
                     panels, at, x + q * T * quad_cols, half_bytes, sum,
@@ -129,10 +149,11 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void end() noexcept {
         if constexpr (S::multiplier == 2) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
-                const simd::broadcast_source shift(
-                    activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
+                std::int32_t shift[simd::native_size<std::int32_t>];
+                simd::store_to_broadcast(
+                    shift, activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
                 unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                    const auto by = shift.broadcast(t);
+                    const auto by = simd::broadcast(shift[t]);
                     unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                         sum[h][p][t] = sum[h][p][t] + sum[h][p][t] + by;
                     });

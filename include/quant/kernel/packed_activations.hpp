@@ -64,7 +64,8 @@ public:
         made.larger_bytes_ = made.tile_bytes(made.split_.smaller() + 1);
         made.smaller_bytes_ = made.tile_bytes(made.split_.smaller());
         auto memory =
-            detail::buffer<std::byte>::uninitialized(made.tile_at(made.tiles()), where);
+            detail::buffer<std::byte>::uninitialized(
+            made.tile_at(made.tiles()) + detail::over_read_bytes, where);
         if (!memory) return memory.failure();
         made.memory_ = std::move(*memory);
 

@@ -204,16 +204,19 @@ private:
             if constexpr (S::has_minimum) minimums[p] = grid[p].minimum();
         });
         sums.end();
-        simd::native<float> x_totals = sums.activation_totals();
         const float* x_scales = scales_ + (scale_per_block ? block * T : 0);
-        if constexpr (scale_per_block) x_totals = x_totals * simd::native_load<float>(x_scales);
-        const simd::broadcast_source<float> x_total(x_totals);
+        float x_total[simd::native_size<float>];
+        if constexpr (S::has_minimum) {
+            simd::native<float> totals = sums.activation_totals();
+            if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
+            simd::store_to_broadcast(x_total, totals);
+        }
         unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                 simd::f32x16 scale = scales[p];
                 if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
                 simd::f32x16 y = simd::fma(sums.total(p, t), scale, get(p, t));
-                if constexpr (S::has_minimum) y = simd::fma(x_total.broadcast(t), minimums[p], y);
+                if constexpr (S::has_minimum) y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
                 put(p, t, y);
             });
         });

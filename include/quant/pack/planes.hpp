@@ -60,14 +60,15 @@ QUANT_DETAIL_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
     return v;
 }
 
-/// The codes of one quad, one per byte: lane = row, byte = column.
-template <int B, std::size_t Quad>
-QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
+/// The codes of one quad, one per byte: lane = row, byte = column; line(i) is the superblock's
+/// line i.
+template <int B, std::size_t Quad, class Line>
+QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
     simd::i32x16 codes;
     unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
         constexpr auto place = plane_place<B>::of(plane, Quad);
-        const simd::i32x16 line = simd::load_line(superblock + place.line * line_bytes);
-        const simd::i32x16 part = shift_by<place.shift - place.before>(line);
+        const simd::i32x16 part =
+            shift_by<place.shift - place.before>(line(index_constant<place.line>{}));
         if constexpr (place.bits == 8) {
             codes = part;
         } else if constexpr (plane == 0) {
@@ -77,6 +78,14 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
         }
     });
     return codes;
+}
+
+/// @copydoc decode_quad_of
+template <int B, std::size_t Quad>
+QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
+    return decode_quad_of<B, Quad>([&](auto line) QUANT_DETAIL_LAMBDA {
+        return simd::load_line(superblock + line * line_bytes);
+    });
 }
 
 /// Eight quads of codes, one byte per code: 64 bytes per quad, lane = row, byte = column.

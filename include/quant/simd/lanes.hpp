@@ -199,24 +199,16 @@ QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
 }
 } // namespace folding
 
-/// Numbers, one per lane of a register, each to be broadcast: kept in memory, whence a load
-/// broadcasts at no cost to the arithmetic units.
+/// Stores numbers that are to be broadcast one by one: a load broadcasts at no cost to the
+/// arithmetic units.
 template <class T>
-class broadcast_source {
-public:
-    QUANT_DETAIL_INLINE explicit broadcast_source(const native<T>& values) noexcept {
-        native_store<T>(elements_, values);
+QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>],
+                                            const native<T>& values) noexcept {
+    native_store<T>(to, values);
 #if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
-        __asm__("" : "+m"(elements_)); // else compilers shuffle the register instead
+    __asm__("" : "+m"(to)); // else compilers shuffle the register instead
 #endif
-    }
-    [[nodiscard]] QUANT_DETAIL_INLINE lanes<T> broadcast(std::size_t i) const noexcept {
-        return simd::broadcast<T>(elements_[i]);
-    }
-
-private:
-    alignas(64) T elements_[native_size<T>];
-};
+}
 
 /// (a & mask) | b.
 QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
