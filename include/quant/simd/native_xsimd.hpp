@@ -77,10 +77,10 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
     return a << N;
 }
 
-/// if_true where bits of `a` exceed `b`, else if_false.
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_select_greater(native<std::int32_t> a, native<std::int32_t> b, native<std::int32_t> if_true,
-                      native<std::int32_t> if_false) noexcept {
+/// if_true where `a` exceeds `b`, else if_false.
+template <class T>
+QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, native<T> if_true,
+                                                    native<T> if_false) noexcept {
     return xsimd::select(a > b, if_true, if_false);
 }
 
