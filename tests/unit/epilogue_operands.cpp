@@ -1,5 +1,5 @@
-// Stages that read a matrix beside the product, the output itself among them, and the one that
-// limits outputs.
+// Stages that read a matrix beside the product, the output itself among them, stages that limit
+// outputs, and activation functions as stages.
 #include "epilogue_cases.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -17,11 +17,14 @@ using namespace epilogue_cases;
 
 namespace {
 
-float silu_of(float y) {
-    float results[16];
-    simd::store(results, simd::silu(simd::broadcast(y)));
-    return results[0];
+float first_lane(const simd::f32x16& y) {
+    float lanes[16];
+    simd::store(lanes, y);
+    return lanes[0];
 }
+float silu_of(float y) { return first_lane(simd::silu(simd::broadcast(y))); }
+float gelu_of(float y) { return first_lane(simd::gelu(simd::broadcast(y))); }
+float gelu_tanh_of(float y) { return first_lane(simd::gelu_tanh(simd::broadcast(y))); }
 
 float scalar_clamp(float y, float low, float high) { return y < low ? low : y > high ? high : y; }
 
@@ -166,6 +169,29 @@ TEST_CASE("clamp limits outputs as scalar code does", "[epilogue][clamp]") {
         } else {
             CHECK(same_bits(clamped[i], scalar_clamp(values[i], 0, 6)));
         }
+    }
+}
+
+TEST_CASE("activation functions stand among the other stages", "[epilogue]") {
+    using namespace epilogue;
+    for (const std::size_t rows : all_rows) {
+        const problem p(rows);
+        CAPTURE(rows);
+        const auto b = [&](std::size_t r) { return p.bias[r]; };
+        const bias biases{p.bias};
+        CHECK(wrong<float>(p, [&](float y, auto, auto) { return silu_of(y); }, silu{}) == 0);
+        CHECK(wrong<bf16>(
+                  p, [&](float y, auto, auto r) { return silu_of(y + b(r)); }, biases, silu{}) ==
+              0);
+        CHECK(wrong<fp16>(
+                  p, [&](float y, auto, auto r) { return gelu_of(y) + b(r); }, gelu{}, biases) ==
+              0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto) { return gelu_tanh_of(product(y, 3)); }, scale{3},
+                  gelu_tanh{}) == 0);
+        CHECK(wrong<float>(
+                  p, [&](float y, auto, auto) { return product(gelu_of(y), 3); }, gelu{},
+                  scale{3}) == 0);
     }
 }
 

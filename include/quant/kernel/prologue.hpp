@@ -72,10 +72,9 @@ struct permutation : not_an_executor {
 
     [[nodiscard]] result<void> check(std::size_t /*tokens*/, std::size_t cols) const noexcept {
         if (auto valid = detail::check_per_column(indices, cols, where); !valid) return valid;
-        std::uint64_t few[512]; // a bit per column
-        const std::size_t words = detail::div_ceil(cols, 64);
-        if (words <= std::size(few)) return check_each_once(few);
-        auto many = detail::buffer<std::uint64_t>::uninitialized(words, where);
+        std::uint8_t few[16384];
+        if (cols <= sizeof few) return check_each_once(few);
+        auto many = detail::buffer<std::uint8_t>::uninitialized(cols, where);
         if (!many) return many.failure();
         return check_each_once(many->data());
     }
@@ -87,23 +86,25 @@ struct permutation : not_an_executor {
 private:
     static constexpr const char* where = "matmul: prologue::permutation";
 
-    [[nodiscard]] result<void> check_each_once(std::uint64_t* seen) const noexcept {
+    /// `seen` has a byte per column.
+    [[nodiscard]] result<void> check_each_once(std::uint8_t* seen) const noexcept {
         const std::size_t cols = indices.size();
-        std::memset(seen, 0, detail::div_ceil(cols, 64) * sizeof *seen);
-        for (std::size_t k = 0; k < cols; ++k) {
-            const std::size_t index = indices[k];
-            if (index >= cols) {
-                return detail::make_error(errc::invalid_argument, where,
-                                          "index %zu at %zu, of %zu columns", index, k, cols);
-            }
-            const std::uint64_t bit = std::uint64_t{1} << (index % 64);
-            if ((seen[index / 64] & bit) != 0) {
-                return detail::make_error(errc::invalid_argument, where,
-                                          "index %zu at %zu for the second time", index, k);
-            }
-            seen[index / 64] |= bit;
+        bool in_range = true;
+        for (const std::size_t index : indices) in_range = in_range & (index < cols);
+        if (in_range) { // loops without branches; what is wrong, if anything, is told below
+            std::memset(seen, 0, cols);
+            for (const std::size_t index : indices) seen[index] = 1;
+            std::size_t distinct = 0;
+            for (std::size_t k = 0; k < cols; ++k) distinct += seen[k];
+            if (distinct == cols) return {};
         }
-        return {};
+        std::memset(seen, 0, cols);
+        std::size_t k = 0;
+        while (indices[k] < cols && seen[indices[k]] == 0) seen[indices[k++]] = 1;
+        return detail::make_error(errc::invalid_argument, where,
+                                  indices[k] < cols ? "index %zu at %zu for the second time"
+                                                    : "index %zu at %zu exceeds the last column",
+                                  std::size_t{indices[k]}, k);
     }
 };
 
