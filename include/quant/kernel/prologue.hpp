@@ -51,12 +51,12 @@ struct column_scale : not_an_executor {
         return detail::check_per_column(factors, cols, "matmul: prologue::column_scale");
     }
     void apply(std::span<float> row, std::span<float> /*scratch*/) const noexcept {
-        std::size_t k = 0;
-        for (; k + 16 <= row.size(); k += 16) {
+        const std::size_t whole = row.size() / 16 * 16;
+        for (std::size_t k = 0; k < whole; k += 16) {
             simd::store(row.data() + k,
                         simd::load<float>(row.data() + k) * simd::load<float>(factors.data() + k));
         }
-        for (; k < row.size(); ++k) row[k] *= factors[k];
+        for (std::size_t k = whole; k < row.size(); ++k) row[k] *= factors[k];
     }
 };
 
