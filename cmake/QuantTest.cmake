@@ -39,12 +39,12 @@ set(QUANT_ISA_CPU_avx512bw ${QUANT_ISA_CPU_avx2}
     avx512f avx512bw avx512vl avx512dq avx512cd)
 set(QUANT_ISA_FLAGS_avx512vnni ${QUANT_ISA_FLAGS_avx512bw} -mavx512vnni)
 set(QUANT_ISA_CPU_avx512vnni ${QUANT_ISA_CPU_avx512bw} avx512vnni)
-set(QUANT_ISA_FLAGS_avx512vnni_vbmi ${QUANT_ISA_FLAGS_avx512vnni}
+set(QUANT_ISA_FLAGS_avx512vnni_vbmi_bf16 ${QUANT_ISA_FLAGS_avx512vnni}
     -mavx512ifma -mavx512vbmi -mavx512vbmi2 -mavx512bf16)
-set(QUANT_ISA_CPU_avx512vnni_vbmi ${QUANT_ISA_CPU_avx512vnni}
+set(QUANT_ISA_CPU_avx512vnni_vbmi_bf16 ${QUANT_ISA_CPU_avx512vnni}
     avx512ifma avx512vbmi avx512vbmi2 avx512bf16)
 
-set(QUANT_X86_ISAS sse2 sse42 avx2 avxvnni avx512bw avx512vnni avx512vnni_vbmi)
+set(QUANT_X86_ISAS sse2 sse42 avx2 avxvnni avx512bw avx512vnni avx512vnni_vbmi_bf16)
 set(QUANT_KNOWN_ISAS ${QUANT_X86_ISAS} generic)
 
 # The instruction sets that this compiler can build for; a question that is asked once.

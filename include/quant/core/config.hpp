@@ -39,6 +39,9 @@
 #if defined(__AVX512F__) && \
     !(defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__) && defined(__FMA__))
 #error "quant: AVX-512 is used with BW, VL, DQ and FMA (add -mavx512bw -mavx512vl -mavx512dq -mfma)"
+#elif defined(__AVX512F__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__) && \
+    defined(__AVX512BF16__)
+#define QUANT_DETAIL_FLAGS avx512vnni_vbmi_bf16
 #elif defined(__AVX512F__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)
 #define QUANT_DETAIL_FLAGS avx512vnni_vbmi
 #elif defined(__AVX512F__) && defined(__AVX512VNNI__)

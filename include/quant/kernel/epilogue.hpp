@@ -170,7 +170,7 @@ struct relu : detail::stage_without_operands {
 };
 
 /// y ← y·σ(y) = y / (1 + exp(−y)), also called swish. NaN stays NaN, −∞ gives −0.
-/// Relative error 2.5e-7; where the result is subnormal, 3e-45 instead. The same bits on all
+/// Relative error 3e-7; where the result is subnormal, 4e-45 instead. The same bits on all
 /// instruction sets with fused multiply-add.
 struct silu : detail::stage_without_operands {
     [[nodiscard]] simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,
@@ -180,7 +180,7 @@ struct silu : detail::stage_without_operands {
 };
 
 /// y ← y/2 · (1 + erf(y/√2)). NaN stays NaN, −∞ gives −0.
-/// Relative error 5e-7; where the result is subnormal, 3e-45 instead. The same bits on all
+/// Relative error 6e-7; where the result is subnormal, 4e-45 instead. The same bits on all
 /// instruction sets with fused multiply-add.
 struct gelu : detail::stage_without_operands {
     [[nodiscard]] simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,
@@ -191,7 +191,7 @@ struct gelu : detail::stage_without_operands {
 
 /// y ← y/2 · (1 + tanh(√(2/π)·(y + 0.044715·y³))), gelu's common approximation. NaN stays NaN, −∞
 /// gives −0.
-/// Relative error 3e-7, without fused multiply-add 1.5e-5; where the result is subnormal, 3e-45 and
+/// Relative error 3e-7, without fused multiply-add 1.5e-5; where the result is subnormal, 4e-45 and
 /// 2e-43 instead. The same bits on all instruction sets with fused multiply-add.
 struct gelu_tanh : detail::stage_without_operands {
     [[nodiscard]] simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,

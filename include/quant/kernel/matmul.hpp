@@ -3,8 +3,8 @@
 
 #include <quant/kernel/arguments.hpp>
 #include <quant/kernel/epilogue.hpp>
+#include <quant/kernel/multiply.hpp>
 #include <quant/kernel/prologue.hpp>
-#include <quant/kernel/tile.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -33,83 +33,6 @@ template <class T>
 concept product_argument = executor<T> || prologue_stage<std::remove_cvref_t<T>> ||
                            epilogue_stage<std::remove_cvref_t<T>> ||
                            std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
-
-/// Applies stages to 16 outputs and stores n of them.
-template <class Y, class... Stages>
-QUANT_DETAIL_INLINE void finish(const matrix_view<Y>& y, simd::f32x16 value, std::size_t token,
-                                std::size_t first, std::size_t n,
-                                const std::tuple<const Stages&...>& stages) noexcept {
-    std::apply([&](const auto&... stage) { ((value = stage.apply(value, token, first, n)), ...); },
-               stages);
-    simd::store_from_float<Y>(y.row(token) + first, value, n);
-}
-
-/// Panels that a tile of one token, and of several, takes at once.
-template <std::size_t Tokens>
-inline constexpr std::size_t tile_panels =
-    isa::current::vector_bytes == 64 ? (Tokens == 1 ? 4 : 2) : 1;
-
-/// All tokens of one activation tile for panels first … last − 1.
-template <quantization_scheme S, activation A, std::size_t T, class X, class Y, class Stages>
-void multiply_panels(const X& x, std::size_t tile, const packed_view<S>& w, const matrix_view<Y>& y,
-                     std::size_t first, std::size_t last, const Stages& stages) noexcept {
-    constexpr std::size_t P = tile_panels<T>;
-    const std::size_t panel_bytes = w.panel_bytes();
-    alignas(64) float out[P * T * panel_rows];
-    for (std::size_t panel = first; panel < last; panel += P) {
-        const std::size_t count = std::min(P, last - panel);
-        const std::byte* panels[P];
-        for (std::size_t p = 0; p < P; ++p) { // the last ones may be computed twice, stored once
-            panels[p] = w.panels() + (panel + std::min(p, count - 1)) * panel_bytes;
-        }
-        multiply_tile<S, A, T, P>(panels, w.cols(), x.tile(tile), out);
-        for (std::size_t p = 0; p < count; ++p) {
-            const std::size_t row = (panel + p) * panel_rows;
-            const std::size_t n = std::min(panel_rows, w.rows() - row);
-            for (std::size_t t = 0; t < x.tokens_in(tile); ++t) {
-                finish(y, simd::load<float>(out + (p * T + t) * panel_rows),
-                       x.first_token(tile) + t, row, n, stages);
-            }
-        }
-    }
-}
-
-/// Panels per task: a few tasks per thread, none so small that handing it out costs more than it
-/// brings.
-[[nodiscard]] inline std::size_t panels_per_task(std::size_t panels, std::size_t cols,
-                                                 std::size_t tokens,
-                                                 std::size_t concurrency) noexcept {
-    constexpr double worthwhile = 1 << 18; // multiply-adds, some ten microseconds of one thread
-    const double per_panel =
-        static_cast<double>(panel_rows) * static_cast<double>(cols) * static_cast<double>(tokens);
-    const std::size_t fair = div_ceil(panels, concurrency > 1 ? 4 * concurrency : 1);
-    const double least = worthwhile / per_panel;
-    const std::size_t wanted =
-        least >= static_cast<double>(panels) ? panels : static_cast<std::size_t>(least) + 1;
-    return std::min(round_up(std::max(fair, wanted), 4), std::max<std::size_t>(panels, 1));
-}
-
-template <quantization_scheme S, class X, class Y, class E, class... Stages>
-[[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y, E& run,
-                                    const std::tuple<const Stages&...>& stages) noexcept {
-    using A = typename X::activation_type;
-    const std::size_t panels = div_ceil(w.rows(), panel_rows);
-    const std::size_t per_task = panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
-    return run_tasks(
-        run, div_ceil(panels, per_task),
-        [&](std::size_t index) noexcept {
-            const std::size_t first = index * per_task;
-            const std::size_t last = std::min(first + per_task, panels);
-            for (std::size_t tile = 0; tile < x.tiles(); ++tile) {
-                if (x.tokens_in(tile) == 1) {
-                    multiply_panels<S, A, 1>(x, tile, w, y, first, last, stages);
-                } else {
-                    multiply_panels<S, A, tile_tokens>(x, tile, w, y, first, last, stages);
-                }
-            }
-        },
-        "matmul");
-}
 
 /// Checks shapes and epilogues of a product whose operands are valid by themselves.
 template <quantization_scheme S, class Y, class... Stages>

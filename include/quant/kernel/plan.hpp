@@ -70,6 +70,14 @@ struct product_plan {
     /// Columns of a section of activations; `all` where blocks simply cut the row.
     static constexpr std::size_t section = common ? all : group;
     static constexpr std::size_t block = common ? common_block<A> : step;
+
+    /// Columns from one group's start to the next one's in the weights' layout.
+    static constexpr std::size_t padded_group = round_up(group, 16);
+    /// Whether each step is a run of half superblocks, and quads of activations lie as quads of
+    /// weights do: then one walk over superblocks serves both.
+    static constexpr bool by_superblocks =
+        (group == all || section != all || group % 16 == 0) &&
+        (step == group || ((step == 16 || step % 32 == 0) && group % 16 == 0));
 };
 
 /// Where quads and blocks of a row of activations lie.
@@ -84,10 +92,19 @@ struct activation_layout {
     [[nodiscard]] static constexpr std::size_t blocks_of(std::size_t columns) noexcept {
         return div_ceil(columns, Block);
     }
+    /// Quads from one section's start to the next one's: padded as the weights' groups are.
+    static constexpr std::size_t section_quads = round_up(quads_of(Section), 4);
+    /// Whether quads between the first and the last column hold nothing.
+    static constexpr bool has_gaps = Block % 4 != 0 || section_quads * 4 != Section;
 
+    /// Quads of a row, those that hold nothing included: whole superblocks.
     [[nodiscard]] constexpr std::size_t quads() const noexcept {
+        return round_up(used_quads(), 8);
+    }
+    /// Quads up to the last that holds a column.
+    [[nodiscard]] constexpr std::size_t used_quads() const noexcept {
         if constexpr (Section == all) return quads_of(cols);
-        return cols / Section * quads_of(Section) + quads_of(cols % Section);
+        return cols / Section * section_quads + quads_of(cols % Section);
     }
     [[nodiscard]] constexpr std::size_t blocks() const noexcept {
         if constexpr (Section == all) return blocks_of(cols);
@@ -96,7 +113,7 @@ struct activation_layout {
     /// Quad and block in which a column that begins a block lies.
     [[nodiscard]] constexpr std::size_t quad_at(std::size_t col) const noexcept {
         if constexpr (Section == all) return quads_of(col);
-        return col / Section * quads_of(Section) + quads_of(col % Section);
+        return col / Section * section_quads + quads_of(col % Section);
     }
     [[nodiscard]] constexpr std::size_t block_at(std::size_t col) const noexcept {
         if constexpr (Section == all) return blocks_of(col);
@@ -117,6 +134,7 @@ struct activation_layout {
                 f(index, s + c, n, quad, Block < 4 ? c % 4 : 0);
                 quad += div_ceil(n, 4);
             }
+            if constexpr (Section != all) quad = round_up(quad, 4);
         }
     }
 };

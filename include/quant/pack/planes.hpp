@@ -67,14 +67,13 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
     unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
         constexpr auto place = plane_place<B>::of(plane, Quad);
         const simd::i32x16 line = simd::load_line(superblock + place.line * line_bytes);
-        simd::i32x16 part = shift_by<place.shift - place.before>(line);
-        if constexpr (place.bits < 8) {
-            part = part & simd::broadcast<std::int32_t>(place.mask());
-        }
-        if constexpr (plane == 0) {
+        const simd::i32x16 part = shift_by<place.shift - place.before>(line);
+        if constexpr (place.bits == 8) {
             codes = part;
+        } else if constexpr (plane == 0) {
+            codes = part & simd::broadcast<std::int32_t>(place.mask());
         } else {
-            codes = codes | part;
+            codes = simd::merge_bits(part, simd::broadcast<std::int32_t>(place.mask()), codes);
         }
     });
     return codes;

@@ -14,6 +14,9 @@
 #include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
 
+#include <algorithm>
+#include <bit>
+
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
@@ -26,6 +29,58 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
     }
     return static_cast<std::int32_t>(quad);
 }
+
+#if !QUANT_DETAIL_SCALAR && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__) && \
+    (defined(__AVX512BW__) || defined(__AVX2__))
+#define QUANT_DETAIL_PAIR_SUMS 1
+#else
+#define QUANT_DETAIL_PAIR_SUMS 0
+#endif
+
+/// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
+/// (8 at most, a superblock); 0 where dot4 is the better way.
+template <int Bits>
+inline constexpr std::size_t quads_per_pair_sum = [] {
+    constexpr std::size_t fit = 32767 / (2 * 128 * ((std::size_t{1} << Bits) - 1));
+    return QUANT_DETAIL_PAIR_SUMS ? std::min<std::size_t>(std::bit_floor(fit), 8) : 0;
+}();
+
+#if QUANT_DETAIL_PAIR_SUMS && defined(__AVX512BW__)
+
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
+                 std::int32_t quad) noexcept {
+    return _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes, _mm512_set1_epi32(quad)));
+}
+QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
+                                                           native<std::int32_t> sums) noexcept {
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(sums, _mm512_set1_epi16(1)));
+}
+
+#elif QUANT_DETAIL_PAIR_SUMS
+
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
+                 std::int32_t quad) noexcept {
+    return _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, _mm256_set1_epi32(quad)));
+}
+QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
+                                                           native<std::int32_t> sums) noexcept {
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+}
+
+#else // never called: quads_per_pair_sum is 0
+
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_add_pairs(native<std::int32_t> sums, native<std::int32_t>, std::int32_t) noexcept {
+    return sums;
+}
+QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
+                                                           native<std::int32_t>) noexcept {
+    return acc;
+}
+
+#endif
 
 #if QUANT_DETAIL_SCALAR
 
@@ -157,6 +212,52 @@ QUANT_DETAIL_INLINE i32x16 dot4(const i32x16& acc, const i32x16& codes,
     return per_register<std::int32_t>(
         [quad](auto a, auto c) QUANT_DETAIL_LAMBDA { return native_dot4<Bits>(a, c, quad); }, acc,
         codes);
+}
+
+/// Adds two sums of two products per lane, of 16 bits each; see quads_per_pair_sum.
+QUANT_DETAIL_INLINE i32x16 add_pairs(const i32x16& sums, const i32x16& codes,
+                                     std::int32_t quad) noexcept {
+    return per_register<std::int32_t>(
+        [quad](auto s, auto c) QUANT_DETAIL_LAMBDA { return native_add_pairs(s, c, quad); }, sums,
+        codes);
+}
+/// acc + both 16-bit sums of each lane.
+QUANT_DETAIL_INLINE i32x16 fold_pairs(const i32x16& acc, const i32x16& sums) noexcept {
+    return per_register<std::int32_t>(
+        [](auto a, auto s) QUANT_DETAIL_LAMBDA { return native_fold_pairs(a, s); }, acc, sums);
+}
+
+/// acc + a₁·b₁ + a₀·b₀ per lane for pairs of bf16, as the instruction set's dot product rounds.
+/// Only where isa::current::bf16_dot_product.
+QUANT_DETAIL_INLINE f32x16 dot2_bf16(const f32x16& acc, const i32x16& a, const i32x16& b) noexcept {
+    f32x16 sum = acc;
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BF16__)
+    const __m512i left = a.r[0], right = b.r[0];
+    sum.r[0] = _mm512_dpbf16_ps(acc.r[0], std::bit_cast<__m512bh>(left),
+                                std::bit_cast<__m512bh>(right));
+#else
+    static_cast<void>(a);
+    static_cast<void>(b);
+#endif
+    return sum;
+}
+
+/// a·b where a is 0 … 2^15 − 1 and b −2^15 … 2^15 − 1: cheaper than a 32-bit product where the
+/// instruction set has a 16-bit one.
+QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    i32x16 product;
+    product.r[0] = _mm512_madd_epi16(a.r[0], b.r[0]); // the upper halves of a are 0
+    return product;
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    return per_register<std::int32_t>(
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA {
+            return native<std::int32_t>(_mm256_madd_epi16(x, y));
+        },
+        a, b);
+#else
+    return a * b;
+#endif
 }
 
 } // namespace simd

@@ -55,6 +55,14 @@ struct current {
 #else
     static constexpr bool dot_product = false;
 #endif
+
+    /// One instruction multiplies pairs of bf16 and adds both products to a float.
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BF16__) && defined(__AVX512VNNI__) && \
+    defined(__AVX512VBMI__)
+    static constexpr bool bf16_dot_product = true;
+#else
+    static constexpr bool bf16_dot_product = false;
+#endif
 };
 
 } // namespace isa

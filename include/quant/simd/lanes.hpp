@@ -37,6 +37,8 @@ using i32x16 = lanes<std::int32_t>;
 /// f applied register by register.
 template <class To, class F, class... From>
 QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
+    // One register needs no loop: the compiler has fewer calls to inline.
+    if constexpr (lanes<To>::count == 1) return {{f(from.r[0]...)}};
     lanes<To> made;
     detail::unroll<lanes<To>::count>([&](auto i)
                                          QUANT_DETAIL_LAMBDA { made.r[i] = f(from.r[i]...); });
@@ -45,6 +47,7 @@ QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noex
 
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
+    if constexpr (lanes<T>::count == 1) return {{native_broadcast<T>(value)}};
     lanes<T> made;
     detail::unroll<lanes<T>::count>(
         [&](auto i) QUANT_DETAIL_LAMBDA { made.r[i] = native_broadcast<T>(value); });
@@ -54,6 +57,7 @@ QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
 /// Sixteen elements at any address, in the host's byte order.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> load(const void* from) noexcept {
+    if constexpr (lanes<T>::count == 1) return {{native_load<T>(from)}};
     lanes<T> made;
     const auto* bytes = static_cast<const std::byte*>(from);
     detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
@@ -153,6 +157,12 @@ QUANT_DETAIL_INLINE i32x16 shift_left(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
         [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_left<N>(x); }, a);
 }
+/// Shift that keeps the sign: division by 2^N, rounded down.
+template <int N>
+QUANT_DETAIL_INLINE i32x16 shift_right_signed(const i32x16& a) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_right_signed<N>(x); }, a);
+}
 /// Lane by lane: a > b ? if_true : if_false; NaN is not greater than anything, nor anything than
 /// it.
 template <class T>
@@ -192,6 +202,42 @@ QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
 }
 } // namespace folding
 
+/// Numbers, one per lane of a register, each to be broadcast: kept in memory, whence a load
+/// broadcasts at no cost to the arithmetic units.
+template <class T>
+class broadcast_source {
+public:
+    QUANT_DETAIL_INLINE explicit broadcast_source(const native<T>& values) noexcept {
+        native_store<T>(elements_, values);
+#if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
+        __asm__("" : "+m"(elements_)); // else compilers shuffle the register instead
+#endif
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE lanes<T> broadcast(std::size_t i) const noexcept {
+        return simd::broadcast<T>(elements_[i]);
+    }
+
+private:
+    alignas(64) T elements_[native_size<T>];
+};
+
+/// (a & mask) | b.
+QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
+                                      const i32x16& b) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x, auto m, auto y) QUANT_DETAIL_LAMBDA { return native_merge_bits(x, m, y); }, a,
+        mask, b);
+}
+
+/// Sum of all lanes, modulo 2^32.
+QUANT_DETAIL_INLINE std::int32_t reduce_add(const i32x16& a) noexcept {
+    native<std::int32_t> folded = a.r[0];
+    if constexpr (i32x16::count > 1) {
+        detail::unroll<i32x16::count - 1>(
+            [&](auto i) QUANT_DETAIL_LAMBDA { folded = folded + a.r[i + 1]; });
+    }
+    return native_reduce_add(folded);
+}
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {
     return native_reduce_min(
         folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }));

@@ -88,13 +88,13 @@ QUANT_DETAIL_INLINE f32x16 times_sigmoid(const f32x16& x, const f32x16& v,
 } // namespace math_detail
 
 /// x·σ(x) = x / (1 + exp(−x)), also called swish. −∞ gives −0.
-/// Relative error: 2.5e-7; where the result is subnormal, 3e-45 instead.
+/// Relative error: 3e-7; where the result is subnormal, 4e-45 instead.
 QUANT_DETAIL_INLINE f32x16 silu(const f32x16& x) noexcept {
     return math_detail::times_sigmoid(x, x, broadcast(0.0f));
 }
 
 /// x·Φ(x) = x/2 · (1 + erf(x/√2)), Φ the normal distribution. −∞ gives −0.
-/// Relative error: 5e-7; where the result is subnormal, 3e-45 instead.
+/// Relative error: 6e-7; where the result is subnormal, 4e-45 instead.
 QUANT_DETAIL_INLINE f32x16 gelu(const f32x16& x) noexcept {
     // Φ(−a) = exp(−a²/2) · g(a), with g(a) = t·P(t), t = 1/(1 + a/4), and P the best of degree 9
     // for a = 0 … 16: relative error 3e-9 of P. Beyond 16 nothing is left of Φ(−a).

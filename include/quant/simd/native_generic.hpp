@@ -150,6 +150,20 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
     return native_wrapping([&](std::size_t i) { return native_unsigned(a.v[i]) << N; });
 }
 
+/// (a & mask) | b.
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_merge_bits(native<std::int32_t> a, native<std::int32_t> mask,
+                  native<std::int32_t> b) noexcept {
+    return (a & mask) | b;
+}
+
+/// Shift of a signed integer.
+template <int N>
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_shift_right_signed(native<std::int32_t> a) noexcept {
+    return native_each<std::int32_t>([&](std::size_t i) { return a.v[i] >> N; });
+}
+
 /// if_true where `a` exceeds `b`, else if_false.
 template <class T>
 QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, native<T> if_true,
@@ -158,6 +172,11 @@ QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, na
         [&](std::size_t i) { return a.v[i] > b.v[i] ? if_true.v[i] : if_false.v[i]; });
 }
 
+QUANT_DETAIL_INLINE std::int32_t native_reduce_add(native<std::int32_t> a) noexcept {
+    std::uint32_t sum = 0;
+    for (const std::int32_t x : a.v) sum += native_unsigned(x);
+    return static_cast<std::int32_t>(sum);
+}
 QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     float least = a.v[0];
     for (const float x : a.v) least = x < least ? x : least;

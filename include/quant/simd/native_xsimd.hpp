@@ -1,6 +1,7 @@
 // One vector register of floats or of 32-bit integers, by xsimd.
 #pragma once
 
+#include <quant/simd/intrinsics.hpp>
 #include <quant/simd/isa.hpp>
 
 #include <xsimd/xsimd.hpp>
@@ -77,6 +78,24 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
     return a << N;
 }
 
+/// (a & mask) | b, in one instruction where there is one.
+QUANT_DETAIL_INLINE native<std::int32_t> native_merge_bits(native<std::int32_t> a,
+                                                           native<std::int32_t> mask,
+                                                           native<std::int32_t> b) noexcept {
+#if defined(__AVX512F__)
+    return _mm512_ternarylogic_epi32(a, mask, b, 0xEA);
+#else
+    return (a & mask) | b;
+#endif
+}
+
+/// Shift of a signed integer.
+template <int N>
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_shift_right_signed(native<std::int32_t> a) noexcept {
+    return a >> N;
+}
+
 /// if_true where `a` exceeds `b`, else if_false.
 template <class T>
 QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, native<T> if_true,
@@ -84,6 +103,9 @@ QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, na
     return xsimd::select(a > b, if_true, if_false);
 }
 
+QUANT_DETAIL_INLINE std::int32_t native_reduce_add(native<std::int32_t> a) noexcept {
+    return xsimd::reduce_add(a);
+}
 QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     return xsimd::reduce_min(a);
 }

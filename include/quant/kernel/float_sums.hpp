@@ -1,0 +1,134 @@
+// Float sums of one step: T tokens × P panels of 16 outputs, in the order of the columns.
+#pragma once
+
+#include <quant/kernel/integer_sums.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// What is taken from codes (twice the codes, for midrise) to make them levels.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept {
+    if constexpr (S::has_zero_point) return grid.zero_point();
+    return simd::broadcast<std::int32_t>(S::offset);
+}
+
+/// Levels of one of the four columns in a quad's codes.
+template <quantization_scheme S, std::size_t Column>
+QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
+                                          const simd::i32x16& shift) noexcept {
+    const auto code = simd::shift_right<8 * static_cast<int>(Column)>(codes) &
+                      simd::broadcast<std::int32_t>(0xFF);
+    return simd::to_float((S::multiplier == 1 ? code : code + code) - shift);
+}
+
+/// Levels of two neighbouring columns as pairs of bf16, which holds integers up to 256 exactly.
+template <quantization_scheme S, std::size_t Pair>
+QUANT_DETAIL_INLINE simd::i32x16 level_pair(const simd::i32x16& codes,
+                                            const simd::i32x16& shift) noexcept {
+    const auto first = simd::float_to_bits(level_of<S, 2 * Pair>(codes, shift));
+    const auto second = simd::float_to_bits(level_of<S, 2 * Pair + 1>(codes, shift));
+    return simd::shift_right<16>(first) | second; // the lower half of `second` is 0
+}
+
+/// One of T activations as all kernels read it: a float, or a pair of bf16 bits.
+template <activation A>
+using float_operand = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
+
+/// Bytes of one token's operands in a quad.
+template <activation A>
+inline constexpr std::size_t quad_bytes = bf16_pairs<A> ? 8 : 16;
+
+template <activation A>
+QUANT_DETAIL_INLINE float_operand<A> load_operand(const std::byte* x, std::size_t index) noexcept {
+    float_operand<A> operand;
+    std::memcpy(&operand, x + index * sizeof operand, sizeof operand);
+    return operand;
+}
+
+/// sum + level·x; with pairs, two columns at once, the instruction's own order and rounding.
+QUANT_DETAIL_INLINE simd::f32x16 multiply_add(const simd::f32x16& level, float x,
+                                              const simd::f32x16& sum) noexcept {
+    return simd::fma(level, simd::broadcast(x), sum);
+}
+QUANT_DETAIL_INLINE simd::f32x16 multiply_add(const simd::i32x16& pair, std::int32_t x,
+                                              const simd::f32x16& sum) noexcept {
+    return simd::dot2_bf16(sum, pair, simd::broadcast(x));
+}
+
+/// Σ of a step's activations: their blocks' sums in order.
+QUANT_DETAIL_INLINE float sum_of_blocks(const float* blocks, std::size_t count,
+                                        std::size_t tokens) noexcept {
+    float sum = 0;
+    for (std::size_t b = 0; b < count; ++b) sum += blocks[b * tokens];
+    return sum;
+}
+
+/// sum[p][t] = Σ t·x by multiply-adds, one chain per output; decodes as it goes.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+struct float_sums {
+    simd::f32x16 sum[P][T];
+    simd::i32x16 shift[P];
+    float activation_sum[simd::native_size<float>];
+
+    /// blocks: the sums of the step's `count` blocks of activations, of `tokens` tokens each.
+    QUANT_DETAIL_INLINE void start(const float* blocks, std::size_t count,
+                                   const lane_grid<S> (&grid)[P],
+                                   std::size_t tokens = T) noexcept {
+        unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+            activation_sum[t] = S::has_minimum ? sum_of_blocks(blocks + t, count, tokens) : 0.0f;
+        });
+        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            shift[p] = level_shift(grid[p]);
+            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA { sum[p][t] = simd::broadcast(0.0f); });
+        });
+    }
+
+    /// Adds quads First … Last − 1 of the superblock at `at` in each panel.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
+                                 const std::byte* x, std::size_t /*half_bytes*/) noexcept {
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            simd::i32x16 codes[P];
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                codes[p] = decode_quad<S::bits, First + q>(panels[p] + at);
+            });
+            add_codes(codes, x + q * quad_bytes<A> * T, T);
+        });
+    }
+
+    /// Adds one quad of codes; x: the activations of its first column, `stride` per column (pair).
+    QUANT_DETAIL_INLINE void add_codes(const simd::i32x16 (&codes)[P], const std::byte* x,
+                                       std::size_t stride) noexcept {
+        unroll<bf16_pairs<A> ? 2 : 4>([&](auto column) QUANT_DETAIL_LAMBDA {
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                const auto level = [&]() QUANT_DETAIL_LAMBDA {
+                    if constexpr (bf16_pairs<A>) {
+                        return level_pair<S, column>(codes[p], shift[p]);
+                    } else {
+                        return level_of<S, column>(codes[p], shift[p]);
+                    }
+                }();
+                unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                    sum[p][t] = multiply_add(
+                        level, load_operand<A>(x, column * stride + t), sum[p][t]);
+                });
+            });
+        });
+    }
+
+    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
+        return sum[p][t];
+    }
+    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
+        return simd::native_load<float>(activation_sum);
+    }
+    QUANT_DETAIL_INLINE void end() const noexcept {}
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,182 @@
+// Integer sums of one step: T tokens × P panels of 16 outputs, exact.
+#pragma once
+
+#include <quant/kernel/activation_tiles.hpp>
+#include <quant/pack/packed_matrix.hpp>
+#include <quant/pack/planes.hpp>
+#include <quant/simd/convert.hpp>
+#include <quant/simd/dot4.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// What a group stores for the 16 lanes of one panel. Read when needed, not kept: registers are
+/// for sums.
+template <quantization_scheme S>
+struct lane_grid {
+    const std::byte* scales;  ///< 16 of scale_type
+    const std::byte* offsets; ///< 16 of offset_type, if the scheme has offsets
+
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 scale() const noexcept {
+        return simd::load_as_float<typename S::scale_type>(scales);
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 minimum() const noexcept
+        requires(S::has_minimum)
+    {
+        return simd::load_as_float<typename S::scale_type>(offsets);
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 zero_point() const noexcept
+        requires(S::has_zero_point)
+    {
+        return simd::load_u8(offsets);
+    }
+};
+
+/// sum[h][p][t] = Σ (u − offset − z)·x̂ over the step's columns, lane by lane, where u is the code
+/// as stored and x̂ one half of an activation's code; midrise codes count once here, twice in
+/// total(). Codes are multiplied unsigned as they are stored: each sum starts at
+/// −(offset + z)·Σ x̂.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+struct integer_sums {
+    static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
+    simd::i32x16 sum[halves][P][T];
+    /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
+    static_assert(T <= simd::native_size<std::int32_t>);
+    simd::native<std::int32_t> activation_sum[halves];
+
+    /// before, after: running sums of activations at the step's first column and after its last;
+    /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
+    template <bool SumsFit16Bits>
+    QUANT_DETAIL_INLINE void start(const std::int32_t* before, const std::int32_t* after,
+                                   std::size_t half_sums, const lane_grid<S> (&grid)[P]) noexcept {
+        simd::i32x16 zero_points[P];
+        if constexpr (S::has_zero_point) {
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { zero_points[p] = grid[p].zero_point(); });
+        }
+        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+            activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
+                                simd::native_load<std::int32_t>(before + h * half_sums);
+            const auto factor = S::has_zero_point      ? -1
+                                : S::multiplier == 1 ? -S::offset
+                                                     : 0;
+            const simd::broadcast_source start(
+                activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
+            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                const auto base = start.broadcast(t);
+                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                    if constexpr (!S::has_zero_point) {
+                        sum[h][p][t] = base;
+                    } else if constexpr (SumsFit16Bits) {
+                        sum[h][p][t] = simd::multiply_low_halves(zero_points[p], base);
+                    } else {
+                        sum[h][p][t] = zero_points[p] * base;
+                    }
+                });
+            });
+        });
+    }
+
+    /// Adds quads First … Last − 1 of the superblock at `at` in each panel. `x`: the activations
+    /// of quad First; halves are half_bytes apart.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
+                                 const std::byte* x, std::size_t half_bytes) noexcept {
+        constexpr std::size_t run = simd::quads_per_pair_sum<S::bits>;
+        if constexpr (run == 0) {
+            unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+                add_quad<First + q>(
+                    panels, at, x + q * T * quad_cols, half_bytes, sum,
+                    [](const auto& s, const auto& codes, std::int32_t quad)
+                        QUANT_DETAIL_LAMBDA { return simd::dot4<S::bits>(s, codes, quad); });
+            });
+        } else { // sums of a few quads fit 16 bits: widen them once for all
+            constexpr std::size_t quads = std::min(run, Last - First);
+            unroll<(Last - First) / quads>([&](auto r) QUANT_DETAIL_LAMBDA {
+                simd::i32x16 pairs[halves][P][T];
+                unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    pairs[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
+                });
+                unroll<quads>([&](auto q) QUANT_DETAIL_LAMBDA {
+                    add_quad<First + r * quads + q>(
+                        panels, at, x + (r * quads + q) * T * quad_cols, half_bytes, pairs,
+                        [](const auto& s, const auto& codes, std::int32_t quad)
+                            QUANT_DETAIL_LAMBDA { return simd::add_pairs(s, codes, quad); });
+                });
+                unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    auto& s = sum[i / (P * T)][i / T % P][i % T];
+                    s = simd::fold_pairs(s, pairs[i / (P * T)][i / T % P][i % T]);
+                });
+            });
+        }
+    }
+
+    /// Adds one quad of codes for one token; x: its activations.
+    QUANT_DETAIL_INLINE void add_codes(const simd::i32x16 (&codes)[P], const std::byte* x,
+                                       std::size_t half_bytes) noexcept
+        requires(T == 1)
+    {
+        unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
+            const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
+            auto& s = sum[i / P][i % P][0];
+            s = simd::dot4<S::bits>(s, codes[i % P], simd::load_quad(from));
+        });
+    }
+
+    /// Ends midrise sums: Σ (2u − offset)·x̂.
+    QUANT_DETAIL_INLINE void end() noexcept {
+        if constexpr (S::multiplier == 2) {
+            unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+                const simd::broadcast_source shift(
+                    activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
+                unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                    const auto by = shift.broadcast(t);
+                    unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                        sum[h][p][t] = sum[h][p][t] + sum[h][p][t] + by;
+                    });
+                });
+            });
+        }
+    }
+
+    /// The step's dot product as float: exact integers, rounded once.
+    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
+        const auto half = [&](std::size_t h)
+                              QUANT_DETAIL_LAMBDA { return simd::to_float(sum[h][p][t]); };
+        if constexpr (halves == 1) return half(0);
+        return simd::fma(half(halves - 1), simd::broadcast(256.0f), half(0));
+    }
+
+    /// Σ x̂ of the step, one lane per token.
+    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
+        if constexpr (halves == 1) return simd::native_to_float(activation_sum[0]);
+        return simd::native_to_float(activation_sum[0] +
+                                     simd::native_shift_left<8>(activation_sum[halves - 1]));
+    }
+
+private:
+    template <std::size_t Quad, class Sums, class Dot>
+    QUANT_DETAIL_INLINE static void add_quad(const std::byte* const (&panels)[P], std::size_t at,
+                                             const std::byte* x, std::size_t half_bytes,
+                                             Sums& sums, Dot dot) noexcept {
+        simd::i32x16 codes[P];
+        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            codes[p] = decode_quad<S::bits, Quad>(panels[p] + at);
+        });
+        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+            const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
+            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                const std::int32_t quad = simd::load_quad(from + t * quad_cols);
+                // A fold instead of a third loop: the innermost one costs compile time.
+                [&]<std::size_t... I>(std::index_sequence<I...>) QUANT_DETAIL_LAMBDA {
+                    ((sums[h][I][t] = dot(sums[h][I][t], codes[I], quad)), ...);
+                }(std::make_index_sequence<P>{});
+            });
+        });
+    }
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,200 @@
+// A product's schedule: which panels meet which tiles of activations, in what order, and what
+// becomes of the outputs.
+//
+// Tasks take ranges of panels. Within a task, panels go in blocks that stay in the second-level
+// cache while all tokens pass; within a block, a tile of activations stays in the first-level
+// cache while the block's panels pass.
+#pragma once
+
+#include <quant/core/executor.hpp>
+#include <quant/core/matrix_view.hpp>
+#include <quant/kernel/float_panels.hpp>
+#include <quant/kernel/packed_activations.hpp>
+#include <quant/kernel/tile.hpp>
+#include <quant/kernel/tile_by_quads.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Where outputs go: through the epilogue's stages to y.
+template <class Y, class... Stages>
+struct product_output {
+    matrix_view<Y> y;
+    std::tuple<const Stages&...> stages;
+
+    /// Applies the stages to 16 outputs of a token and stores those that exist.
+    QUANT_DETAIL_INLINE void finish(simd::f32x16 value, std::size_t token,
+                                    std::size_t panel) const noexcept {
+        const std::size_t first = panel * panel_rows;
+        const std::size_t n = std::min(panel_rows, y.cols() - first);
+        std::apply(
+            [&](const auto&... stage) { ((value = stage.apply(value, token, first, n)), ...); },
+            stages);
+        simd::store_from_float<Y>(y.row(token) + first, value, n);
+    }
+
+    /// finish for all of sums[(p·tokens + t)·16 + lane].
+    void finish_tile(const float* sums, std::size_t first_token, std::size_t tokens,
+                     std::size_t first_panel, std::size_t panels) const noexcept {
+        for (std::size_t p = 0; p < panels; ++p) {
+            for (std::size_t t = 0; t < tokens; ++t) {
+                finish(simd::load<float>(sums + (p * tokens + t) * panel_rows), first_token + t,
+                       first_panel + p);
+            }
+        }
+    }
+};
+
+/// Weights of one block; with the activations of a tile beside them they fit most second-level
+/// caches.
+inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 18;
+
+/// Calls f with n, 1 … Largest, as a compile-time constant.
+template <std::size_t Largest, class F>
+QUANT_DETAIL_INLINE void with_constant(std::size_t n, F&& f) {
+    if constexpr (Largest > 1) {
+        if (n < Largest) return with_constant<Largest - 1>(n, f);
+    }
+    f(index_constant<Largest>{});
+}
+
+/// The P panels from `panel` on; where fewer are left, the last one stands in for the missing.
+template <quantization_scheme S, std::size_t P>
+struct panel_group {
+    const std::byte* panels[P];
+    std::size_t count;
+
+    panel_group(const packed_view<S>& w, std::size_t panel, std::size_t last) noexcept
+        : count(std::min(P, last - panel)) {
+        for (std::size_t p = 0; p < P; ++p) {
+            panels[p] = w.panels() + (panel + std::min(p, count - 1)) * w.panel_bytes();
+        }
+    }
+};
+
+/// One tile of T tokens times panels first … last − 1.
+template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
+void multiply_panels(const Tile& x, std::size_t first_token, const packed_view<S>& w,
+                     const Output& out, std::size_t first, std::size_t last) noexcept {
+    constexpr std::size_t P = tile_panels<S, A, T>;
+    alignas(64) float sums[P * T * panel_rows];
+    for (std::size_t panel = first; panel < last; panel += P) {
+        const panel_group<S, P> group(w, panel, last);
+        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums);
+        out.finish_tile(sums, first_token, T, panel, group.count);
+    }
+}
+
+/// Tiles first_tile … last_tile − 1 of float activations times the panels of one group, decoded
+/// once.
+template <quantization_scheme S, activation A, class X, class Output>
+void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
+                          const packed_view<S>& w, const Output& out, std::size_t panel,
+                          std::size_t last) noexcept {
+    constexpr std::size_t P = float_panel_count, largest = tile_tokens<A>;
+    constexpr std::size_t tile_sums = largest * P * panel_rows;
+    constexpr bool long_steps = product_plan<S, A>::step > stretch_cols;
+    alignas(64) float sums[float_batch_tiles * tile_sums];
+    alignas(64) float chains[long_steps ? float_batch_tiles * tile_sums : 1];
+    std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
+    const panel_group<S, P> group(w, panel, last);
+    for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
+        for (std::size_t i = first_tile; i < last_tile; ++i) {
+            const auto tile = x.tile(i);
+            float* tile_sum = sums + (i - first_tile) * tile_sums;
+            float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
+            with_constant<largest>(tile.at.tokens, [&](auto tokens) {
+                multiply_stretch<A, S::has_minimum, tokens, P>(
+                    stretch, tile.base, tile.template sums<float>(0, 0), tile_sum, chain);
+            });
+        }
+    });
+    for (std::size_t i = first_tile; i < last_tile; ++i) {
+        out.finish_tile(sums + (i - first_tile) * tile_sums, x.first_token(i), x.tokens_in(i),
+                        panel, group.count);
+    }
+}
+
+/// All tokens times panels first … last − 1.
+template <quantization_scheme S, class X, class Output>
+void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
+                    std::size_t last) noexcept {
+    using A = typename X::activation_type;
+    if constexpr (QUANT_DETAIL_SCALAR || !product_plan<S, A>::by_superblocks) {
+        alignas(64) float sums[panel_rows];
+        for (std::size_t panel = first; panel < last; ++panel) {
+            const panel_group<S, 1> group(w, panel, last);
+            for (std::size_t i = 0; i < x.tiles(); ++i) {
+                const auto tile = x.tile(i);
+                for (std::size_t t = 0; t < tile.at.tokens; ++t) {
+                    multiply_by_quads<S, A>(group.panels[0], w.cols(), tile, t, sums);
+                    out.finish_tile(sums, x.first_token(i) + t, 1, panel, 1);
+                }
+            }
+        }
+    } else if (!is_integer_activation<A> && x.rows() > 1) {
+        if constexpr (!is_integer_activation<A>) {
+            for (std::size_t tile = 0; tile < x.tiles(); tile += float_batch_tiles) {
+                const std::size_t tiles_end = std::min(tile + float_batch_tiles, x.tiles());
+                for (std::size_t panel = first; panel < last; panel += float_panel_count) {
+                    multiply_float_batch<S, A>(x, tile, tiles_end, w, out, panel, last);
+                }
+            }
+        }
+    } else {
+        constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
+        constexpr std::size_t together = tile_panels<S, A, largest>;
+        const std::size_t block =
+            x.tiles() == 1
+                ? last - first
+                : std::max<std::size_t>(panel_block_bytes / w.panel_bytes() / together, 1) *
+                      together;
+        for (std::size_t panel = first; panel < last; panel += block) {
+            const std::size_t panels_end = std::min(panel + block, last);
+            for (std::size_t i = 0; i < x.tiles(); ++i) {
+                const auto tile = x.tile(i);
+                with_constant<largest>(tile.at.tokens, [&](auto tokens) {
+                    multiply_panels<S, A, tokens>(tile, x.first_token(i), w, out, panel,
+                                                  panels_end);
+                });
+            }
+        }
+    }
+}
+
+/// Panels per task: a few tasks per thread, none so small that handing it out costs more than it
+/// brings.
+[[nodiscard]] inline std::size_t panels_per_task(std::size_t panels, std::size_t cols,
+                                                 std::size_t tokens,
+                                                 std::size_t concurrency) noexcept {
+    constexpr double worthwhile = 1 << 18; // multiply-adds, some ten microseconds of one thread
+    const double per_panel =
+        static_cast<double>(panel_rows) * static_cast<double>(cols) * static_cast<double>(tokens);
+    const std::size_t fair = div_ceil(panels, concurrency > 1 ? 4 * concurrency : 1);
+    const double least = worthwhile / per_panel;
+    const std::size_t wanted =
+        least >= static_cast<double>(panels) ? panels : static_cast<std::size_t>(least) + 1;
+    return std::min(round_up(std::max(fair, wanted), 4), std::max<std::size_t>(panels, 1));
+}
+
+template <quantization_scheme S, class X, class Y, class E, class... Stages>
+[[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y, E& run,
+                                    const std::tuple<const Stages&...>& stages) noexcept {
+    const std::size_t panels = div_ceil(w.rows(), panel_rows);
+    const std::size_t per_task = panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
+    const product_output<Y, Stages...> out{y, stages};
+    return run_tasks(
+        run, div_ceil(panels, per_task),
+        [&](std::size_t index) noexcept {
+            const std::size_t first = index * per_task;
+            multiply_range(x, w, out, first, std::min(first + per_task, panels));
+        },
+        "matmul");
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,164 @@
+// One token into its tile: quantized (or rounded) and spread over the tile's quads.
+#pragma once
+
+#include <quant/kernel/activation_tiles.hpp>
+#include <quant/quantize/group.hpp>
+#include <quant/simd/convert.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Scale of activations of magnitude up to `largest`.
+template <activation A>
+[[nodiscard]] float activation_scale(float largest) noexcept {
+    const float scale = largest / static_cast<float>(A::max_code);
+    return scale < 0x1p-126f ? 0.0f : scale;
+}
+
+/// Sixteen activations as codes; lanes beyond n ≤ 16 are 0.
+template <activation A>
+QUANT_DETAIL_INLINE simd::i32x16 encode_activations(const float* x, std::size_t n,
+                                                    const simd::f32x16& inverse) noexcept {
+    const auto last = simd::broadcast<std::int32_t>(A::max_code);
+    const auto first = simd::broadcast<std::int32_t>(-A::max_code);
+    const auto values = n == 16 ? simd::load<float>(x) : simd::load_partial<float>(x, n);
+    return simd::min(simd::max(simd::nearest(values * inverse), first), last);
+}
+
+/// Copies 16 codes, as bytes, to four quads of a token; `to` is the first quad's place.
+QUANT_DETAIL_INLINE void spread_quads(const simd::i32x16& codes, std::size_t tokens,
+                                      std::int8_t* to, std::size_t quads) noexcept {
+    std::int8_t bytes[16];
+    simd::store_u8(bytes, codes);
+    if (quads == 4) {
+        for (std::size_t q = 0; q < 4; ++q) std::memcpy(to + q * tokens * 4, bytes + q * 4, 4);
+    } else {
+        for (std::size_t q = 0; q < quads; ++q) std::memcpy(to + q * tokens * 4, bytes + q * 4, 4);
+    }
+}
+
+/// Writes one block's codes of one token; returns their sums, per half.
+template <activation A, std::size_t Section, std::size_t Block>
+QUANT_DETAIL_INLINE void
+pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t token,
+                   const float* x, std::size_t n, float scale, std::size_t quad, std::size_t byte,
+                   std::int32_t (&sums)[2]) noexcept {
+    const std::size_t tokens = tile.at.tokens;
+    const auto inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
+    simd::i32x16 low_sum = simd::broadcast<std::int32_t>(0), high_sum = low_sum;
+    for (std::size_t i = 0; i < n; i += 16) {
+        const std::size_t count = std::min<std::size_t>(16, n - i);
+        const simd::i32x16 codes = encode_activations<A>(x + i, count, inverse);
+        std::int8_t* low_to = tile.codes(0, quad + i / 4) + token * 4;
+        simd::i32x16 low = codes;
+        if constexpr (A::halves == 2) {
+            // 256·high + low with low in −128 … 127.
+            const auto high = simd::shift_right_signed<8>(codes + simd::broadcast(128));
+            low = codes - simd::shift_left<8>(high);
+            high_sum = high_sum + high;
+            spread_quads(high, tokens, tile.codes(1, quad + i / 4) + token * 4,
+                         div_ceil(count, 4));
+        }
+        low_sum = low_sum + low;
+        if constexpr (Block < 4) {
+            // One or two columns within a quad that is zero elsewhere.
+            std::int8_t bytes[16];
+            simd::store_u8(bytes, low);
+            std::memcpy(low_to + byte, bytes, count);
+        } else {
+            spread_quads(low, tokens, low_to, div_ceil(count, 4));
+        }
+    }
+    sums[0] = simd::reduce_add(low_sum);
+    sums[1] = A::halves == 2 ? simd::reduce_add(high_sum) : 0;
+}
+
+/// Packs one token as integers. A token with a number that is not finite gets NaN scales.
+template <activation A, std::size_t Section, std::size_t Block>
+void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& tile,
+                        std::size_t token, const float* x) noexcept {
+    static_assert(A::halves == 1 || Block >= 4, "groups of int16 activations are whole rows");
+    const std::size_t cols = tile.at.row.cols;
+    const auto magnitude = [](const group_range& r) QUANT_DETAIL_LAMBDA {
+        return std::max(r.highest, -r.lowest);
+    };
+    constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+    const group_range whole = range_of(x, cols);
+    float scale = whole.finite ? activation_scale<A>(magnitude(whole)) : nan;
+    tile.scales(0)[token] = scale;
+    std::uint32_t running[2] = {}; // may wrap over very long rows; differences within a step do not
+    const auto set_sums = [&](std::size_t block) QUANT_DETAIL_LAMBDA {
+        for (std::size_t h = 0; h < tile.at.halves; ++h) {
+            tile.template sums<std::int32_t>(h, block)[token] =
+                static_cast<std::int32_t>(running[h]);
+        }
+    };
+    set_sums(0);
+    tile.at.row.for_each_block([&](std::size_t block, std::size_t c, std::size_t n,
+                                   std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
+        if constexpr (tile_layout<A, Section, Block>::scale_per_block) {
+            // Several blocks may share an activation group: each gets the group's scale.
+            constexpr std::size_t size = activation_group<A>();
+            const std::size_t first = c / size * size;
+            const std::size_t count = std::min(size, cols - first);
+            scale = whole.finite ? activation_scale<A>(magnitude(range_of(x + first, count))) : nan;
+            tile.scales(block)[token] = scale;
+        }
+        std::int32_t sums[2] = {};
+        if (whole.finite) pack_integer_block(tile, token, x + c, n, scale, quad, byte, sums);
+        for (std::size_t h = 0; h < 2; ++h) running[h] += static_cast<std::uint32_t>(sums[h]);
+        set_sums(block + 1);
+    });
+}
+
+/// Packs one token as floats or pairs of bf16. A token with a number that is not finite becomes
+/// all NaN.
+template <activation A, std::size_t Section, std::size_t Block>
+void pack_float_token(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t token,
+                      const float* x) noexcept {
+    const std::size_t tokens = tile.at.tokens;
+    const bool finite = range_of(x, tile.at.row.cols).finite;
+    tile.at.row.for_each_block(
+        [&](std::size_t block, std::size_t c, std::size_t n, std::size_t quad, std::size_t byte) {
+            float sum = 0;
+            for (std::size_t k = 0; k < n; ++k) {
+                float value =
+                    finite ? load_element(x + c + k) : std::numeric_limits<float>::quiet_NaN();
+                if constexpr (std::is_same_v<A, activations::bf16>) {
+                    value = static_cast<float>(bf16(value));
+                }
+                const std::size_t col = byte + k;
+                if constexpr (bf16_pairs<A>) {
+                    tile.template values<bf16>(quad)[(col / 2 * tokens + token) * 2 + col % 2] =
+                        bf16(value);
+                } else {
+                    tile.template values<float>(quad)[col * tokens + token] = value;
+                }
+                sum += value;
+            }
+            tile.template sums<float>(0, block)[token] = sum;
+        });
+}
+
+/// Zeroes what the tokens of a tile leave unwritten of its values.
+template <activation A, std::size_t Section, std::size_t Block>
+void clear_padding(const activation_tile<A, Section, Block, std::byte>& tile) noexcept {
+    const auto& row = tile.at.row;
+    const std::size_t half = tile.at.half_bytes();
+    // The last quad that holds columns may hold padding too.
+    const std::size_t whole = row.has_gaps ? 0 : row.cols / 4;
+    const std::size_t from = whole * tile.at.tokens * 4 * tile.at.bytes_per_value;
+    for (std::size_t h = 0; h < tile.at.halves; ++h) {
+        std::memset(tile.base + h * half + from, 0, half - from);
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
