@@ -180,7 +180,7 @@ struct silu : detail::stage_without_operands {
 };
 
 /// y ← y/2 · (1 + erf(y/√2)). NaN stays NaN, −∞ gives −0.
-/// Relative error 6e-7; where the result is subnormal, 4e-45 instead. The same bits on all
+/// Relative error 6e-7; where the result is subnormal, 5e-45 instead. The same bits on all
 /// instruction sets with fused multiply-add.
 struct gelu : detail::stage_without_operands {
     [[nodiscard]] simd::f32x16 apply(const simd::f32x16& y, std::size_t, std::size_t,
