@@ -1,4 +1,4 @@
-// expect-error: quant::matmul takes one executor at most
+// expect-error: products and pack_activations take one executor at most
 #include <quant/quant.hpp>
 
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;

@@ -233,3 +233,33 @@ TEST_CASE("numbers narrow from vectors as from scalars, any count", "[simd]") {
         }
     }
 }
+
+TEST_CASE("narrowed bits are the scalars' about every tie and edge", "[simd]") {
+    // All upper halves of a float's bits, with lower halves at and beside the ties of both types.
+    const std::uint32_t lower_halves[16] = {0,      1,      0x0FFF, 0x1000, 0x1001, 0x1FFF,
+                                            0x2000, 0x3000, 0x7FFF, 0x8000, 0x8001, 0x9000,
+                                            0xB000, 0xEFFF, 0xF000, 0xFFFF};
+    std::size_t wrong_fp16 = 0, wrong_bits = 0, wrong_bf16 = 0;
+    odd_address target;
+    for (std::uint32_t upper = 0; upper < 0x10000; ++upper) {
+        std::uint32_t bits[16];
+        for (std::size_t i = 0; i < 16; ++i) bits[i] = upper << 16 | lower_halves[i];
+        const auto values = simd::load<float>(bits);
+        const auto without_instruction = values_of(simd::float_to_fp16_bits(values));
+        fp16 half[16];
+        simd::store_from_float<fp16>(target.data(), values, 16);
+        std::memcpy(static_cast<void*>(half), target.data(), sizeof half);
+        bf16 brain[16];
+        simd::store_from_float<bf16>(target.data(), values, 16);
+        std::memcpy(static_cast<void*>(brain), target.data(), sizeof brain);
+        for (std::size_t i = 0; i < 16; ++i) {
+            const auto value = std::bit_cast<float>(bits[i]);
+            if (half[i] != fp16(value)) ++wrong_fp16;
+            if (without_instruction[i] != fp16(value).bits) ++wrong_bits;
+            if (brain[i] != bf16(value)) ++wrong_bf16;
+        }
+    }
+    CHECK(wrong_fp16 == 0);
+    CHECK(wrong_bits == 0);
+    CHECK(wrong_bf16 == 0);
+}

@@ -1,6 +1,6 @@
 // Epilogues do to each output what scalar code would, in the order given, in float, before the
 // result is rounded to the output's type; outputs beyond the last are not touched.
-#include <quant/quant.hpp>
+#include "epilogue_cases.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -15,78 +15,12 @@
 #include <type_traits>
 #include <vector>
 
-using namespace quant;
+using namespace epilogue_cases;
 
 namespace {
 
-using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
-
-constexpr std::size_t tokens = 5, cols = 40, stride = 80; // stride of outputs and residuals
-constexpr std::size_t all_rows[] = {1, 15, 16, 17, 33, 70};
-constexpr float inf = std::numeric_limits<float>::infinity();
-
-/// A product and what its epilogues add.
-struct problem {
-    std::size_t rows;
-    std::vector<float> w, x, bias, plain;
-    std::vector<float> residual = std::vector<float>(tokens * stride);
-    packed_matrix<w4> packed;
-
-    explicit problem(std::size_t r)
-        : rows(r), w(rows * cols), x(tokens * cols), bias(rows), plain(tokens * rows) {
-        std::uint32_t state = static_cast<std::uint32_t>(rows);
-        const auto fill = [&](std::vector<float>& to) {
-            for (float& v : to) {
-                state = state * 1664525u + 1013904223u;
-                v = static_cast<float>(state >> 8) * 0x1p-23f - 1.0f;
-            }
-        };
-        fill(w), fill(x), fill(bias), fill(residual);
-        packed = quantize_packed<w4>(matrix_view{w.data(), rows, cols});
-        matmul(x_view(), packed, matrix_view{plain.data(), tokens, rows});
-    }
-    matrix_view<const float> x_view() const { return {x.data(), tokens, cols}; }
-
-    /// Residual (or anything of that shape) as T, rows `stride` apart.
-    template <class T>
-    std::vector<T> as(const std::vector<float>& from) const {
-        std::vector<T> made(from.size());
-        for (std::size_t i = 0; i < from.size(); ++i) made[i] = T(from[i]);
-        return made;
-    }
-};
-
-template <class T>
-bool same_bits(T a, T b) {
-    return std::memcmp(static_cast<const void*>(&a), static_cast<const void*>(&b), sizeof a) == 0;
-}
-
-/// How many outputs of type Y differ from `expected(value, token, output)` of the plain product,
-/// or lie outside the outputs and changed.
-template <class Y, class... Stages>
-std::size_t wrong(const problem& p,
-                  const std::function<float(float, std::size_t, std::size_t)>& expected,
-                  const Stages&... stages) {
-    const Y untouched(-77.0f);
-    std::vector<Y> y(tokens * stride + 16, untouched);
-    matmul(p.x_view(), p.packed, matrix_view{y.data(), tokens, p.rows, stride}, stages...);
-    std::size_t failed = 0;
-    for (std::size_t i = 0; i < y.size(); ++i) {
-        const std::size_t t = i / stride, r = i % stride;
-        const bool output = t < tokens && r < p.rows;
-        const Y right = output ? Y(expected(p.plain[t * p.rows + r], t, r)) : untouched;
-        if (!same_bits(y[i], right)) ++failed;
-    }
-    return failed;
-}
-
 /// max(y, 0), −0 and negative numbers to +0, NaN as it is.
 float scalar_relu(float y) { return std::isnan(y) || y > 0 ? y : 0.0f; }
-
-float product(float a, float b) {
-    volatile float rounded = a * b;
-    return rounded;
-}
 
 } // namespace
 

@@ -88,6 +88,31 @@ TEST_CASE("many small jobs in a row lose no task", "[executor][threads]") {
     }
 }
 
+TEST_CASE("however many threads a pool has, a second task finds one awake", "[executor][threads]") {
+    // Task 0 does not end before task 1 has begun: somebody besides the caller must take it.
+    for (const std::size_t threads : {2u, 4u, 16u, 64u}) {
+        thread_pool pool(threads);
+        std::size_t met = 0;
+        for (int round = 0; round < 200; ++round) {
+            if (round % 50 == 0)
+                std::this_thread::sleep_for(std::chrono::milliseconds(2)); // asleep
+            std::atomic<int> begun{0};
+            auto meet = [&](std::size_t) {
+                const auto patience = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+                begun.fetch_add(1);
+                while (begun.load() < 2 && std::chrono::steady_clock::now() < patience) {
+                    std::this_thread::yield();
+                }
+                if (begun.load() < 2) begun.store(-1);
+            };
+            pool(2, task(meet));
+            if (begun.load() == 2) ++met;
+        }
+        CAPTURE(threads);
+        CHECK(met == 200);
+    }
+}
+
 TEST_CASE("a call from inside a task is run there", "[executor][threads]") {
     thread_pool pool(4);
     std::atomic<int> good{0};

@@ -1,8 +1,10 @@
 // matmul: y[tokens × out] = x[tokens × in] · wᵀ with quantized weights.
 #pragma once
 
+#include <quant/kernel/arguments.hpp>
 #include <quant/kernel/epilogue.hpp>
 #include <quant/kernel/multiply.hpp>
+#include <quant/kernel/prologue.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -26,9 +28,11 @@ inline constexpr bool is_packed_activations = false;
 template <class A, std::size_t Section, std::size_t Block>
 inline constexpr bool is_packed_activations<packed_activations<A, Section, Block>> = true;
 
-/// What may follow x, w and y: an executor, epilogue stages.
+/// What may follow x, w and y: an executor, prologue and epilogue stages.
 template <class T>
-concept product_argument = executor<T> || epilogue_stage<std::remove_cvref_t<T>>;
+concept product_argument = executor<T> || prologue_stage<std::remove_cvref_t<T>> ||
+                           epilogue_stage<std::remove_cvref_t<T>> ||
+                           std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
 
 /// Checks shapes and epilogues of a product whose operands are valid by themselves.
 template <quantization_scheme S, class Y, class... Stages>
@@ -58,27 +62,12 @@ template <quantization_scheme S, class Y, class... Stages>
     return outcome;
 }
 
-/// The executor among a product's arguments, or serial.
-template <class... Args>
-[[nodiscard]] auto& find_executor(Args&... args) noexcept {
-    constexpr std::size_t executors = (std::size_t{executor<Args>} + ... + 0);
-    static_assert(executors <= 1, "quant::matmul takes one executor at most");
-    if constexpr (executors == 0) {
-        return serial;
-    } else {
-        constexpr bool is_executor[] = {executor<Args>...};
-        constexpr std::size_t which = [&] {
-            std::size_t i = 0;
-            while (!is_executor[i]) ++i;
-            return i;
-        }();
-        return std::get<which>(std::tie(args...));
-    }
-}
-
-template <class Arg>
-[[nodiscard]] auto stage_or_nothing(const Arg& arg) noexcept {
-    if constexpr (epilogue_stage<Arg>) {
+/// The stage that an argument stands for; `previous` is what accumulate adds.
+template <class Arg, class Previous>
+[[nodiscard]] auto stage_or_nothing(const Arg& arg, const Previous& previous) noexcept {
+    if constexpr (std::is_same_v<Arg, epilogue::accumulate>) {
+        return std::tuple<const Previous&>(previous);
+    } else if constexpr (epilogue_stage<Arg>) {
         return std::tuple<const Arg&>(arg);
     } else {
         return std::tuple<>();
@@ -94,8 +83,11 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
                                             Args&... args) noexcept {
     static_assert(!std::is_const_v<Y>, "quant::matmul: the output view's elements are const");
     auto& run = find_executor(args...);
-    const auto stages = std::tuple_cat(stage_or_nothing(args)...);
+    const epilogue::residual<Y> previous(y);
+    const auto stages = std::tuple_cat(stage_or_nothing(args, previous)...);
     if constexpr (is_packed_activations<X>) {
+        static_assert(!(prologue_stage<Args> || ...),
+                      "quant::matmul: x is packed already; give prologues to pack_activations");
         using packed = typename X::activation_type;
         static_assert(std::is_same_v<A, automatic> || std::is_same_v<A, packed>,
                       "quant::matmul: the activations were packed as another type");
@@ -117,7 +109,7 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
                       "another, in whole quads of columns");
         if (auto valid = check_readable(x, "matmul: x"); !valid) return valid;
         if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
-        auto packed = activations_for<S, chosen>::try_from(x, run);
+        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...));
         if (!packed) return packed.failure();
         return multiply(*packed, w, y, run, stages);
     }
@@ -128,8 +120,9 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
 /// y[tokens × out] = x[tokens × in] · wᵀ, with packed weights w (out × in).
 ///
 /// x is quantized to activations A on the way (default: default_activations of the scheme), or
-/// comes from pack_activations. Arguments after y, in any order: one executor; epilogue stages,
-/// applied in the order given. Weights and outputs are not copied; x and y must not overlap.
+/// comes from pack_activations. Arguments after y, in any order: one executor; prologue stages,
+/// applied to each row of x before it is quantized; epilogue stages, applied to y; each in the
+/// order given. Weights and outputs are not copied; x and y must not overlap.
 ///
 /// Integer activations: the integer sums are exact and the float steps follow one order per
 /// output (kernel/tile.hpp), so that results have the same bits whatever the batch, the executor
@@ -141,7 +134,7 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
 /// @param y  tokens × out, float, fp16 or bf16, columns side by side
 ///
 /// Errors: empty, null_data, shape_mismatch, invalid_stride, size_overflow, out_of_memory (the
-/// quantized activations), executor_failed. On an error y is unspecified.
+/// quantized activations), executor_failed; those of the stages. On an error y is unspecified.
 /// Complexity: tokens · in · out multiply-adds.
 template <class A = automatic, class X, quantization_scheme S, real_element Y, class... Args>
     requires((detail::is_matrix_view<X> || detail::is_packed_activations<X>) &&

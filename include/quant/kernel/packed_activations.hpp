@@ -4,7 +4,9 @@
 #include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/kernel/arguments.hpp>
 #include <quant/kernel/pack_token.hpp>
+#include <quant/kernel/prologue.hpp>
 #include <quant/quantize/rows.hpp>
 
 #include <algorithm>
@@ -47,10 +49,15 @@ public:
     }
 
     /// Packs x; see pack_activations.
-    template <real_element T, executor E>
-    [[nodiscard]] static result<packed_activations> try_from(matrix_view<T> x, E&& run) noexcept {
+    template <real_element T, executor E, class... Stages>
+    [[nodiscard]] static result<packed_activations>
+    try_from(matrix_view<T> x, E&& run,
+             const detail::prologue_stages<Stages...>& prologue = {}) noexcept {
         constexpr const char* where = "matmul: x";
         if (auto valid = detail::check_readable(x, where); !valid) return valid.failure();
+        if (auto valid = detail::check_prologue(x.rows(), x.cols(), prologue); !valid) {
+            return valid.failure();
+        }
         packed_activations made;
         made.tokens_ = x.rows();
         made.cols_ = x.cols();
@@ -63,8 +70,7 @@ public:
         made.split_ = detail::tile_split(x.rows(), detail::tile_tokens<A>);
         made.larger_bytes_ = made.tile_bytes(made.split_.smaller() + 1);
         made.smaller_bytes_ = made.tile_bytes(made.split_.smaller());
-        auto memory =
-            detail::buffer<std::byte>::uninitialized(
+        auto memory = detail::buffer<std::byte>::uninitialized(
             made.tile_at(made.tiles()) + detail::over_read_bytes, where);
         if (!memory) return memory.failure();
         made.memory_ = std::move(*memory);
@@ -72,7 +78,7 @@ public:
         auto done = detail::for_each_row_range(
             run, made.tiles(), tiles_per_task(made.tiles(), x.cols()), where,
             [&](std::size_t first, std::size_t last) -> result<void> {
-                const std::size_t width = detail::rows_are_floats(x) ? 0 : x.cols();
+                const std::size_t width = detail::prepared_row_scratch(x, prologue);
                 auto scratch = detail::buffer<float>::uninitialized(width, where);
                 if (!scratch) return scratch.failure();
                 for (std::size_t t = first; t < last; ++t) {
@@ -80,8 +86,8 @@ public:
                         made.tile(t).at, made.memory_.data() + made.tile_at(t)};
                     detail::clear_padding(tile);
                     for (std::size_t i = 0; i < tile.at.tokens; ++i) {
-                        const float* row =
-                            detail::row_as_floats(x, made.first_token(t) + i, scratch->data());
+                        const float* row = detail::prepared_row(x, made.first_token(t) + i,
+                                                                scratch->data(), prologue);
                         if constexpr (is_integer_activation<A>) {
                             detail::pack_integer_token(tile, i, row);
                         } else {
@@ -119,36 +125,48 @@ namespace detail {
 template <quantization_scheme S, activation A>
 using activations_for =
     packed_activations<A, product_plan<S, A>::section, product_plan<S, A>::block>;
+
+/// What may follow x where activations are packed: an executor, prologue stages.
+template <class T>
+concept packing_argument = executor<T> || prologue_stage<std::remove_cvref_t<T>>;
 } // namespace detail
 
 /// Quantizes activations once for several products (Q, K and V; gate and up).
 ///
 /// pack_activations<A>(x) serves every scheme whose groups are whole rows or multiples of A's
 /// group (32 columns per token); pack_activations<A, S>(x) serves schemes grouped like S.
+/// Arguments after x, in any order: one executor; prologue stages, applied to each row in the order
+/// given before it is quantized.
 /// A row of x with NaN or infinity makes that token's outputs NaN and no other's.
-/// Errors: empty, null_data, size_overflow, out_of_memory, executor_failed.
-template <activation A, real_element T, executor E = const serial_executor&>
+/// Errors: empty, null_data, size_overflow, out_of_memory, executor_failed; those of the prologue.
+template <activation A, real_element T, class... Args>
+    requires(detail::packing_argument<Args> && ...)
 [[nodiscard]] result<packed_activations<A>> try_pack_activations(matrix_view<T> x,
-                                                                 E&& run = serial) noexcept {
-    return packed_activations<A>::try_from(x, run);
+                                                                 Args&&... args) noexcept {
+    return packed_activations<A>::try_from(x, detail::find_executor(args...),
+                                           detail::find_prologue(args...));
 }
 /// @copydoc try_pack_activations
-template <activation A, quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] result<detail::activations_for<S, A>>
-try_pack_activations(matrix_view<T> x, E&& run = serial) noexcept {
-    return detail::activations_for<S, A>::try_from(x, run);
+template <activation A, quantization_scheme S, real_element T, class... Args>
+    requires(detail::packing_argument<Args> && ...)
+[[nodiscard]] result<detail::activations_for<S, A>> try_pack_activations(matrix_view<T> x,
+                                                                         Args&&... args) noexcept {
+    return detail::activations_for<S, A>::try_from(x, detail::find_executor(args...),
+                                                   detail::find_prologue(args...));
 }
 
 #if QUANT_HAS_EXCEPTIONS
 /// As try_pack_activations. @throws quant::error
-template <activation A, real_element T, executor E = const serial_executor&>
-[[nodiscard]] packed_activations<A> pack_activations(matrix_view<T> x, E&& run = serial) {
-    return try_pack_activations<A>(x, run).value();
+template <activation A, real_element T, class... Args>
+    requires(detail::packing_argument<Args> && ...)
+[[nodiscard]] packed_activations<A> pack_activations(matrix_view<T> x, Args&&... args) {
+    return try_pack_activations<A>(x, args...).value();
 }
 /// @copydoc pack_activations
-template <activation A, quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] detail::activations_for<S, A> pack_activations(matrix_view<T> x, E&& run = serial) {
-    return try_pack_activations<A, S>(x, run).value();
+template <activation A, quantization_scheme S, real_element T, class... Args>
+    requires(detail::packing_argument<Args> && ...)
+[[nodiscard]] detail::activations_for<S, A> pack_activations(matrix_view<T> x, Args&&... args) {
+    return try_pack_activations<A, S>(x, args...).value();
 }
 #endif
 

@@ -129,20 +129,102 @@ QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     }
 }
 
-/// Writes the first n ≤ 16 lanes as T, rounded to nearest, ties to even.
+/// Writes the low 16 bits of each lane.
+QUANT_DETAIL_INLINE void store_u16(void* to, const i32x16& value) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    _mm256_storeu_si256(static_cast<__m256i*>(to), _mm512_cvtepi32_epi16(value.r[0]));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const __m256i low_half = _mm256_set1_epi32(0xFFFF);
+    // The pack works within 128-bit halves; the permutation puts its four quarters in order.
+    const __m256i words = _mm256_packus_epi32(_mm256_and_si256(value.r[0], low_half),
+                                              _mm256_and_si256(value.r[1], low_half));
+    _mm256_storeu_si256(static_cast<__m256i*>(to), _mm256_permute4x64_epi64(words, 0xD8));
+#elif !QUANT_DETAIL_SCALAR && (defined(__SSE2__) || defined(_M_X64)) && !defined(__AVX__)
+    // SSE2 packs with signed saturation only: made signed first, no number saturates.
+    const auto sign_extended = [](__m128i x) { return _mm_srai_epi32(_mm_slli_epi32(x, 16), 16); };
+    auto* half = static_cast<__m128i*>(to);
+    _mm_storeu_si128(half, _mm_packs_epi32(sign_extended(value.r[0]), sign_extended(value.r[1])));
+    _mm_storeu_si128(half + 1,
+                     _mm_packs_epi32(sign_extended(value.r[2]), sign_extended(value.r[3])));
+#else
+    std::int32_t elements[16];
+    store(elements, value);
+    std::uint16_t narrow[16];
+    for (int i = 0; i < 16; ++i) narrow[i] = static_cast<std::uint16_t>(elements[i]);
+    std::memcpy(to, narrow, sizeof narrow);
+#endif
+}
+
+/// Bits of the nearest binary16, ties to even, as fp16(float) gives them.
+QUANT_DETAIL_INLINE i32x16 float_to_fp16_bits(const f32x16& value) noexcept {
+    const i32x16 bits = float_to_bits(value);
+    const i32x16 magnitude = bits & broadcast<std::int32_t>(0x7FFFFFFF);
+    const i32x16 one = broadcast<std::int32_t>(1);
+    // Normal: 13 bits rounded away, the exponent 112 less.
+    const i32x16 odd = shift_right<13>(magnitude) & one;
+    const i32x16 normal =
+        shift_right<13>(magnitude + odd + broadcast<std::int32_t>(0xFFF - 0x38000000));
+    // Subnormal: 0.5 has 2^−24, their unit, as its last place; the addition rounds to it.
+    const i32x16 subnormal = float_to_bits(bits_to_float(magnitude) + broadcast(0.5f)) -
+                             broadcast<std::int32_t>(0x3F000000);
+    const i32x16 infinite = broadcast<std::int32_t>(0x7C00);
+    const i32x16 nan = broadcast<std::int32_t>(0x7E00) |
+                       (shift_right<13>(magnitude) & broadcast<std::int32_t>(0x3FF));
+    i32x16 narrow =
+        select_greater(broadcast<std::int32_t>(0x38800000), magnitude, subnormal, normal);
+    narrow = select_greater(magnitude, broadcast<std::int32_t>(0x477FF000 - 1), infinite, narrow);
+    narrow = select_greater(magnitude, broadcast<std::int32_t>(0x7F800000), nan, narrow);
+    return narrow | (shift_right<16>(bits) & broadcast<std::int32_t>(0x8000));
+}
+
+/// Bits of the nearest bfloat16, ties to even, as bf16(float) gives them.
+QUANT_DETAIL_INLINE i32x16 float_to_bf16_bits(const f32x16& value) noexcept {
+    // The instruction for it flushes subnormal numbers.
+    const i32x16 bits = float_to_bits(value);
+    const i32x16 magnitude = bits & broadcast<std::int32_t>(0x7FFFFFFF);
+    const i32x16 odd = shift_right<16>(bits) & broadcast<std::int32_t>(1);
+    const i32x16 rounded = bits + odd + broadcast<std::int32_t>(0x7FFF);
+    const i32x16 quiet = bits | broadcast<std::int32_t>(0x400000);
+    return shift_right<16>(
+        select_greater(magnitude, broadcast<std::int32_t>(0x7F800000), quiet, rounded));
+}
+
+/// Writes sixteen fp16 numbers at any address.
+QUANT_DETAIL_INLINE void store_fp16(void* to, const f32x16& value) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    _mm256_storeu_si256(static_cast<__m256i*>(to),
+                        _mm512_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__) && defined(__F16C__)
+    auto* half = static_cast<__m128i*>(to);
+    _mm_storeu_si128(half, _mm256_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT));
+    _mm_storeu_si128(half + 1, _mm256_cvtps_ph(value.r[1], _MM_FROUND_TO_NEAREST_INT));
+#else
+    store_u16(to, float_to_fp16_bits(value));
+#endif
+}
+
+/// Writes sixteen numbers of type T (float, fp16, bf16) at any address, rounded to nearest, ties to
+/// even; the same bits as T(float) on every instruction set.
+template <class T>
+QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        store(to, value);
+    } else if constexpr (std::is_same_v<T, fp16>) {
+        store_fp16(to, value);
+    } else {
+        static_assert(std::is_same_v<T, bf16>);
+        store_u16(to, float_to_bf16_bits(value));
+    }
+}
+
+/// Writes the first n ≤ 16 of them.
 template <class T>
 QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
-    if constexpr (std::is_same_v<T, float>) {
-        if (n == 16) {
-            store(to, value);
-        } else {
-            store_partial(to, value, n);
-        }
+    if (n == 16) {
+        store_from_float<T>(to, value);
     } else {
-        float elements[16];
-        store(elements, value);
         T narrow[16];
-        for (int i = 0; i < 16; ++i) narrow[i] = T(elements[i]);
+        store_from_float<T>(static_cast<void*>(narrow), value);
         std::memcpy(to, static_cast<const void*>(narrow), n * sizeof(T));
     }
 }

@@ -97,6 +97,7 @@ QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::siz
 QUANT_DETAIL_BINARY(+)
 QUANT_DETAIL_BINARY(-)
 QUANT_DETAIL_BINARY(*)
+QUANT_DETAIL_BINARY(/) // of floats: correctly rounded
 QUANT_DETAIL_BINARY(&)
 QUANT_DETAIL_BINARY(|)
 #undef QUANT_DETAIL_BINARY
@@ -162,13 +163,15 @@ QUANT_DETAIL_INLINE i32x16 shift_right_signed(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
         [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_right_signed<N>(x); }, a);
 }
-/// Lane by lane: a > b ? if_true : if_false.
-QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, const i32x16& if_true,
-                                          const i32x16& if_false) noexcept {
-    return per_register<std::int32_t>(
-        [](auto x, auto y, auto t, auto f)
-            QUANT_DETAIL_LAMBDA { return native_select_greater(x, y, t, f); },
-        a, b, if_true, if_false);
+/// Lane by lane: a > b ? if_true : if_false; NaN is not greater than anything, nor anything than
+/// it.
+template <class T>
+QUANT_DETAIL_INLINE lanes<T> select_greater(const lanes<T>& a, const lanes<T>& b,
+                                            const lanes<T>& if_true,
+                                            const lanes<T>& if_false) noexcept {
+    return per_register<T>([](auto x, auto y, auto t, auto f)
+                               QUANT_DETAIL_LAMBDA { return native_select_greater(x, y, t, f); },
+                           a, b, if_true, if_false);
 }
 
 /// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.

@@ -54,6 +54,9 @@ QUANT_DETAIL_INLINE native<float> operator-(native<float> a, native<float> b) no
 QUANT_DETAIL_INLINE native<float> operator*(native<float> a, native<float> b) noexcept {
     return native_each<float>([&](std::size_t i) { return a.v[i] * b.v[i]; });
 }
+QUANT_DETAIL_INLINE native<float> operator/(native<float> a, native<float> b) noexcept {
+    return native_each<float>([&](std::size_t i) { return a.v[i] / b.v[i]; });
+}
 
 /// Integers wrap: their operations are done unsigned.
 template <class F>
@@ -162,10 +165,10 @@ native_shift_right_signed(native<std::int32_t> a) noexcept {
 }
 
 /// if_true where `a` exceeds `b`, else if_false.
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_select_greater(native<std::int32_t> a, native<std::int32_t> b, native<std::int32_t> if_true,
-                      native<std::int32_t> if_false) noexcept {
-    return native_each<std::int32_t>(
+template <class T>
+QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, native<T> if_true,
+                                                    native<T> if_false) noexcept {
+    return native_each<T>(
         [&](std::size_t i) { return a.v[i] > b.v[i] ? if_true.v[i] : if_false.v[i]; });
 }
 

@@ -79,9 +79,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> 
 }
 
 /// (a & mask) | b, in one instruction where there is one.
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_merge_bits(native<std::int32_t> a, native<std::int32_t> mask,
-                  native<std::int32_t> b) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_merge_bits(native<std::int32_t> a,
+                                                           native<std::int32_t> mask,
+                                                           native<std::int32_t> b) noexcept {
 #if defined(__AVX512F__)
     return _mm512_ternarylogic_epi32(a, mask, b, 0xEA);
 #else
@@ -96,10 +96,10 @@ native_shift_right_signed(native<std::int32_t> a) noexcept {
     return a >> N;
 }
 
-/// if_true where bits of `a` exceed `b`, else if_false.
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_select_greater(native<std::int32_t> a, native<std::int32_t> b, native<std::int32_t> if_true,
-                      native<std::int32_t> if_false) noexcept {
+/// if_true where `a` exceeds `b`, else if_false.
+template <class T>
+QUANT_DETAIL_INLINE native<T> native_select_greater(native<T> a, native<T> b, native<T> if_true,
+                                                    native<T> if_false) noexcept {
     return xsimd::select(a > b, if_true, if_false);
 }
 
