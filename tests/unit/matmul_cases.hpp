@@ -7,10 +7,12 @@ namespace cases {
 
 /// Equal bits with fused multiply-add. Without, each float step rounds twice: few steps with
 /// integer activations, one per column with float ones, where sums of codes and minimums cancel
-/// besides.
+/// besides. A dot product of bf16 rounds in an order of its own.
 template <class A>
 void check_close(const std::vector<float>& y, const std::vector<float>& expected) {
-    if (quant::isa::current::fused_multiply_add) {
+    constexpr bool own_order = std::is_same_v<A, quant::activations::bf16> &&
+                               quant::isa::current::bf16_dot_product;
+    if (quant::isa::current::fused_multiply_add && !own_order) {
         CHECK(same_bytes(y, expected));
         return;
     }
@@ -56,7 +58,7 @@ void check_products() {
     CAPTURE(quant::to_string(quant::describe<S>()));
     quant::thread_pool pool(3);
     for (const shape size : shapes) {
-        for (const std::size_t tokens : {1u, 2u, 5u, 8u}) {
+        for (const std::size_t tokens : {1u, 2u, 3u, 6u, 9u}) { // tiles of every size
             CAPTURE(size.rows, size.cols, tokens);
             check_product<S, A>(size, tokens, pool);
         }
