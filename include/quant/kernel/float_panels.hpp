@@ -14,96 +14,160 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Panels decoded together; with tile_tokens tokens their sums fill the registers.
-inline constexpr std::size_t float_panel_count = isa::current::vector_bytes == 64 ? 4 : 1;
+/// Columns of a stretch of P panels: its levels take half of a first-level cache.
+template <std::size_t P>
+inline constexpr std::size_t stretch_cols = 256 / P;
 
-/// Columns of a stretch: its levels stay in the first-level cache.
-inline constexpr std::size_t stretch_cols = 64;
+/// Panels decoded together, such that their sums fill the registers: chains alone where steps are
+/// long, chains and outputs where steps are short.
+template <quantization_scheme S, activation A>
+inline constexpr bool has_long_steps = product_plan<S, A>::step > 64;
+template <quantization_scheme S, activation A>
+inline constexpr std::size_t float_panel_count =
+    isa::current::vector_bytes != 64 ? 1
+    : has_long_steps<S, A>           ? 4
+                                     : 2;
 
-/// Tiles that share decoded levels; their sums (and chains) lie on the stack.
+/// Tiles that share decoded levels; their outputs (and chains) lie on the stack.
 inline constexpr std::size_t float_batch_tiles = 12;
 
-/// Levels of up to stretch_cols columns of P panels, with the scales of the step they belong to.
+/// A step, or with long steps a part of one, within a stretch.
+template <std::size_t P>
+struct stretch_step {
+    simd::f32x16 scale[P];
+    simd::f32x16 minimum[P];
+    std::size_t operands;    ///< columns, or pairs of columns
+    std::size_t first_quad;  ///< of the activations
+    std::size_t first_block; ///< of the step's activations
+    std::size_t blocks;
+};
+
+/// Levels of consecutive columns of P panels, with the scales of the steps that they belong to.
 template <activation A, std::size_t P>
 struct level_stretch {
     static constexpr std::size_t cols_per_operand = bf16_pairs<A> ? 2 : 1;
+    static constexpr std::size_t most_steps = 8;
 
-    alignas(64) std::byte levels[stretch_cols / cols_per_operand][P][panel_rows * 4];
-    simd::f32x16 scale[P];
-    simd::f32x16 minimum[P];
-    std::size_t operands = 0;    ///< columns, or pairs of columns
-    std::size_t first_quad = 0;  ///< of the activations
-    std::size_t first_block = 0; ///< of the step's activations
-    std::size_t blocks = 0;
-    bool begins = false; ///< whether a step begins here, and ends
-    bool ends = false;
+    alignas(64) std::byte levels[stretch_cols<P> / cols_per_operand][P][panel_rows * 4];
+    stretch_step<P> steps[most_steps];
+    std::size_t count = 0;    ///< steps
+    std::size_t operands = 0; ///< of all steps
+    bool begins = true;       ///< whether the (only) step begins here, and ends
+    bool ends = true;
 
-    /// Decodes quads first … last − 1 of group g of one panel.
+    /// Decodes quads first … last − 1 of group g of one panel, behind the levels so far.
     template <quantization_scheme S>
     void decode(std::size_t panel, const std::byte* from, std::size_t g, std::size_t first,
                 std::size_t last, const simd::i32x16& shift) noexcept {
-        superblock_codes codes;
-        std::size_t decoded = static_cast<std::size_t>(-1);
-        for (std::size_t q = first; q < last; ++q) {
-            const std::size_t superblock = layout<S>::superblock_at(g, q);
-            if (superblock != decoded) {
-                decode_superblock<S::bits>(from + superblock, codes);
-                decoded = superblock;
+        auto* to = levels + operands;
+        for (std::size_t q = first; q < last;) {
+            const std::byte* superblock = from + layout<S>::superblock_at(g, q);
+            const std::size_t inside = layout<S>::quad_in_superblock(g, q);
+            if (inside == 0 && last - q >= 8) {
+                decode_whole<S>(superblock, shift, to, panel);
+                q += 8;
+                to += 8 * operands_per_quad;
+                continue;
             }
-            const auto quad = simd::load_line(codes.quads[layout<S>::quad_in_superblock(g, q)]);
-            auto* to = levels + (q - first) * (quad_cols / cols_per_operand);
-            unroll<quad_cols / cols_per_operand>([&](auto i) QUANT_DETAIL_LAMBDA {
-                if constexpr (bf16_pairs<A>) {
-                    simd::store(to[i][panel], level_pair<S, i>(quad, shift));
-                } else {
-                    simd::store(to[i][panel], level_of<S, i>(quad, shift));
-                }
-            });
+            superblock_codes codes;
+            decode_superblock<S::bits>(superblock, codes);
+            for (std::size_t i = inside; i < 8 && q < last; ++i, ++q, to += operands_per_quad) {
+                put<S>(simd::load_line(codes.quads[i]), shift, to, panel);
+            }
         }
+    }
+
+private:
+    static constexpr std::size_t operands_per_quad = quad_cols / cols_per_operand;
+    using row = std::byte[P][panel_rows * 4];
+
+    template <quantization_scheme S>
+    QUANT_DETAIL_INLINE static void put(const simd::i32x16& quad, const simd::i32x16& shift,
+                                        row* to, std::size_t panel) noexcept {
+        unroll<operands_per_quad>([&](auto i) QUANT_DETAIL_LAMBDA {
+            if constexpr (bf16_pairs<A>) {
+                simd::store(to[i][panel], level_pair<S, i>(quad, shift));
+            } else {
+                simd::store(to[i][panel], level_of<S, i>(quad, shift));
+            }
+        });
+    }
+
+    template <quantization_scheme S>
+    QUANT_DETAIL_OUTLINE static void decode_whole(const std::byte* superblock,
+                                                  const simd::i32x16& shift, row* to,
+                                                  std::size_t panel) noexcept {
+        const simd::i32x16 by = shift;
+        unroll<8>([&](auto q) QUANT_DETAIL_LAMBDA {
+            put<S>(decode_quad<S::bits, q>(superblock), by, to + q * operands_per_quad, panel);
+        });
     }
 };
 
 /// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
-/// schemes share it.
-template <activation A, bool HasMinimum, std::size_t T, std::size_t P>
+/// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
+/// memory between stretches; else whole steps, and the outputs are kept in registers between them.
+template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, const std::byte* x,
-                                           const float* block_sums, float* y,
-                                           float* chain) noexcept {
+                                           const float* block_sums, float* out,
+                                           float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
-    simd::f32x16 sum[P][T];
-    unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-        sum[i / T][i % T] = stretch.begins ? simd::broadcast(0.0f)
-                                           : simd::load<float>(chain + i * panel_rows);
-    });
-    x += stretch.first_quad * quad_bytes<A> * T;
-    const auto* levels = &stretch.levels[0][0][0];
-    for (std::size_t k = 0; k < stretch.operands; ++k, x += 4 * T, levels += P * panel_rows * 4) {
-        simd::lanes<level> operand[P];
-        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-            operand[p] = simd::load<level>(levels + p * panel_rows * 4);
-        });
-        unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-            const auto value = load_operand<A>(x, t);
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
-            });
-        });
-    }
-    if (!stretch.ends) {
+    simd::f32x16 y[P][T];
+    if constexpr (!LongSteps) {
         unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::store(chain + i * panel_rows, sum[i / T][i % T]);
+            y[i / T][i % T] = simd::load<float>(out + i * panel_rows);
         });
-        return;
+    }
+    const auto* levels = &stretch.levels[0][0][0];
+    for (std::size_t s = 0; s < stretch.count; ++s) {
+        const stretch_step<P>& step = stretch.steps[s];
+        simd::f32x16 sum[P][T];
+        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+            sum[i / T][i % T] = simd::broadcast(0.0f);
+            if constexpr (LongSteps) {
+                if (!stretch.begins) {
+                    sum[i / T][i % T] = simd::load<float>(chains + i * panel_rows);
+                }
+            }
+        });
+        const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
+        for (std::size_t k = 0; k < step.operands; ++k) {
+            simd::lanes<level> operand[P];
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                operand[p] = simd::load<level>(levels + p * panel_rows * 4);
+            });
+            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                const auto value = load_operand<A>(from, t);
+                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                    sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
+                });
+            });
+            from += 4 * T;
+            levels += P * panel_rows * 4;
+        }
+        if constexpr (LongSteps) {
+            if (!stretch.ends) {
+                unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    simd::store(chains + i * panel_rows, sum[i / T][i % T]);
+                });
+                return;
+            }
+            unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                y[i / T][i % T] = simd::load<float>(out + i * panel_rows);
+            });
+        }
+        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+            auto& value = y[i / T][i % T];
+            value = simd::fma(sum[i / T][i % T], step.scale[i / T], value);
+            if constexpr (HasMinimum) {
+                const float total =
+                    sum_of_blocks(block_sums + step.first_block * T + i % T, step.blocks, T);
+                value = simd::fma(simd::broadcast(total), step.minimum[i / T], value);
+            }
+        });
     }
     unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-        float* to = y + i * panel_rows;
-        auto value = simd::fma(sum[i / T][i % T], stretch.scale[i / T], simd::load<float>(to));
-        if constexpr (HasMinimum) {
-            const float total =
-                sum_of_blocks(block_sums + stretch.first_block * T + i % T, stretch.blocks, T);
-            value = simd::fma(simd::broadcast(total), stretch.minimum[i / T], value);
-        }
-        simd::store(to, value);
+        simd::store(out + i * panel_rows, y[i / T][i % T]);
     });
 }
 
@@ -111,38 +175,55 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
 template <quantization_scheme S, activation A, std::size_t P, class Row, class F>
 void for_each_stretch(const std::byte* const (&panels)[P], const Row& row, F&& f) noexcept {
     using plan = product_plan<S, A>;
+    constexpr bool long_steps = has_long_steps<S, A>;
+    constexpr std::size_t capacity = stretch_cols<P>;
     level_stretch<A, P> stretch;
+    const auto flush = [&] {
+        if (stretch.count > 0) f(stretch);
+        stretch.count = 0;
+        stretch.operands = 0;
+    };
     const std::size_t cols = row.cols, group_size = S::group_size(cols);
     std::size_t g = 0;
     for (std::size_t c = 0; c < cols; c += group_size, ++g) {
         const std::size_t group_cols = std::min(group_size, cols - c);
-        simd::i32x16 shift[P];
+        lane_grid<S> grid[P];
         for (std::size_t p = 0; p < P; ++p) {
-            const lane_grid<S> grid{panels[p] + layout<S>::scales_at(g),
-                                    panels[p] + layout<S>::offsets_at(g)};
-            stretch.scale[p] = grid.scale();
-            if constexpr (S::has_minimum) stretch.minimum[p] = grid.minimum();
-            shift[p] = level_shift(grid);
+            grid[p] = {panels[p] + layout<S>::scales_at(g), panels[p] + layout<S>::offsets_at(g)};
         }
         for (std::size_t s = 0; s < group_cols; s += plan::step) {
             const std::size_t n = std::min(plan::step, group_cols - s);
-            stretch.first_block = row.block_at(c + s);
-            stretch.blocks = row.blocks_of(n);
-            for (std::size_t k = 0; k < n; k += stretch_cols) {
-                const std::size_t width = std::min(stretch_cols, n - k);
+            for (std::size_t k = 0; k < n; k += capacity) {
+                const std::size_t width = std::min(capacity, n - k);
                 const std::size_t quads = div_ceil(width, quad_cols);
-                const std::size_t first = (s + k) / quad_cols;
-                stretch.begins = k == 0;
-                stretch.ends = k + width == n;
-                stretch.first_quad = row.quad_at(c + s) + k / quad_cols;
-                stretch.operands = quads * quad_cols / stretch.cols_per_operand;
-                for (std::size_t p = 0; p < P; ++p) {
-                    stretch.template decode<S>(p, panels[p], g, first, first + quads, shift[p]);
+                const std::size_t operands = quads * quad_cols / stretch.cols_per_operand;
+                if (stretch.count == stretch.most_steps ||
+                    stretch.operands + operands > capacity / stretch.cols_per_operand) {
+                    flush();
                 }
-                f(stretch);
+                auto& step = stretch.steps[stretch.count];
+                step.operands = operands;
+                step.first_quad = row.quad_at(c + s) + k / quad_cols;
+                step.first_block = row.block_at(c + s);
+                step.blocks = row.blocks_of(n);
+                const std::size_t first = (s + k) / quad_cols;
+                for (std::size_t p = 0; p < P; ++p) {
+                    step.scale[p] = grid[p].scale();
+                    if constexpr (S::has_minimum) step.minimum[p] = grid[p].minimum();
+                    stretch.template decode<S>(p, panels[p], g, first, first + quads,
+                                               level_shift(grid[p]));
+                }
+                ++stretch.count;
+                stretch.operands += operands;
+                if constexpr (long_steps) {
+                    stretch.begins = k == 0;
+                    stretch.ends = k + width == n;
+                    flush();
+                }
             }
         }
     }
+    flush();
 }
 
 } // namespace detail

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <quant/kernel/integer_sums.hpp>
+#include <quant/simd/lookup.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17,22 +19,49 @@ QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept 
     return simd::broadcast<std::int32_t>(S::offset);
 }
 
+/// Whether all codes' levels fit a table of sixteen: the same for all groups, few bits.
+template <quantization_scheme S>
+inline constexpr bool levels_by_table = S::bits <= 4 && !S::has_zero_point;
+
+/// The level of each code, code after code.
+template <quantization_scheme S, class T>
+inline constexpr std::array<T, 16> level_table = [] {
+    std::array<T, 16> table{};
+    for (int u = 0; u <= S::max_code; ++u) {
+        const float level = static_cast<float>(S::multiplier * u - S::offset);
+        if constexpr (std::is_same_v<T, float>) {
+            table[static_cast<std::size_t>(u)] = level;
+        } else {
+            table[static_cast<std::size_t>(u)] = bf16(level).bits;
+        }
+    }
+    return table;
+}();
+
 /// Levels of one of the four columns in a quad's codes.
 template <quantization_scheme S, std::size_t Column>
 QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
                                           const simd::i32x16& shift) noexcept {
-    const auto code = simd::shift_right<8 * static_cast<int>(Column)>(codes) &
-                      simd::broadcast<std::int32_t>(0xFF);
-    return simd::to_float((S::multiplier == 1 ? code : code + code) - shift);
+    const auto shifted = simd::shift_right<8 * static_cast<int>(Column)>(codes);
+    if constexpr (levels_by_table<S> && simd::has_lookup) {
+        return simd::lookup(level_table<S, float>, shifted);
+    } else {
+        const auto code = shifted & simd::broadcast<std::int32_t>(0xFF);
+        return simd::to_float((S::multiplier == 1 ? code : code + code) - shift);
+    }
 }
 
 /// Levels of two neighbouring columns as pairs of bf16, which holds integers up to 256 exactly.
 template <quantization_scheme S, std::size_t Pair>
 QUANT_DETAIL_INLINE simd::i32x16 level_pair(const simd::i32x16& codes,
                                             const simd::i32x16& shift) noexcept {
-    const auto first = simd::float_to_bits(level_of<S, 2 * Pair>(codes, shift));
-    const auto second = simd::float_to_bits(level_of<S, 2 * Pair + 1>(codes, shift));
-    return simd::shift_right<16>(first) | second; // the lower half of `second` is 0
+    if constexpr (levels_by_table<S> && simd::has_lookup) {
+        return simd::lookup_pairs<Pair>(level_table<S, std::uint16_t>, codes);
+    } else {
+        const auto first = simd::float_to_bits(level_of<S, 2 * Pair>(codes, shift));
+        const auto second = simd::float_to_bits(level_of<S, 2 * Pair + 1>(codes, shift));
+        return simd::shift_right<16>(first) | second; // the lower half of `second` is 0
+    }
 }
 
 /// One of T activations as all kernels read it: a float, or a pair of bf16 bits.
@@ -73,6 +102,7 @@ template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct float_sums {
     simd::f32x16 sum[P][T];
     simd::i32x16 shift[P];
+    struct memory {};
     float activation_sum[simd::native_size<float>];
 
     /// blocks: the sums of the step's `count` blocks of activations, of `tokens` tokens each.
@@ -127,7 +157,6 @@ struct float_sums {
     QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
         return simd::native_load<float>(activation_sum);
     }
-    QUANT_DETAIL_INLINE void end() const noexcept {}
 };
 
 } // namespace detail

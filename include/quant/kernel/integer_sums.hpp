@@ -46,38 +46,36 @@ struct integer_sums {
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
     static_assert(T <= simd::native_size<std::int32_t>);
     simd::native<std::int32_t> activation_sum[halves];
+    /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
+    using memory = std::int32_t[halves][simd::native_size<std::int32_t>];
+
+    /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the end.
+    static constexpr bool shift_at_end = simd::quads_per_pair_sum<S::bits> != 0;
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void start(const std::int32_t* before, const std::int32_t* after,
-                                   std::size_t half_sums, const lane_grid<S> (&grid)[P]) noexcept {
-        simd::i32x16 zero_points[P];
-        if constexpr (S::has_zero_point) {
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { zero_points[p] = grid[p].zero_point(); });
-        }
+                                   std::size_t half_sums, const lane_grid<S> (&grid)[P],
+                                   memory& base) noexcept {
+        const auto factor = S::has_zero_point      ? -1
+                            : S::multiplier == 1 ? -S::offset
+                                                 : 0;
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
-            const auto factor = S::has_zero_point      ? -1
-                                : S::multiplier == 1 ? -S::offset
-                                                     : 0;
-            std::int32_t start[simd::native_size<std::int32_t>];
             simd::store_to_broadcast(
-                start, activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
-            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                const auto base = simd::broadcast(start[t]);
-                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                    if constexpr (!S::has_zero_point) {
-                        sum[h][p][t] = base;
-                    } else if constexpr (SumsFit16Bits) {
-                        sum[h][p][t] = simd::multiply_low_halves(zero_points[p], base);
-                    } else {
-                        sum[h][p][t] = zero_points[p] * base;
-                    }
-                });
-            });
+                base[h], activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
         });
+        if constexpr (shift_at_end) {
+            unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                sum[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
+            });
+        } else {
+            for_each_shift<SumsFit16Bits>(
+                grid, base, [](simd::i32x16& s, const simd::i32x16& shift)
+                          QUANT_DETAIL_LAMBDA { s = shift; });
+        }
     }
 
     /// Adds quads First … Last − 1 of the superblock at `at` in each panel. `x`: the activations
@@ -112,23 +110,22 @@ struct integer_sums {
                     [](const auto& s, const auto& codes, std::int32_t quad)
                         QUANT_DETAIL_LAMBDA { return simd::dot4<S::bits>(s, codes, quad); });
             });
+        } else if constexpr (S::bits == 8) { // by halves of four bits
+            add_pair_sums<First, Last, 1>(panels, at, x, half_bytes,
+                                          [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
+                                              return codes & simd::broadcast(0x0F0F0F0F);
+                                          });
+            add_pair_sums<First, Last, 16>(
+                panels, at, simd::again(x), half_bytes, [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
+                    return simd::shift_right<4>(codes) & simd::broadcast(0x0F0F0F0F);
+                });
         } else { // sums of a few quads fit 16 bits: widen them once for all
             constexpr std::size_t quads = std::min(run, Last - First);
             unroll<(Last - First) / quads>([&](auto r) QUANT_DETAIL_LAMBDA {
-                simd::i32x16 pairs[halves][P][T];
-                unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    pairs[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
-                });
-                unroll<quads>([&](auto q) QUANT_DETAIL_LAMBDA {
-                    add_quad<First + r * quads + q>(
-                        panels, at, x + (r * quads + q) * T * quad_cols, half_bytes, pairs,
-                        [](const auto& s, const auto& codes, std::int32_t quad)
-                            QUANT_DETAIL_LAMBDA { return simd::add_pairs(s, codes, quad); });
-                });
-                unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    auto& s = sum[i / (P * T)][i / T % P][i % T];
-                    s = simd::fold_pairs(s, pairs[i / (P * T)][i / T % P][i % T]);
-                });
+                constexpr std::size_t from = r * quads;
+                add_pair_sums<First + from, First + from + quads, 1>(
+                    panels, at, x + from * T * quad_cols, half_bytes,
+                    [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA { return codes; });
             });
         }
     }
@@ -145,20 +142,22 @@ struct integer_sums {
         });
     }
 
-    /// Ends midrise sums: Σ (2u − offset)·x̂.
-    QUANT_DETAIL_INLINE void end() noexcept {
+    /// Makes sums of codes sums of levels, as far as start() has not.
+    template <bool SumsFit16Bits>
+    QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         if constexpr (S::multiplier == 2) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
-                std::int32_t shift[simd::native_size<std::int32_t>];
                 simd::store_to_broadcast(
-                    shift, activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
-                unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                    const auto by = simd::broadcast(shift[t]);
-                    unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                        sum[h][p][t] = sum[h][p][t] + sum[h][p][t] + by;
-                    });
-                });
+                    base[h],
+                    activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
             });
+            for_each_shift<SumsFit16Bits>(grid, base,
+                                          [](simd::i32x16& s, const simd::i32x16& shift)
+                                              QUANT_DETAIL_LAMBDA { s = s + s + shift; });
+        } else if constexpr (shift_at_end) {
+            for_each_shift<SumsFit16Bits>(grid, base,
+                                          [](simd::i32x16& s, const simd::i32x16& shift)
+                                              QUANT_DETAIL_LAMBDA { s = s + shift; });
         }
     }
 
@@ -178,6 +177,51 @@ struct integer_sums {
     }
 
 private:
+    /// f(sum, shift) for each sum, with the shift −(offset + z)·Σ x̂ that is due to it.
+    template <bool SumsFit16Bits, class F>
+    QUANT_DETAIL_INLINE void for_each_shift(const lane_grid<S> (&grid)[P], const memory& base,
+                                            F f) noexcept {
+        simd::i32x16 zero_points[P];
+        if constexpr (S::has_zero_point) {
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { zero_points[p] = grid[p].zero_point(); });
+        }
+        unroll<halves * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t h = i / T, t = i % T;
+            const auto by = simd::broadcast(base[h][t]);
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                if constexpr (!S::has_zero_point) {
+                    f(sum[h][p][t], by);
+                } else if constexpr (SumsFit16Bits) {
+                    f(sum[h][p][t], simd::multiply_low_halves(zero_points[p], by));
+                } else {
+                    f(sum[h][p][t], zero_points[p] * by);
+                }
+            });
+        });
+    }
+
+    /// Adds quads First … Last − 1, whose sums of pairs fit 16 bits, of what `part` makes of codes.
+    template <std::size_t First, std::size_t Last, int Weight, class Part>
+    QUANT_DETAIL_INLINE void add_pair_sums(const std::byte* const (&panels)[P], std::size_t at,
+                                           const std::byte* x, std::size_t half_bytes,
+                                           Part part) noexcept {
+        simd::i32x16 pairs[halves][P][T];
+        unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+            pairs[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
+        });
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            add_quad<First + q>(panels, at, x + q * T * quad_cols, half_bytes, pairs,
+                                [&](const auto& s, const auto& codes, std::int32_t quad)
+                                    QUANT_DETAIL_LAMBDA {
+                                        return simd::add_pairs(s, part(codes), quad);
+                                    });
+        });
+        unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+            auto& s = sum[i / (P * T)][i / T % P][i % T];
+            s = simd::fold_pairs<Weight>(s, pairs[i / (P * T)][i / T % P][i % T]);
+        });
+    }
+
     template <std::size_t Quad, class Sums, class Dot>
     QUANT_DETAIL_INLINE static void add_quad(const std::byte* const (&panels)[P], std::size_t at,
                                              const std::byte* x, std::size_t half_bytes,

@@ -95,9 +95,9 @@ template <quantization_scheme S, activation A, class X, class Output>
 void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                           const packed_view<S>& w, const Output& out, std::size_t panel,
                           std::size_t last) noexcept {
-    constexpr std::size_t P = float_panel_count, largest = tile_tokens<A>;
+    constexpr std::size_t P = float_panel_count<S, A>, largest = tile_tokens<A>;
     constexpr std::size_t tile_sums = largest * P * panel_rows;
-    constexpr bool long_steps = product_plan<S, A>::step > stretch_cols;
+    constexpr bool long_steps = has_long_steps<S, A>;
     alignas(64) float sums[float_batch_tiles * tile_sums];
     alignas(64) float chains[long_steps ? float_batch_tiles * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
@@ -108,7 +108,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                multiply_stretch<A, S::has_minimum, tokens, P>(
+                multiply_stretch<A, long_steps, S::has_minimum, tokens, P>(
                     stretch, tile.base, tile.template sums<float>(0, 0), tile_sum, chain);
             });
         }
@@ -140,7 +140,7 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
         if constexpr (!is_integer_activation<A>) {
             for (std::size_t tile = 0; tile < x.tiles(); tile += float_batch_tiles) {
                 const std::size_t tiles_end = std::min(tile + float_batch_tiles, x.tiles());
-                for (std::size_t panel = first; panel < last; panel += float_panel_count) {
+                for (std::size_t panel = first; panel < last; panel += float_panel_count<S, A>) {
                     multiply_float_batch<S, A>(x, tile, tiles_end, w, out, panel, last);
                 }
             }

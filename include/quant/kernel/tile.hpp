@@ -161,9 +161,10 @@ private:
         const std::size_t first = walk_.blocks;
         walk_.blocks = std::min(first + step_blocks, blocks_);
         sums_type sums;
+        typename sums_type::memory memory;
         if constexpr (integer) {
             sums.template start<sums_fit_16_bits>(sums_ + first * T, sums_ + walk_.blocks * T,
-                                                  half_sums_, grid);
+                                                  half_sums_, grid, memory);
         } else {
             sums.start(sums_ + first * T, walk_.blocks - first, grid);
         }
@@ -184,7 +185,7 @@ private:
             }
             if (units == 1) part<0, 4>(sums);
         }
-        finish(sums, grid, first);
+        finish(sums, grid, first, memory);
     }
 
     /// Quads First … Last − 1 of the superblock at the walk.
@@ -197,13 +198,14 @@ private:
     }
 
     QUANT_DETAIL_INLINE void finish(sums_type& sums, const lane_grid<S> (&grid)[P],
-                                    std::size_t block) noexcept {
+                                    std::size_t block,
+                                    typename sums_type::memory& memory) noexcept {
         simd::f32x16 scales[P], minimums[P];
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             scales[p] = grid[p].scale();
             if constexpr (S::has_minimum) minimums[p] = grid[p].minimum();
         });
-        sums.end();
+        if constexpr (integer) sums.template end<sums_fit_16_bits>(grid, memory);
         const float* x_scales = scales_ + (scale_per_block ? block * T : 0);
         float x_total[simd::native_size<float>];
         if constexpr (S::has_minimum) {

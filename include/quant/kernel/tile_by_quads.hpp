@@ -57,10 +57,11 @@ QUANT_DETAIL_OUTLINE void multiply_by_quads(
             const std::size_t block = x.at.row.block_at(c + s);
             const std::size_t blocks = x.at.row.blocks_of(n);
             std::conditional_t<integer, integer_sums<S, A, 1, 1>, float_sums<S, A, 1, 1>> sums;
+            [[maybe_unused]] typename decltype(sums)::memory memory;
             if constexpr (integer) {
                 const auto* before = x.template sums<std::int32_t>(0, block) + token;
                 sums.template start<false>(before, before + blocks * tokens, x.at.sums_per_half(),
-                                           grid);
+                                           grid, memory);
             } else {
                 sums.start(x.template sums<float>(0, block) + token, blocks, grid, tokens);
             }
@@ -78,7 +79,7 @@ QUANT_DETAIL_OUTLINE void multiply_by_quads(
                 }
             }
             simd::f32x16 scale = grid[0].scale();
-            sums.end();
+            if constexpr (integer) sums.template end<false>(grid, memory);
             float x_total[simd::native_size<float>];
             simd::native_store<float>(x_total, sums.activation_totals());
             if constexpr (scale_per_block) {

@@ -30,6 +30,15 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
     return static_cast<std::int32_t>(quad);
 }
 
+// g++ reorders sums of integers to sum products pairwise first, and runs out of registers for them.
+#if defined(__GNUC__) && defined(__AVX512F__)
+#define QUANT_DETAIL_IN_ORDER(sum) __asm__("" : "+v"(sum))
+#elif defined(__GNUC__)
+#define QUANT_DETAIL_IN_ORDER(sum) __asm__("" : "+x"(sum))
+#else
+#define QUANT_DETAIL_IN_ORDER(sum) static_cast<void>(sum)
+#endif
+
 #if !QUANT_DETAIL_SCALAR && !defined(__AVX512VNNI__) && !defined(__AVXVNNI__) && \
     (defined(__AVX512BW__) || defined(__AVX2__))
 #define QUANT_DETAIL_PAIR_SUMS 1
@@ -38,10 +47,11 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #endif
 
 /// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
-/// (8 at most, a superblock); 0 where dot4 is the better way.
+/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
 template <int Bits>
 inline constexpr std::size_t quads_per_pair_sum = [] {
-    constexpr std::size_t fit = 32767 / (2 * 128 * ((std::size_t{1} << Bits) - 1));
+    constexpr int bits = Bits == 8 ? 4 : Bits;
+    constexpr std::size_t fit = 32767 / (2 * 128 * ((std::size_t{1} << bits) - 1));
     return QUANT_DETAIL_PAIR_SUMS ? std::min<std::size_t>(std::bit_floor(fit), 8) : 0;
 }();
 
@@ -50,11 +60,14 @@ inline constexpr std::size_t quads_per_pair_sum = [] {
 QUANT_DETAIL_INLINE native<std::int32_t>
 native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
                  std::int32_t quad) noexcept {
-    return _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes, _mm512_set1_epi32(quad)));
+    __m512i next = _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes, _mm512_set1_epi32(quad)));
+    QUANT_DETAIL_IN_ORDER(next);
+    return next;
 }
+template <int Weight>
 QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
                                                            native<std::int32_t> sums) noexcept {
-    return _mm512_add_epi32(acc, _mm512_madd_epi16(sums, _mm512_set1_epi16(1)));
+    return _mm512_add_epi32(acc, _mm512_madd_epi16(sums, _mm512_set1_epi16(Weight)));
 }
 
 #elif QUANT_DETAIL_PAIR_SUMS
@@ -62,11 +75,14 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> 
 QUANT_DETAIL_INLINE native<std::int32_t>
 native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
                  std::int32_t quad) noexcept {
-    return _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, _mm256_set1_epi32(quad)));
+    __m256i next = _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, _mm256_set1_epi32(quad)));
+    QUANT_DETAIL_IN_ORDER(next);
+    return next;
 }
+template <int Weight>
 QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
                                                            native<std::int32_t> sums) noexcept {
-    return _mm256_add_epi32(acc, _mm256_madd_epi16(sums, _mm256_set1_epi16(1)));
+    return _mm256_add_epi32(acc, _mm256_madd_epi16(sums, _mm256_set1_epi16(Weight)));
 }
 
 #else // never called: quads_per_pair_sum is 0
@@ -75,6 +91,7 @@ QUANT_DETAIL_INLINE native<std::int32_t>
 native_add_pairs(native<std::int32_t> sums, native<std::int32_t>, std::int32_t) noexcept {
     return sums;
 }
+template <int Weight>
 QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> acc,
                                                            native<std::int32_t>) noexcept {
     return acc;
@@ -118,7 +135,11 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
         const __m512i even = _mm512_madd_epi16(_mm512_and_si512(codes, _mm512_set1_epi16(0xFF)),
                                                _mm512_srai_epi16(_mm512_slli_epi16(x, 8), 8));
         const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(codes, 8), _mm512_srai_epi16(x, 8));
-        return _mm512_add_epi32(acc, _mm512_add_epi32(even, odd));
+        __m512i sum = _mm512_add_epi32(acc, even);
+        QUANT_DETAIL_IN_ORDER(sum);
+        sum = _mm512_add_epi32(sum, odd);
+        QUANT_DETAIL_IN_ORDER(sum);
+        return sum;
     }
 #endif
 }
@@ -139,7 +160,11 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
         const __m256i even = _mm256_madd_epi16(_mm256_and_si256(codes, _mm256_set1_epi16(0xFF)),
                                                _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
         const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(codes, 8), _mm256_srai_epi16(x, 8));
-        return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+        __m256i sum = _mm256_add_epi32(acc, even);
+        QUANT_DETAIL_IN_ORDER(sum);
+        sum = _mm256_add_epi32(sum, odd);
+        QUANT_DETAIL_IN_ORDER(sum);
+        return sum;
     }
 #endif
 }
@@ -221,10 +246,12 @@ QUANT_DETAIL_INLINE i32x16 add_pairs(const i32x16& sums, const i32x16& codes,
         [quad](auto s, auto c) QUANT_DETAIL_LAMBDA { return native_add_pairs(s, c, quad); }, sums,
         codes);
 }
-/// acc + both 16-bit sums of each lane.
+/// acc + Weight · (both 16-bit sums of each lane).
+template <int Weight>
 QUANT_DETAIL_INLINE i32x16 fold_pairs(const i32x16& acc, const i32x16& sums) noexcept {
     return per_register<std::int32_t>(
-        [](auto a, auto s) QUANT_DETAIL_LAMBDA { return native_fold_pairs(a, s); }, acc, sums);
+        [](auto a, auto s) QUANT_DETAIL_LAMBDA { return native_fold_pairs<Weight>(a, s); }, acc,
+        sums);
 }
 
 /// acc + a₁·b₁ + a₀·b₀ per lane for pairs of bf16, as the instruction set's dot product rounds.
@@ -259,6 +286,9 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
     return a * b;
 #endif
 }
+
+#undef QUANT_DETAIL_IN_ORDER
+#undef QUANT_DETAIL_PAIR_SUMS
 
 } // namespace simd
 } // namespace quant::inline QUANT_ABI

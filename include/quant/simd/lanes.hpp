@@ -202,6 +202,16 @@ QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
 }
 } // namespace folding
 
+/// The same address, of which the compiler does not know that: what is read through it is read
+/// again, not kept in registers that are needed otherwise.
+template <class T>
+[[nodiscard]] QUANT_DETAIL_INLINE const T* again(const T* from) noexcept {
+#if defined(__GNUC__)
+    __asm__("" : "+r"(from));
+#endif
+    return from;
+}
+
 /// Stores numbers that are to be broadcast one by one: a load broadcasts at no cost to the
 /// arithmetic units.
 template <class T>
