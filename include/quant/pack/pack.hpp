@@ -1,8 +1,7 @@
 // pack, unpack, quantize_packed: into the kernels' layout and back, without loss.
 #pragma once
 
-#include <quant/pack/packed_matrix.hpp>
-#include <quant/pack/planes.hpp>
+#include <quant/pack/panel.hpp>
 #include <quant/quantize/quantized_matrix.hpp>
 #include <quant/quantize/rows.hpp>
 
@@ -15,116 +14,7 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Up to 16 rows of codes with their scales, row-major: the contents of one panel.
-template <quantization_scheme S>
-struct panel_rows_source {
-    const std::uint8_t* codes = nullptr; ///< cols per row, rows `cols` apart
-    std::size_t cols = 0;
-    std::size_t rows = 0;
-    const typename S::scale_type* scales[panel_rows] = {};
-    const typename S::offset_type* offsets[panel_rows] = {};
-};
-
-/// A scale or offset as little-endian bytes.
-template <class T>
-void put_number(std::byte* to, T value) noexcept {
-    if constexpr (std::is_same_v<T, float>) {
-        put_little_endian(to, std::bit_cast<std::uint32_t>(value));
-    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-        *to = static_cast<std::byte>(value);
-    } else {
-        put_little_endian(to, value.bits);
-    }
-}
-template <class T>
-[[nodiscard]] T get_number(const std::byte* from) noexcept {
-    if constexpr (std::is_same_v<T, float>) {
-        return std::bit_cast<float>(get_little_endian<std::uint32_t>(from));
-    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-        return static_cast<std::uint8_t>(*from);
-    } else {
-        return T::from_bits(get_little_endian<std::uint16_t>(from));
-    }
-}
-
-/// Copies the n ≤ 4 codes from column c of each row to a quad's lanes.
-template <quantization_scheme S>
-void gather_quad(const panel_rows_source<S>& source, std::size_t c, std::size_t n,
-                 std::byte* quad) noexcept {
-    const std::uint8_t* from = source.codes + c;
-    if (n == quad_cols) { // a constant length makes each copy one instruction
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            std::memcpy(quad + r * quad_cols, from + r * source.cols, quad_cols);
-        }
-    } else {
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            std::memcpy(quad + r * quad_cols, from + r * source.cols, n);
-        }
-    }
-}
-
-/// Calls f(superblock's place in the panel, first quad, quads, first column) for each part of
-/// group g, which begins at column c and has n columns, that lies in one superblock.
-template <quantization_scheme S, class F>
-void for_each_superblock_of_group(std::size_t g, std::size_t c, std::size_t n, F&& f) {
-    using at = layout<S>;
-    const std::size_t quads = div_ceil(n, quad_cols);
-    for (std::size_t q = 0; q < quads;) {
-        const std::size_t first = at::quad_in_superblock(g, q);
-        const std::size_t count = std::min(superblock_cols / quad_cols - first, quads - q);
-        f(at::superblock_at(g, q), first, count, c + q * quad_cols);
-        q += count;
-    }
-}
-
-/// Writes one panel whose bytes are all zero so far.
-template <quantization_scheme S>
-void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
-    using at = layout<S>;
-    for_each_group<S>(source.cols, [&](std::size_t g, std::size_t c, std::size_t n) {
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            put_number(panel + at::scales_at(g) + r * at::scale_bytes, source.scales[r][g]);
-            if constexpr (S::has_offset) {
-                put_number(panel + at::offsets_at(g) + r * at::offset_bytes, source.offsets[r][g]);
-            }
-        }
-        for_each_superblock_of_group<S>(
-            g, c, n,
-            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
-                superblock_codes codes{};
-                for (std::size_t q = 0; q < count; ++q) {
-                    const std::size_t from = col + q * quad_cols;
-                    gather_quad(source, from, std::min(quad_cols, c + n - from),
-                                codes.quads[first + q]);
-                }
-                encode_superblock<S::bits>(codes, panel + superblock);
-            });
-    });
-}
-
-/// Reads the codes of one panel back: rows × cols bytes, row-major.
-template <quantization_scheme S>
-void unpack_panel_codes(const std::byte* panel, std::size_t rows, std::size_t cols,
-                        std::uint8_t* to) noexcept {
-    for_each_group<S>(cols, [&](std::size_t g, std::size_t c, std::size_t n) {
-        for_each_superblock_of_group<S>(
-            g, c, n,
-            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
-                superblock_codes codes;
-                decode_superblock<S::bits>(panel + superblock, codes);
-                for (std::size_t q = 0; q < count; ++q) {
-                    const std::size_t k = col + q * quad_cols;
-                    const std::size_t width = std::min(quad_cols, c + n - k);
-                    for (std::size_t r = 0; r < rows; ++r) {
-                        std::memcpy(to + r * cols + k, codes.quads[first + q] + r * quad_cols,
-                                    width);
-                    }
-                }
-            });
-    });
-}
-
-/// Packs all panels of q to zeroed memory.
+/// Packs all panels of q; writes all of their bytes.
 template <quantization_scheme S, class E>
 [[nodiscard]] result<void> pack_panels(const quantized_matrix<S>& q, std::byte* panels, E&& run,
                                        const char* where) noexcept {
@@ -205,9 +95,10 @@ template <quantization_scheme S, executor E = const serial_executor&>
     auto done = detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
-                detail::unpack_panel_codes<S>(p.panels() + r / panel_rows * panel_bytes,
-                                              std::min(panel_rows, last - r), p.cols(),
-                                              made->mutable_codes().data() + r * p.cols());
+                detail::unpack_codes<S>(p.panels() + r / panel_rows * panel_bytes, 0,
+                                        *at::superblocks(p.cols()), std::min(panel_rows, last - r),
+                                        p.cols(), made->mutable_codes().data() + r * p.cols(),
+                                        p.cols());
             }
             return {};
         });
@@ -305,14 +196,18 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                     } else {
                         row_scales = own_scales->data() + i * groups;
                         if (S::has_offset) row_offsets = own_offsets->data() + i * groups;
-                        auto fitted = detail::fit_row<S>(row, w.cols(), r + i, row_scales,
-                                                         row_offsets, where);
-                        if (!fitted) return fitted;
+                        auto quantized = detail::quantize_row<S>(row, w.cols(), r + i, row_scales,
+                                                                 row_offsets,
+                                                                 codes->data() + i * w.cols(),
+                                                                 where);
+                        if (!quantized) return quantized;
                     }
                     source.scales[i] = row_scales;
                     source.offsets[i] = row_offsets;
-                    detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
-                                          codes->data() + i * w.cols());
+                    if constexpr (rows_share) {
+                        detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
+                                              codes->data() + i * w.cols());
+                    }
                 }
                 detail::pack_panel(source, panels + r / panel_rows * panel_bytes);
             }

@@ -129,22 +129,130 @@ QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     }
 }
 
-/// Writes the first n ≤ 16 lanes as T, rounded to nearest, ties to even.
+/// The lower 16 bits of each lane, side by side.
+QUANT_DETAIL_INLINE void store_u16(void* to, const i32x16& value) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    _mm256_storeu_si256(static_cast<__m256i*>(to), _mm512_cvtepi32_epi16(value.r[0]));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const __m256i low = _mm256_set1_epi32(0xFFFF);
+    // The pack works within 128-bit halves; the permutation puts its four quarters in order.
+    _mm256_storeu_si256(static_cast<__m256i*>(to),
+                        _mm256_permute4x64_epi64(
+                            _mm256_packus_epi32(_mm256_and_si256(value.r[0], low),
+                                                _mm256_and_si256(value.r[1], low)),
+                            0xD8));
+#else
+    std::int32_t elements[16];
+    store(elements, value);
+    std::uint16_t narrow[16];
+    for (int i = 0; i < 16; ++i) narrow[i] = static_cast<std::uint16_t>(elements[i] & 0xFFFF);
+    std::memcpy(to, narrow, sizeof narrow);
+#endif
+}
+
+/// Sixteen lanes as T, rounded to nearest, ties to even; NaN stays NaN, as of T(float).
 template <class T>
-QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
+QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value) noexcept {
     if constexpr (std::is_same_v<T, float>) {
-        if (n == 16) {
-            store(to, value);
-        } else {
-            store_partial(to, value, n);
-        }
+        store(to, value);
+    } else if constexpr (std::is_same_v<T, bf16>) {
+        const i32x16 bits = float_to_bits(value);
+        const i32x16 upper = shift_right<16>(bits);
+        const i32x16 half = broadcast<std::int32_t>(0x7FFF);
+        const i32x16 rounded =
+            shift_right<16>(bits + half + (upper & broadcast<std::int32_t>(1)));
+        const i32x16 magnitude = bits & broadcast<std::int32_t>(0x7FFFFFFF);
+        store_u16(to, select_greater(magnitude, broadcast<std::int32_t>(0x7F800000),
+                                     upper | broadcast<std::int32_t>(0x40), rounded));
     } else {
+        static_assert(std::is_same_v<T, fp16>);
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+        _mm256_storeu_si256(static_cast<__m256i*>(to),
+                            _mm512_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__) && defined(__F16C__)
+        auto* half = static_cast<__m128i*>(to);
+        _mm_storeu_si128(half, _mm256_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT));
+        _mm_storeu_si128(half + 1, _mm256_cvtps_ph(value.r[1], _MM_FROUND_TO_NEAREST_INT));
+#else
         float elements[16];
         store(elements, value);
         T narrow[16];
         for (int i = 0; i < 16; ++i) narrow[i] = T(elements[i]);
+        std::memcpy(to, static_cast<const void*>(narrow), sizeof narrow);
+#endif
+    }
+}
+/// The first n ≤ 16 of them.
+template <class T>
+QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
+    if (n == 16) {
+        store_from_float<T>(to, value);
+    } else {
+        T narrow[16];
+        store_from_float<T>(static_cast<void*>(narrow), value);
         std::memcpy(to, static_cast<const void*>(narrow), n * sizeof(T));
     }
+}
+
+/// The nearest numbers of type T.
+template <class T>
+QUANT_DETAIL_INLINE f32x16 rounded_to(const f32x16& value) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        return value;
+    } else {
+        T narrow[16];
+        store_from_float<T>(static_cast<void*>(narrow), value);
+        return load_as_float<T>(narrow);
+    }
+}
+
+/// 64 lanes, clamped to 0 … Last, as bytes in their order.
+template <int Last>
+QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4]) noexcept {
+    static_assert(0 < Last && Last <= 255);
+    // Packs clamp to int16, then to bytes; 128-bit quarters are packed each for itself, so their
+    // 32-bit words end up out of order where registers are wider.
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    __m512i bytes = _mm512_packus_epi16(_mm512_packs_epi32(value[0].r[0], value[1].r[0]),
+                                        _mm512_packs_epi32(value[2].r[0], value[3].r[0]));
+    if constexpr (Last < 255) bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(Last));
+    const __m512i order =
+        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+    detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16 &low = value[2 * i], &high = value[2 * i + 1];
+        __m256i bytes = _mm256_packus_epi16(_mm256_packs_epi32(low.r[0], low.r[1]),
+                                            _mm256_packs_epi32(high.r[0], high.r[1]));
+        if constexpr (Last < 255) bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(Last));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + i,
+                            _mm256_permutevar8x32_epi32(bytes, order));
+    });
+#elif !QUANT_DETAIL_SCALAR && (defined(__SSE2__) || defined(_M_X64)) && !defined(__AVX__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        __m128i bytes =
+            _mm_packus_epi16(_mm_packs_epi32(v.r[0], v.r[1]), _mm_packs_epi32(v.r[2], v.r[3]));
+        if constexpr (Last < 255) bytes = _mm_min_epu8(bytes, _mm_set1_epi8(Last));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + i, bytes);
+    });
+#elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        const int16x8_t low = vqmovn_high_s32(vqmovn_s32(v.r[0].data), v.r[1].data);
+        const int16x8_t high = vqmovn_high_s32(vqmovn_s32(v.r[2].data), v.r[3].data);
+        uint8x16_t bytes = vqmovun_high_s16(vqmovun_s16(low), high);
+        if constexpr (Last < 255) bytes = vminq_u8(bytes, vdupq_n_u8(Last));
+        vst1q_u8(to + 16 * i, bytes);
+    });
+#else
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16 clamped = min(max(value[i], broadcast<std::int32_t>(0)),
+                                   broadcast<std::int32_t>(Last));
+        store_u8(to + 16 * i, clamped);
+    });
+#endif
 }
 
 } // namespace simd

@@ -93,6 +93,7 @@ QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::siz
 QUANT_DETAIL_BINARY(+)
 QUANT_DETAIL_BINARY(-)
 QUANT_DETAIL_BINARY(*)
+QUANT_DETAIL_BINARY(/)
 QUANT_DETAIL_BINARY(&)
 QUANT_DETAIL_BINARY(|)
 #undef QUANT_DETAIL_BINARY
@@ -106,6 +107,11 @@ template <class T>
 QUANT_DETAIL_INLINE lanes<T> max(const lanes<T>& a, const lanes<T>& b) noexcept {
     return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }, a,
                            b);
+}
+/// The greater of two as of unsigned integers.
+QUANT_DETAIL_INLINE i32x16 max_unsigned(const i32x16& a, const i32x16& b) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max_unsigned(x, y); }, a, b);
 }
 QUANT_DETAIL_INLINE f32x16 abs(const f32x16& a) noexcept {
     return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_abs(x); }, a);
@@ -152,6 +158,14 @@ QUANT_DETAIL_INLINE i32x16 shift_left(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
         [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_left<N>(x); }, a);
 }
+/// The sign bit moved below the others, and back.
+QUANT_DETAIL_INLINE i32x16 rotate_left_1(const i32x16& a) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_rotate_left_1(x); }, a);
+}
+QUANT_DETAIL_INLINE i32x16 rotate_right_1(const i32x16& a) noexcept {
+    return shift_right<1>(a) | shift_left<31>(a);
+}
 /// Lane by lane: a > b ? if_true : if_false.
 QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, const i32x16& if_true,
                                           const i32x16& if_false) noexcept {
@@ -159,6 +173,15 @@ QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, cons
         [](auto x, auto y, auto t, auto f)
             QUANT_DETAIL_LAMBDA { return native_select_greater(x, y, t, f); },
         a, b, if_true, if_false);
+}
+
+/// Whether a > b in any lane.
+QUANT_DETAIL_INLINE bool any_greater(const i32x16& a, const i32x16& b) noexcept {
+    bool any = false;
+    detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        any |= native_any_greater(a.r[i], b.r[i]);
+    });
+    return any;
 }
 
 /// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.

@@ -55,6 +55,10 @@ QUANT_DETAIL_INLINE native<float> operator*(native<float> a, native<float> b) no
     return native_each<float>([&](std::size_t i) { return a.v[i] * b.v[i]; });
 }
 
+QUANT_DETAIL_INLINE native<float> operator/(native<float> a, native<float> b) noexcept {
+    return native_each<float>([&](std::size_t i) { return a.v[i] / b.v[i]; });
+}
+
 /// Integers wrap: their operations are done unsigned.
 template <class F>
 QUANT_DETAIL_INLINE native<std::int32_t> native_wrapping(F f) noexcept {
@@ -95,6 +99,18 @@ QUANT_DETAIL_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
 template <class T>
 QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
     return native_each<T>([&](std::size_t i) { return a.v[i] < b.v[i] ? b.v[i] : a.v[i]; });
+}
+QUANT_DETAIL_INLINE native<std::int32_t> native_max_unsigned(native<std::int32_t> a,
+                                                             native<std::int32_t> b) noexcept {
+    return native_each<std::int32_t>([&](std::size_t i) {
+        return native_unsigned(a.v[i]) < native_unsigned(b.v[i]) ? b.v[i] : a.v[i];
+    });
+}
+QUANT_DETAIL_INLINE bool native_any_greater(native<std::int32_t> a,
+                                            native<std::int32_t> b) noexcept {
+    bool any = false;
+    for (std::size_t i = 0; i < 16; ++i) any |= a.v[i] > b.v[i];
+    return any;
 }
 QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept {
     return native_each<float>([&](std::size_t i) { return std::fabs(a.v[i]); });
@@ -145,6 +161,10 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t>
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
     return native_wrapping([&](std::size_t i) { return native_unsigned(a.v[i]) << N; });
+}
+
+QUANT_DETAIL_INLINE native<std::int32_t> native_rotate_left_1(native<std::int32_t> a) noexcept {
+    return native_wrapping([&](std::size_t i) { return std::rotl(native_unsigned(a.v[i]), 1); });
 }
 
 /// if_true where `a` exceeds `b`, else if_false.
