@@ -3,7 +3,9 @@
 // Best and median of many short calls, as 10^9 elements per second and as a share of the bandwidth
 // at which this machine reads L2. The share counts the wider side of each operation: the floats
 // that quantize reads and dequantize writes, the byte codes that pack reads and unpack writes.
-// A call includes all that a user of it pays for, the allocation of its result too.
+// A call includes all that a user of it pays for, the allocation of its result too; but that comes
+// from memory that the process keeps (glibc would give it back to the system and fault it in again
+// at each call, which is the system's speed, not ours).
 #include "limits.hpp"
 
 #include <quant/quant.hpp>
@@ -16,6 +18,10 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace {
 
@@ -136,6 +142,10 @@ void add_packing(std::integer_sequence<int, B...>) {
 } // namespace
 
 int main(int argc, char** argv) {
+#if defined(__GLIBC__)
+    mallopt(M_MMAP_THRESHOLD, 1 << 28);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
     add_all<scheme<int8, symmetric, group_wise<32>, fp16>>();
     add_all<scheme<int8, symmetric, group_wise<32>, float>>();
     add_all<scheme<int4, symmetric, group_wise<32>, fp16>>();

@@ -28,6 +28,15 @@ struct moved_size {
     operator std::size_t() const noexcept { return value; }
 };
 
+/// Makes matrices whose memory the library's own functions write before anybody reads it.
+struct uninitialized {
+    template <class Matrix>
+    [[nodiscard]] static result<Matrix> make(std::size_t rows, std::size_t cols,
+                                             const char* where) noexcept {
+        return Matrix::try_uninitialized(rows, cols, where);
+    }
+};
+
 /// An array of trivial elements on a 64-byte boundary; move only.
 template <class T>
 class buffer {

@@ -31,21 +31,22 @@ inline constexpr std::size_t piece_groups =
                          : piece_cols / std::max<std::size_t>(layout<S>::padded_group, 1) + 2;
 
 /// Calls f(position in the piece, column, columns, group_at) for each run of the matrix' columns in
-/// the piece that begins with superblock b; group_at(i) is the group of the run's column i, a
-/// multiple of 16, counted from the first group that the piece touches.
+/// the piece that begins with superblock b; group_at(i, j) is the group of its columns
+/// i + 16·j … i + 16·j + 15, i a multiple of 64, counted from the first group that the piece touches.
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_run_of_piece(std::size_t b, std::size_t cols, F&& f) {
     const std::size_t padded = b * superblock_cols;
     const std::size_t g0 = group_of_padded<S>(padded);
     if constexpr (S::group_cols == all) {
         f(std::size_t{0}, padded, std::min(piece_cols, cols - padded),
-          [](std::size_t) { return std::size_t{0}; });
+          [](std::size_t, std::size_t) { return std::size_t{0}; });
     } else if constexpr (piece_cols % S::group_cols == 0 && S::group_cols % 16 == 0) {
         f(std::size_t{0}, padded, std::min(piece_cols, cols - padded),
-          [](std::size_t i) { return i / S::group_cols; });
+          [](std::size_t i, std::size_t j)
+              QUANT_DETAIL_LAMBDA { return group_of_sixteen<S>(i, j); });
     } else if constexpr (S::group_cols % 16 == 0) {
         f(std::size_t{0}, padded, std::min(piece_cols, cols - padded),
-          [=](std::size_t i) { return (padded + i) / S::group_cols - g0; });
+          [=](std::size_t i, std::size_t j) { return (padded + i + 16 * j) / S::group_cols - g0; });
     } else {
         constexpr std::size_t size = layout<S>::padded_group;
         for (std::size_t g = g0; g * S::group_cols < cols && g * size < padded + piece_cols; ++g) {
@@ -56,7 +57,7 @@ QUANT_DETAIL_INLINE void for_each_run_of_piece(std::size_t b, std::size_t cols, 
             if (skipped >= width) continue;
             f(position, g * S::group_cols + skipped,
               std::min(width - skipped, piece_cols - position),
-              [=](std::size_t) { return g - g0; });
+              [=](std::size_t, std::size_t) { return g - g0; });
         }
     }
 }

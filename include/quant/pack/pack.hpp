@@ -47,7 +47,7 @@ template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<packed_matrix<S>> try_pack(const quantized_matrix<S>& q,
                                                 E&& run = serial) noexcept {
     constexpr const char* where = "pack: q";
-    auto made = packed_matrix<S>::try_zero(q.rows(), q.cols(), where);
+    auto made = detail::uninitialized::make<packed_matrix<S>>(q.rows(), q.cols(), where);
     if (!made) return made;
     std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
     if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
@@ -72,7 +72,6 @@ template <quantization_scheme S, executor E = const serial_executor&>
     if (reinterpret_cast<std::uintptr_t>(memory.data()) % detail::line_bytes != 0) {
         return error(errc::misaligned, where, "does not start on a 64-byte boundary");
     }
-    std::memset(memory.data(), 0, size);
     detail::write_packed_header<S>(memory.data(), q.rows(), q.cols());
     std::byte* panels = memory.data() + detail::packed_header_bytes;
     if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
@@ -87,7 +86,8 @@ template <quantization_scheme S, executor E = const serial_executor&>
     constexpr const char* where = "unpack: p";
     if (p.rows() != 0 && p.panels() == nullptr)
         return error(errc::null_data, where, "null pointer");
-    auto made = quantized_matrix<S>::try_zero(p.rows(), p.cols(), where);
+    auto made =
+        detail::uninitialized::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
@@ -143,14 +143,15 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     if (auto valid = detail::check_options(options); !valid) return valid.failure();
-    auto made = packed_matrix<S>::try_zero(w.rows(), w.cols(), where);
+    auto made = detail::uninitialized::make<packed_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;
     const std::size_t groups = S::groups_per_row(w.cols());
     const std::size_t shared_scales = rows_share ? S::scale_rows(w.rows()) * groups : 0;
-    auto scales = detail::buffer<scale_type>::zeroed(shared_scales, where);
+    auto scales = detail::buffer<scale_type>::uninitialized(shared_scales, where);
     if (!scales) return scales.failure();
-    auto offsets = detail::buffer<offset_type>::zeroed(S::has_offset ? shared_scales : 0, where);
+    auto offsets =
+        detail::buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
     if (!offsets) return offsets.failure();
     if constexpr (rows_share) {
         auto fitted = detail::fit_shared<S>(w, scales->data(), offsets->data(), run, where);

@@ -66,7 +66,7 @@ struct group_extents {
                           ///< negative one
     simd::f32x16 lowest;  ///< the other mappings
     simd::f32x16 highest;
-    bool finite = true; ///< no weight is NaN or infinite
+    bool finite = true; ///< no weight is NaN or infinite; may be false without a reason
 
     /// One group in all lanes.
     [[nodiscard]] static group_extents of(const group_range& range) noexcept {
@@ -212,17 +212,21 @@ struct group_grids {
     }
 };
 
-/// Codes of sixteen weights on group g's grid; clamped to 0 … max_code they are what is stored.
+/// What encode returns for code 0.
+template <quantization_scheme S>
+inline constexpr int first_level = needs_extreme<S> ? -S::zero_code : 0;
+
+/// Levels of sixteen weights on group g's grid; clamped to max_code + 1 levels from first_level on
+/// they are the codes, counted from there.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group_grids& grids,
                                         std::size_t g) noexcept {
     using mapping = typename S::mapping_type;
     const auto inverse = simd::broadcast(grids.factor[g]);
     if constexpr (std::is_same_v<mapping, symmetric>) {
-        return simd::nearest(weights * inverse) + simd::broadcast<std::int32_t>(S::offset);
+        return simd::nearest(weights * inverse);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
-        const auto pair = simd::floor(weights * inverse * simd::broadcast(0.5f));
-        return simd::nearest(pair) + simd::broadcast<std::int32_t>(S::zero_code);
+        return simd::nearest(simd::floor(weights * inverse * simd::broadcast(0.5f)));
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
         return simd::nearest(weights * inverse) + simd::broadcast(grids.zero_point[g]);
     } else {

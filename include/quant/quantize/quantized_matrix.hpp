@@ -45,7 +45,7 @@ public:
         if (auto valid = check(*sizes, cols, codes, scales, offsets, where); !valid) {
             return valid.failure();
         }
-        auto made = try_zero(rows, cols, where);
+        auto made = try_uninitialized(rows, cols, where);
         if (!made) return made;
         std::copy(codes.begin(), codes.end(), made->codes_.data());
         std::copy(scales.begin(), scales.end(), made->scales_.data());
@@ -81,20 +81,13 @@ public:
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.
     [[nodiscard]] static result<quantized_matrix> try_zero(std::size_t rows, std::size_t cols,
                                                            const char* where = "quantized_matrix") {
-        const auto sizes = sizes_of(rows, cols, where);
-        if (!sizes) return sizes.failure();
-        auto codes = detail::buffer<std::uint8_t>::zeroed(sizes->codes, where);
-        if (!codes) return codes.failure();
-        auto scales = detail::buffer<scale_type>::zeroed(sizes->scales, where);
-        if (!scales) return scales.failure();
-        auto offsets = detail::buffer<offset_type>::zeroed(sizes->offsets, where);
-        if (!offsets) return offsets.failure();
-        quantized_matrix made;
-        made.rows_ = rows;
-        made.cols_ = cols;
-        made.codes_ = std::move(*codes);
-        made.scales_ = std::move(*scales);
-        made.offsets_ = std::move(*offsets);
+        auto made = try_uninitialized(rows, cols, where);
+        if (!made) return made;
+        std::memset(made->codes_.data(), 0, made->codes().size_bytes());
+        std::memset(static_cast<void*>(made->scales_.data()), 0, made->scales().size_bytes());
+        if constexpr (S::has_offset) {
+            std::memset(static_cast<void*>(made->offsets_.data()), 0, made->offsets().size_bytes());
+        }
         return made;
     }
 
@@ -131,6 +124,27 @@ public:
     }
 
 private:
+    friend struct detail::uninitialized;
+
+    [[nodiscard]] static result<quantized_matrix>
+    try_uninitialized(std::size_t rows, std::size_t cols, const char* where) noexcept {
+        const auto sizes = sizes_of(rows, cols, where);
+        if (!sizes) return sizes.failure();
+        auto codes = detail::buffer<std::uint8_t>::uninitialized(sizes->codes, where);
+        if (!codes) return codes.failure();
+        auto scales = detail::buffer<scale_type>::uninitialized(sizes->scales, where);
+        if (!scales) return scales.failure();
+        auto offsets = detail::buffer<offset_type>::uninitialized(sizes->offsets, where);
+        if (!offsets) return offsets.failure();
+        quantized_matrix made;
+        made.rows_ = rows;
+        made.cols_ = cols;
+        made.codes_ = std::move(*codes);
+        made.scales_ = std::move(*scales);
+        made.offsets_ = std::move(*offsets);
+        return made;
+    }
+
     template <class T>
     static bool same_bytes(std::span<const T> a, std::span<const T> b) noexcept {
         return a.size() == b.size() &&

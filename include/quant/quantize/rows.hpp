@@ -164,16 +164,7 @@ template <quantization_scheme S>
                                         typename S::scale_type* scales,
                                         typename S::offset_type* offsets, std::uint8_t* codes,
                                         const char* where) noexcept {
-    bool failed = false;
-    for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c,
-                                std::size_t n) QUANT_DETAIL_LAMBDA {
-        const group_extents extents = measure<S>(weights + c, n);
-        const auto stored = fit_min_max<S>(extents);
-        failed = failed || !extents.finite || !stored.fit;
-        stored.store(scales + g, S::has_offset ? offsets + g : nullptr, groups);
-        encode_batch<S>(weights + c, n, stored, codes + c);
-    });
-    if (!failed) return {};
+    if (quantize_batches<S>(weights, cols, scales, offsets, codes)) return {};
     const std::size_t size = S::group_size(cols);
     for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
@@ -191,10 +182,11 @@ template <quantization_scheme S>
 void encode_row(const float* weights, std::size_t cols, const typename S::scale_type* scales,
                 const typename S::offset_type* offsets, std::uint8_t* codes) noexcept {
     for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
-        encode_batch<S>(weights + c, n,
-                        stored_groups<S>::load(scales + g, S::has_offset ? offsets + g : nullptr,
-                                               groups),
-                        codes + c);
+        const auto stored = stored_groups<S>::load(
+            scales + g, S::has_offset ? offsets + g : nullptr, groups);
+        group_grids grids;
+        grids.set(stored, inverse_of(stored.scale));
+        encode_batch<S>(weights + c, n, grids, codes + c);
     });
 }
 
