@@ -28,12 +28,20 @@ struct moved_size {
     operator std::size_t() const noexcept { return value; }
 };
 
-/// Makes matrices whose memory the library's own functions write before anybody reads it.
-struct uninitialized {
+/// What matrices do for the library's own functions alone.
+struct matrix_internals {
+    /// A matrix whose memory the caller writes before anybody reads it.
     template <class Matrix>
     [[nodiscard]] static result<Matrix> make(std::size_t rows, std::size_t cols,
                                              const char* where) noexcept {
         return Matrix::try_uninitialized(rows, cols, where);
+    }
+    /// Whether scales and offsets are what a matrix may hold; codes are known to be.
+    template <class Matrix>
+    [[nodiscard]] static result<void> check_numbers(const Matrix& matrix,
+                                                    const char* where) noexcept {
+        return Matrix::check_numbers(matrix.groups_per_row(), matrix.scales(), matrix.offsets(),
+                                     where);
     }
 };
 

@@ -39,6 +39,48 @@ template <quantization_scheme S, class E>
         });
 }
 
+/// Reads one panel back: rows row … row + rows − 1, scales and offsets too where each row has its
+/// own.
+template <quantization_scheme S>
+void unpack_panel(const std::byte* panel, std::size_t row, std::size_t rows,
+                  quantized_matrix<S>& to) noexcept {
+    using at = layout<S>;
+    const std::size_t cols = to.cols(), groups = to.groups_per_row();
+    unpack_codes<S>(panel, 0, *at::superblocks(cols), rows, cols,
+                    to.mutable_codes().data() + row * cols, cols);
+    if constexpr (S::group_rows == 1) {
+        unpack_numbers(
+            panel, [](std::size_t g) { return at::scales_at(g); }, rows, groups,
+            to.mutable_scales().data() + row * groups);
+        if constexpr (S::has_offset) {
+            unpack_numbers(
+                panel, [](std::size_t g) { return at::offsets_at(g); }, rows, groups,
+                to.mutable_offsets().data() + row * groups);
+        }
+    }
+}
+
+/// Scales and offsets that several rows share: all hold equal copies, the first row's is read.
+template <quantization_scheme S>
+void unpack_shared_numbers(const packed_view<S>& p, quantized_matrix<S>& to) noexcept {
+    using at = layout<S>;
+    const std::size_t groups = to.groups_per_row(), panel_bytes = p.panel_bytes();
+    for (std::size_t r = 0; r < p.rows(); ++r) {
+        if (r > 0 && S::scale_row(r) == S::scale_row(r - 1)) continue;
+        const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
+        const std::size_t lane = r % panel_rows;
+        for (std::size_t g = 0; g < groups; ++g) {
+            const std::size_t i = to.first_group(r) + g;
+            to.mutable_scales()[i] = get_number<typename S::scale_type>(
+                panel + at::scales_at(g) + lane * at::scale_bytes);
+            if constexpr (S::has_offset) {
+                to.mutable_offsets()[i] = get_number<typename S::offset_type>(
+                    panel + at::offsets_at(g) + lane * at::offset_bytes);
+            }
+        }
+    }
+}
+
 } // namespace detail
 
 /// Packs a quantized matrix into the kernels' layout; unpack() gives it back.
@@ -47,7 +89,7 @@ template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<packed_matrix<S>> try_pack(const quantized_matrix<S>& q,
                                                 E&& run = serial) noexcept {
     constexpr const char* where = "pack: q";
-    auto made = detail::uninitialized::make<packed_matrix<S>>(q.rows(), q.cols(), where);
+    auto made = detail::matrix_internals::make<packed_matrix<S>>(q.rows(), q.cols(), where);
     if (!made) return made;
     std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
     if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
@@ -82,12 +124,11 @@ template <quantization_scheme S, executor E = const serial_executor&>
 /// Errors: empty, null_data, out_of_memory, executor_failed.
 template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>> try_unpack(packed_view<S> p, E&& run = serial) noexcept {
-    using at = detail::layout<S>;
     constexpr const char* where = "unpack: p";
     if (p.rows() != 0 && p.panels() == nullptr)
         return error(errc::null_data, where, "null pointer");
     auto made =
-        detail::uninitialized::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
+        detail::matrix_internals::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
@@ -95,32 +136,18 @@ template <quantization_scheme S, executor E = const serial_executor&>
     auto done = detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
-                detail::unpack_codes<S>(p.panels() + r / panel_rows * panel_bytes, 0,
-                                        *at::superblocks(p.cols()), std::min(panel_rows, last - r),
-                                        p.cols(), made->mutable_codes().data() + r * p.cols(),
-                                        p.cols());
+                detail::unpack_panel(p.panels() + r / panel_rows * panel_bytes, r,
+                                     std::min(panel_rows, last - r), *made);
             }
             return {};
         });
     if (!done) return done.failure();
-    // Rows that share scales hold equal copies: the first row of each block is the one to read.
-    const std::size_t groups = made->groups_per_row();
-    for (std::size_t r = 0; r < p.rows(); ++r) {
-        if (r > 0 && S::scale_row(r) == S::scale_row(r - 1)) continue;
-        const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
-        const std::size_t lane = r % panel_rows;
-        for (std::size_t g = 0; g < groups; ++g) {
-            const std::size_t to = made->first_group(r) + g;
-            made->mutable_scales()[to] = detail::get_number<typename S::scale_type>(
-                panel + at::scales_at(g) + lane * at::scale_bytes);
-            if constexpr (S::has_offset) {
-                made->mutable_offsets()[to] = detail::get_number<typename S::offset_type>(
-                    panel + at::offsets_at(g) + lane * at::offset_bytes);
-            }
-        }
-    }
+    if constexpr (S::group_rows != 1) detail::unpack_shared_numbers(p, *made);
     // Bytes from elsewhere may hold what no function of this library writes.
-    if (auto valid = made->validate(); !valid) return valid.failure();
+    constexpr const char* numbers = "quantized_matrix";
+    if (auto valid = detail::matrix_internals::check_numbers(*made, numbers); !valid) {
+        return valid.failure();
+    }
     return made;
 }
 
@@ -143,7 +170,7 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     if (auto valid = detail::check_options(options); !valid) return valid.failure();
-    auto made = detail::uninitialized::make<packed_matrix<S>>(w.rows(), w.cols(), where);
+    auto made = detail::matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;
     const std::size_t groups = S::groups_per_row(w.cols());

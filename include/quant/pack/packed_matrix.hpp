@@ -238,7 +238,7 @@ public:
     }
 
 private:
-    friend struct detail::uninitialized;
+    friend struct detail::matrix_internals;
 
     /// Header written, panels not.
     [[nodiscard]] static result<packed_matrix>

@@ -141,15 +141,107 @@ QUANT_DETAIL_OUTLINE void unpack_codes(const std::byte* panel, std::size_t first
     });
 }
 
-/// Bytes at `at(g)` of the panel: numbers of group g, 16 lanes side by side, from rows of them.
-/// Lanes without a row get zeros.
+/// Numbers of one group at `to`: the lowest bytes of each lane.
+template <class T>
+QUANT_DETAIL_INLINE void store_lanes(std::byte* to, const simd::i32x16& lanes) noexcept {
+    if constexpr (sizeof(T) == 4) {
+        simd::store(to, lanes);
+    } else if constexpr (sizeof(T) == 2) {
+        simd::store_u16(to, lanes);
+    } else {
+        simd::store_u8(to, lanes & simd::broadcast<std::int32_t>(0xFF));
+    }
+}
+template <class T>
+QUANT_DETAIL_INLINE simd::i32x16 load_lanes(const std::byte* from) noexcept {
+    if constexpr (sizeof(T) == 4) {
+        return simd::load<std::int32_t>(from);
+    } else if constexpr (sizeof(T) == 2) {
+        return simd::load_u16(from);
+    } else {
+        return simd::load_u8(from);
+    }
+}
+
+/// Groups whose numbers of type T are transposed at once: 32 bytes of each row.
+template <class T>
+inline constexpr std::size_t tile_groups = 32 / sizeof(T);
+
+/// Numbers of a tile of 16 rows, `stride` elements apart, to the places at(first) … of the panel.
 template <class T, class At>
+QUANT_DETAIL_INLINE void pack_number_tile(const T* from, std::size_t stride, std::size_t first,
+                                          std::byte* panel, At at) noexcept {
+    constexpr std::size_t per_lane = 4 / sizeof(T);
+    const auto* bytes = reinterpret_cast<const std::byte*>(from + first);
+    const auto upper = simd::load_tile(bytes, stride * sizeof(T));
+    const auto lower = simd::load_tile(bytes + 8 * stride * sizeof(T), stride * sizeof(T));
+    const auto put = [&](std::size_t g, const simd::i32x16& line) QUANT_DETAIL_LAMBDA {
+        unroll<per_lane>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr int down = 8 * static_cast<int>(sizeof(T) * i);
+            store_lanes<T>(panel + at(g + i), shift_by<down>(line));
+        });
+    };
+    unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
+        const auto lines = simd::deal(upper.quads[s], lower.quads[s]);
+        put(first + s * per_lane, lines.low);
+        put(first + (s + 4) * per_lane, lines.high);
+    });
+}
+/// The inverse.
+template <class T, class At>
+QUANT_DETAIL_INLINE void unpack_number_tile(const std::byte* panel, At at, std::size_t first, T* to,
+                                            std::size_t stride) noexcept {
+    constexpr std::size_t per_lane = 4 / sizeof(T);
+    const auto get = [&](std::size_t g) QUANT_DETAIL_LAMBDA {
+        auto line = load_lanes<T>(panel + at(g));
+        unroll<per_lane - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr int up = 8 * static_cast<int>(sizeof(T) * (i + 1));
+            line = line | shift_by<-up>(load_lanes<T>(panel + at(g + i + 1)));
+        });
+        return line;
+    };
+    simd::tile_part upper, lower;
+    unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
+        const simd::two_lines lines{get(first + s * per_lane), get(first + (s + 4) * per_lane)};
+        simd::gather(lines, upper.quads[s], lower.quads[s]);
+    });
+    auto* bytes = reinterpret_cast<std::byte*>(to + first);
+    simd::store_tile(bytes, stride * sizeof(T), upper);
+    simd::store_tile(bytes + 8 * stride * sizeof(T), stride * sizeof(T), lower);
+}
+
+/// Numbers of `groups` groups from rows of them to the places at(g) of the panel, 16 lanes side by
+/// side. Lanes without a row get zeros. `Apart`: the rows of numbers lie `groups` apart.
+template <bool Apart, class T, class At>
 void pack_numbers(const T* const (&from)[panel_rows], std::size_t rows, std::size_t groups,
                   std::byte* panel, At at) noexcept {
-    for (std::size_t g = 0; g < groups; ++g) {
+    std::size_t g = 0;
+    if constexpr (Apart && std::endian::native == std::endian::little) {
+        for (; rows == panel_rows && g + tile_groups<T> <= groups; g += tile_groups<T>) {
+            pack_number_tile(from[0], groups, g, panel, at);
+        }
+    }
+    for (; g < groups; ++g) {
         std::byte* lanes = panel + at(g);
         if (rows < panel_rows) std::memset(lanes, 0, panel_rows * sizeof(T));
         for (std::size_t r = 0; r < rows; ++r) put_number(lanes + r * sizeof(T), from[r][g]);
+    }
+}
+
+/// The inverse, to rows of numbers that lie `groups` apart.
+template <class T, class At>
+void unpack_numbers(const std::byte* panel, At at, std::size_t rows, std::size_t groups,
+                    T* to) noexcept {
+    std::size_t g = 0;
+    if constexpr (std::endian::native == std::endian::little) {
+        for (; rows == panel_rows && g + tile_groups<T> <= groups; g += tile_groups<T>) {
+            unpack_number_tile(panel, at, g, to, groups);
+        }
+    }
+    for (; g < groups; ++g) {
+        for (std::size_t r = 0; r < rows; ++r) {
+            to[r * groups + g] = get_number<T>(panel + at(g) + r * sizeof(T));
+        }
     }
 }
 
@@ -163,10 +255,11 @@ void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
     if (at::whole_row || groups % at::groups_per_chunk != 0) {
         std::memset(panel + (chunks - 1) * at::chunk_bytes, 0, at::header_bytes);
     }
-    pack_numbers(source.scales, source.rows, groups, panel,
+    constexpr bool apart = S::group_rows == 1;
+    pack_numbers<apart>(source.scales, source.rows, groups, panel,
                  [](std::size_t g) { return at::scales_at(g); });
     if constexpr (S::has_offset) {
-        pack_numbers(source.offsets, source.rows, groups, panel,
+        pack_numbers<apart>(source.offsets, source.rows, groups, panel,
                      [](std::size_t g) { return at::offsets_at(g); });
     }
     pack_panel_codes<S>(source.codes, source.rows, source.cols, panel);
