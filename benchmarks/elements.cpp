@@ -69,17 +69,15 @@ std::vector<float> some_weights() {
 template <class S>
 void quantize_rows(benchmark::State& state) {
     const auto w = some_weights();
-    run(state, sizeof(float), [&] {
-        limits::use(quantize<S>(matrix_view<const float>{w.data(), rows, cols}));
-    });
+    run(state, sizeof(float),
+        [&] { limits::use(quantize<S>(matrix_view<const float>{w.data(), rows, cols})); });
 }
 
 template <class S>
 void quantize_to_panels(benchmark::State& state) {
     const auto w = some_weights();
-    run(state, sizeof(float), [&] {
-        limits::use(quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}));
-    });
+    run(state, sizeof(float),
+        [&] { limits::use(quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols})); });
 }
 
 template <class S>
@@ -87,8 +85,7 @@ void dequantize_rows(benchmark::State& state) {
     const auto w = some_weights();
     const auto q = quantize<S>(matrix_view<const float>{w.data(), rows, cols});
     std::vector<float> out(elements);
-    run(state, sizeof(float),
-        [&] { dequantize(q, matrix_view<float>{out.data(), rows, cols}); });
+    run(state, sizeof(float), [&] { dequantize(q, matrix_view<float>{out.data(), rows, cols}); });
 }
 
 template <class S>
@@ -96,8 +93,7 @@ void dequantize_panels(benchmark::State& state) {
     const auto w = some_weights();
     const auto p = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
     std::vector<float> out(elements);
-    run(state, sizeof(float),
-        [&] { dequantize(p, matrix_view<float>{out.data(), rows, cols}); });
+    run(state, sizeof(float), [&] { dequantize(p, matrix_view<float>{out.data(), rows, cols}); });
 }
 
 template <class S>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/core/checked.hpp>
+#include <quant/core/huge_pages.hpp>
 #include <quant/core/result.hpp>
 
 #include <cstddef>
@@ -45,14 +46,12 @@ struct matrix_internals {
     }
 };
 
-/// An array of trivial elements on a 64-byte boundary; move only.
+/// An array of trivial elements on a 64-byte boundary, or on huge pages if it is large; move only.
 template <class T>
 class buffer {
     static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
 public:
-    static constexpr std::align_val_t alignment{64};
-
     buffer() noexcept = default;
     buffer(buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -62,7 +61,9 @@ public:
         std::swap(size_, taken.size_);
         return *this;
     }
-    ~buffer() { ::operator delete(static_cast<void*>(data_), alignment); }
+    ~buffer() {
+        if (data_ != nullptr) deallocate_large(static_cast<void*>(data_), size_ * sizeof(T));
+    }
 
     /// `size` elements of zero bytes, or why not. Size 0 allocates nothing.
     [[nodiscard]] static result<buffer> zeroed(std::size_t size, const char* where) noexcept {
@@ -78,7 +79,7 @@ public:
         if (size == 0) return made;
         const maybe_size bytes = checked_mul(size, sizeof(T));
         if (!bytes) return make_error(errc::size_overflow, where, "%zu elements", size);
-        made.data_ = static_cast<T*>(::operator new(*bytes, alignment, std::nothrow));
+        made.data_ = static_cast<T*>(allocate_large(*bytes));
         if (made.data_ == nullptr) {
             return make_error(errc::out_of_memory, where, "%zu bytes", *bytes);
         }

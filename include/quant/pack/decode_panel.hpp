@@ -27,12 +27,12 @@ template <quantization_scheme S>
 /// Groups that a piece may touch: the first one may have begun before it.
 template <quantization_scheme S>
 inline constexpr std::size_t piece_groups =
-    S::group_cols == all ? 1
-                         : piece_cols / std::max<std::size_t>(layout<S>::padded_group, 1) + 2;
+    S::group_cols == all ? 1 : piece_cols / std::max<std::size_t>(layout<S>::padded_group, 1) + 2;
 
 /// Calls f(position in the piece, column, columns, group_at) for each run of the matrix' columns in
 /// the piece that begins with superblock b; group_at(i, j) is the group of its columns
-/// i + 16·j … i + 16·j + 15, i a multiple of 64, counted from the first group that the piece touches.
+/// i + 16·j … i + 16·j + 15, i a multiple of 64, counted from the first group that the piece
+/// touches.
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_run_of_piece(std::size_t b, std::size_t cols, F&& f) {
     const std::size_t padded = b * superblock_cols;
@@ -137,13 +137,13 @@ void dequantize_panel(const std::byte* panel, std::size_t rows, std::size_t cols
         grids.load(panel, group_of_padded<S>(b * superblock_cols), groups_end<S>(last, cols));
         for (std::size_t r = 0; r < rows; ++r) {
             const lane_grids lane = grids.lane(r);
-            for_each_run_of_piece<S>(
-                b, cols,
-                [&](std::size_t position, std::size_t col, std::size_t n, auto group_at)
-                    QUANT_DETAIL_LAMBDA {
-                        decode_sixteens<S, T>(codes + r * piece_cols + position, n, lane,
-                                              out + r * stride + col, group_at);
-                    });
+            for_each_run_of_piece<S>(b, cols,
+                                     [&](std::size_t position, std::size_t col, std::size_t n,
+                                         auto group_at) QUANT_DETAIL_LAMBDA {
+                                         decode_sixteens<S, T>(codes + r * piece_cols + position, n,
+                                                               lane, out + r * stride + col,
+                                                               group_at);
+                                     });
         }
     }
 }
@@ -193,8 +193,7 @@ void dequantize_lane(const std::byte* panel, std::size_t lane, std::size_t cols,
                     static_cast<float>(get_number<scale_type>(numbers + at::offsets_at(g)));
             }
             if constexpr (S::has_zero_point) {
-                zero_point[g - g0] =
-                    get_number<std::uint8_t>(panel + at::offsets_at(g) + lane);
+                zero_point[g - g0] = get_number<std::uint8_t>(panel + at::offsets_at(g) + lane);
             }
         }
         for_each_run_of_piece<S>(

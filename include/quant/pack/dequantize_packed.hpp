@@ -23,7 +23,8 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
                 detail::dequantize_panel<S>(p.panels() + r / panel_rows * panel_bytes,
-                                            std::min(panel_rows, last - r), p.cols(), out.row(r), out.row_stride());
+                                            std::min(panel_rows, last - r), p.cols(), out.row(r),
+                                            out.row_stride());
             }
             return {};
         });

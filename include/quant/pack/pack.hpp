@@ -71,8 +71,8 @@ void unpack_shared_numbers(const packed_view<S>& p, quantized_matrix<S>& to) noe
         const std::size_t lane = r % panel_rows;
         for (std::size_t g = 0; g < groups; ++g) {
             const std::size_t i = to.first_group(r) + g;
-            to.mutable_scales()[i] = get_number<typename S::scale_type>(
-                panel + at::scales_at(g) + lane * at::scale_bytes);
+            to.mutable_scales()[i] = get_number<typename S::scale_type>(panel + at::scales_at(g) +
+                                                                        lane * at::scale_bytes);
             if constexpr (S::has_offset) {
                 to.mutable_offsets()[i] = get_number<typename S::offset_type>(
                     panel + at::offsets_at(g) + lane * at::offset_bytes);
@@ -127,8 +127,7 @@ template <quantization_scheme S, executor E = const serial_executor&>
     constexpr const char* where = "unpack: p";
     if (p.rows() != 0 && p.panels() == nullptr)
         return error(errc::null_data, where, "null pointer");
-    auto made =
-        detail::matrix_internals::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
+    auto made = detail::matrix_internals::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
@@ -224,10 +223,9 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                     } else {
                         row_scales = own_scales->data() + i * groups;
                         if (S::has_offset) row_offsets = own_offsets->data() + i * groups;
-                        auto quantized = detail::quantize_row<S>(row, w.cols(), r + i, row_scales,
-                                                                 row_offsets,
-                                                                 codes->data() + i * w.cols(),
-                                                                 where);
+                        auto quantized =
+                            detail::quantize_row<S>(row, w.cols(), r + i, row_scales, row_offsets,
+                                                    codes->data() + i * w.cols(), where);
                         if (!quantized) return quantized;
                     }
                     source.scales[i] = row_scales;

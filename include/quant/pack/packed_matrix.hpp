@@ -241,8 +241,8 @@ private:
     friend struct detail::matrix_internals;
 
     /// Header written, panels not.
-    [[nodiscard]] static result<packed_matrix>
-    try_uninitialized(std::size_t rows, std::size_t cols, const char* where) noexcept {
+    [[nodiscard]] static result<packed_matrix> try_uninitialized(std::size_t rows, std::size_t cols,
+                                                                 const char* where) noexcept {
         if (rows == 0 || cols == 0) {
             return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
         }

@@ -100,22 +100,21 @@ template <quantization_scheme S>
 template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void pack_panel_codes(const std::uint8_t* codes, std::size_t rows,
                                            std::size_t cols, std::byte* panel) noexcept {
-    for_each_superblock<S>(
-        0, *layout<S>::superblocks(cols), [&](std::size_t b, std::size_t place) {
-            if (rows == panel_rows && is_whole<S>(b, cols)) {
-                encode_superblock<S::bits>(codes + b * superblock_cols, cols, panel + place);
-                return;
+    for_each_superblock<S>(0, *layout<S>::superblocks(cols), [&](std::size_t b, std::size_t place) {
+        if (rows == panel_rows && is_whole<S>(b, cols)) {
+            encode_superblock<S::bits>(codes + b * superblock_cols, cols, panel + place);
+            return;
+        }
+        std::uint8_t tile[panel_rows * superblock_cols] = {};
+        for (std::size_t h = 0; h < 2; ++h) {
+            const column_run run = columns_of_half<S>(b, h, cols);
+            for (std::size_t r = 0; r < rows; ++r) {
+                std::memcpy(tile + r * superblock_cols + run.at, codes + r * cols + run.col,
+                            run.count);
             }
-            std::uint8_t tile[panel_rows * superblock_cols] = {};
-            for (std::size_t h = 0; h < 2; ++h) {
-                const column_run run = columns_of_half<S>(b, h, cols);
-                for (std::size_t r = 0; r < rows; ++r) {
-                    std::memcpy(tile + r * superblock_cols + run.at, codes + r * cols + run.col,
-                                run.count);
-                }
-            }
-            encode_superblock<S::bits>(tile, superblock_cols, panel + place);
-        });
+        }
+        encode_superblock<S::bits>(tile, superblock_cols, panel + place);
+    });
 }
 
 /// Reads the codes of superblocks first … last − 1 of a panel to `rows` rows, `stride` apart;
@@ -257,10 +256,10 @@ void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
     }
     constexpr bool apart = S::group_rows == 1;
     pack_numbers<apart>(source.scales, source.rows, groups, panel,
-                 [](std::size_t g) { return at::scales_at(g); });
+                        [](std::size_t g) { return at::scales_at(g); });
     if constexpr (S::has_offset) {
         pack_numbers<apart>(source.offsets, source.rows, groups, panel,
-                     [](std::size_t g) { return at::offsets_at(g); });
+                            [](std::size_t g) { return at::offsets_at(g); });
     }
     pack_panel_codes<S>(source.codes, source.rows, source.cols, panel);
 }

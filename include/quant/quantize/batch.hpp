@@ -34,8 +34,8 @@ QUANT_DETAIL_INLINE void for_each_batch(std::size_t cols, F&& f) {
 /// Columns of a batch with all its groups, all of them whole; 0 where that is known only at run
 /// time.
 template <quantization_scheme S>
-inline constexpr std::size_t batch_cols = S::group_cols == all ? 0
-                                                               : batch_groups<S> * S::group_cols;
+inline constexpr std::size_t batch_cols =
+    S::group_cols == all ? 0 : batch_groups<S> * S::group_cols;
 
 /// f(vector) for each sixteen of n weights; the last one is filled up with `fill`.
 template <class F>
@@ -91,9 +91,9 @@ QUANT_DETAIL_INLINE group_extents measure(const float* w, std::size_t n) noexcep
         for_each_group_of_batch<S, Whole>(
             n, [&](std::size_t g, std::size_t c, std::size_t count)
                    QUANT_DETAIL_LAMBDA { keys[g] = greatest_key(w + c, count); });
-        const auto greatest = simd::reduce_each(
-            keys,
-            [](auto a, auto b) QUANT_DETAIL_LAMBDA { return simd::native_max_unsigned(a, b); });
+        const auto greatest = simd::reduce_each(keys, [](auto a, auto b) QUANT_DETAIL_LAMBDA {
+            return simd::native_max_unsigned(a, b);
+        });
         extents.extreme = simd::bits_to_float(simd::rotate_right_1(greatest));
         extents.finite = all_finite(extents.extreme);
     } else {
@@ -167,10 +167,9 @@ QUANT_DETAIL_INLINE void encode_sixteens(const float* w, std::size_t n, const gr
 template <quantization_scheme S, class T, class Grids, class GroupAt>
 QUANT_DETAIL_INLINE void decode_sixteens(const std::uint8_t* codes, std::size_t n,
                                          const Grids& grids, T* w, GroupAt group_at) noexcept {
-    const auto decoded = [&](const std::uint8_t* from, std::size_t i,
-                             std::size_t j) QUANT_DETAIL_LAMBDA {
-        return decode<S>(simd::load_u8(from), grids, group_at(i, j));
-    };
+    const auto decoded =
+        [&](const std::uint8_t* from, std::size_t i, std::size_t j)
+            QUANT_DETAIL_LAMBDA { return decode<S>(simd::load_u8(from), grids, group_at(i, j)); };
     std::size_t i = 0, j = 0;
     for (; i + 64 <= n; i += 64) {
         unroll<4>([&](auto k) QUANT_DETAIL_LAMBDA {
@@ -207,8 +206,9 @@ QUANT_DETAIL_INLINE void for_each_run(std::size_t n, F&& f) {
     if constexpr (S::group_cols == all) {
         f(std::size_t{0}, n, [](std::size_t, std::size_t) { return std::size_t{0}; });
     } else if constexpr (S::group_cols % 16 == 0) {
-        f(std::size_t{0}, n, [](std::size_t i, std::size_t j)
-                                 QUANT_DETAIL_LAMBDA { return group_of_sixteen<S>(i, j); });
+        f(std::size_t{0}, n, [](std::size_t i, std::size_t j) QUANT_DETAIL_LAMBDA {
+            return group_of_sixteen<S>(i, j);
+        });
     } else {
         std::size_t g = 0;
         for (std::size_t c = 0; c < n; c += S::group_cols, ++g) {

@@ -45,14 +45,14 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                 const auto* scales = q.scales().data() + g0;
                 const auto* offsets = S::has_offset ? q.offsets().data() + g0 : nullptr;
                 T* row = out.row(r);
-                detail::for_each_batch<S>(q.cols(), [&](std::size_t g, std::size_t groups,
-                                                        std::size_t c, std::size_t n) {
-                    const auto stored = detail::stored_groups<S>::load(
-                        scales + g, S::has_offset ? offsets + g : nullptr, groups);
-                    detail::group_grids grids;
-                    grids.set(stored, stored.scale);
-                    detail::decode_batch<S>(codes + c, n, grids, row + c);
-                });
+                detail::for_each_batch<S>(
+                    q.cols(), [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
+                        const auto stored = detail::stored_groups<S>::load(
+                            scales + g, S::has_offset ? offsets + g : nullptr, groups);
+                        detail::group_grids grids;
+                        grids.set(stored, stored.scale);
+                        detail::decode_batch<S>(codes + c, n, grids, row + c);
+                    });
             }
             return {};
         });

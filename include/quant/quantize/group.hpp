@@ -109,8 +109,7 @@ struct stored_groups {
     }
 
     /// To n ≤ 16 groups side by side.
-    QUANT_DETAIL_INLINE void store(typename S::scale_type* scales,
-                                   typename S::offset_type* offsets,
+    QUANT_DETAIL_INLINE void store(typename S::scale_type* scales, typename S::offset_type* offsets,
                                    std::size_t n) const noexcept {
         simd::store_from_float<typename S::scale_type>(scales, scale, n);
         if constexpr (S::has_minimum) {

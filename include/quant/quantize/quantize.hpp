@@ -28,8 +28,7 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     if (auto valid = detail::check_options(options); !valid) return valid.failure();
-    auto made =
-        detail::matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
+    auto made = detail::matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     auto* scales = made->mutable_scales().data();
     auto* offsets = made->mutable_offsets().data();

@@ -182,8 +182,8 @@ template <quantization_scheme S>
 void encode_row(const float* weights, std::size_t cols, const typename S::scale_type* scales,
                 const typename S::offset_type* offsets, std::uint8_t* codes) noexcept {
     for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
-        const auto stored = stored_groups<S>::load(
-            scales + g, S::has_offset ? offsets + g : nullptr, groups);
+        const auto stored =
+            stored_groups<S>::load(scales + g, S::has_offset ? offsets + g : nullptr, groups);
         group_grids grids;
         grids.set(stored, inverse_of(stored.scale));
         encode_batch<S>(weights + c, n, grids, codes + c);

@@ -136,11 +136,11 @@ QUANT_DETAIL_INLINE void store_u16(void* to, const i32x16& value) noexcept {
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     const __m256i low = _mm256_set1_epi32(0xFFFF);
     // The pack works within 128-bit halves; the permutation puts its four quarters in order.
-    _mm256_storeu_si256(static_cast<__m256i*>(to),
-                        _mm256_permute4x64_epi64(
-                            _mm256_packus_epi32(_mm256_and_si256(value.r[0], low),
-                                                _mm256_and_si256(value.r[1], low)),
-                            0xD8));
+    _mm256_storeu_si256(
+        static_cast<__m256i*>(to),
+        _mm256_permute4x64_epi64(_mm256_packus_epi32(_mm256_and_si256(value.r[0], low),
+                                                     _mm256_and_si256(value.r[1], low)),
+                                 0xD8));
 #else
     std::int32_t elements[16];
     store(elements, value);
@@ -159,8 +159,7 @@ QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value) noexcep
         const i32x16 bits = float_to_bits(value);
         const i32x16 upper = shift_right<16>(bits);
         const i32x16 half = broadcast<std::int32_t>(0x7FFF);
-        const i32x16 rounded =
-            shift_right<16>(bits + half + (upper & broadcast<std::int32_t>(1)));
+        const i32x16 rounded = shift_right<16>(bits + half + (upper & broadcast<std::int32_t>(1)));
         const i32x16 magnitude = bits & broadcast<std::int32_t>(0x7FFFFFFF);
         store_u16(to, select_greater(magnitude, broadcast<std::int32_t>(0x7F800000),
                                      upper | broadcast<std::int32_t>(0x40), rounded));
@@ -226,8 +225,7 @@ QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4
         bytes = _mm512_packus_epi16(low, high);
         if constexpr (Last < 255) bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(Last));
     }
-    const __m512i order =
-        _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
     _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
@@ -275,8 +273,7 @@ QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4
 #else
     detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
         const auto first = broadcast<std::int32_t>(First);
-        store_u8(to + 16 * i,
-                 min(max(value[i], first), broadcast<std::int32_t>(Last)) - first);
+        store_u8(to + 16 * i, min(max(value[i], first), broadcast<std::int32_t>(Last)) - first);
     });
 #endif
 }

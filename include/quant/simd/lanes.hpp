@@ -178,9 +178,8 @@ QUANT_DETAIL_INLINE i32x16 select_greater(const i32x16& a, const i32x16& b, cons
 /// Whether a > b in any lane.
 QUANT_DETAIL_INLINE bool any_greater(const i32x16& a, const i32x16& b) noexcept {
     bool any = false;
-    detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-        any |= native_any_greater(a.r[i], b.r[i]);
-    });
+    detail::unroll<i32x16::count>(
+        [&](auto i) QUANT_DETAIL_LAMBDA { any |= native_any_greater(a.r[i], b.r[i]); });
     return any;
 }
 

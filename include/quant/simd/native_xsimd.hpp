@@ -46,8 +46,8 @@ QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
 }
 QUANT_DETAIL_INLINE native<std::int32_t> native_max_unsigned(native<std::int32_t> a,
                                                              native<std::int32_t> b) noexcept {
-    return xsimd::bitwise_cast<std::int32_t>(xsimd::max(xsimd::bitwise_cast<std::uint32_t>(a),
-                                                        xsimd::bitwise_cast<std::uint32_t>(b)));
+    return xsimd::bitwise_cast<std::int32_t>(
+        xsimd::max(xsimd::bitwise_cast<std::uint32_t>(a), xsimd::bitwise_cast<std::uint32_t>(b)));
 }
 QUANT_DETAIL_INLINE bool native_any_greater(native<std::int32_t> a,
                                             native<std::int32_t> b) noexcept {

@@ -24,13 +24,14 @@ struct tile_part {
 
 /// Two lines of all rows.
 struct two_lines {
-    i32x16 low; ///< of quads 0 … 3
-    i32x16 high;  ///< of quads 4 … 7
+    i32x16 low;  ///< of quads 0 … 3
+    i32x16 high; ///< of quads 4 … 7
 };
 
 #if QUANT_DETAIL_SCALAR
 
-/// Element i of a part's vectors: its row among eight, and whether its quad is one of the last four.
+/// Element i of a part's vectors: its row among eight, and whether its quad is one of the last
+/// four.
 QUANT_DETAIL_INLINE constexpr std::size_t tile_row(std::size_t i) noexcept {
     return i / 8 * 4 + i % 4;
 }
@@ -121,8 +122,7 @@ QUANT_DETAIL_INLINE void store_row_pair(std::byte* to, std::byte* other,
                                         const i32x16& pair) noexcept {
 #if defined(__AVX512BW__)
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(pair.r[0]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(other),
-                        _mm512_extracti64x4_epi64(pair.r[0], 1));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(other), _mm512_extracti64x4_epi64(pair.r[0], 1));
 #else
     constexpr std::size_t half = i32x16::count / 2;
     detail::unroll<half>([&](auto k) QUANT_DETAIL_LAMBDA {
@@ -159,7 +159,7 @@ QUANT_DETAIL_INLINE two_lines deal(const i32x16& upper, const i32x16& lower) noe
     made.high.r[0] = native_float_to_bits(odd_quarters(a, b));
 #elif defined(__AVX__)
     const auto part = [](const i32x16& from, i32x16& low, i32x16& high,
-                          std::size_t k) QUANT_DETAIL_LAMBDA {
+                         std::size_t k) QUANT_DETAIL_LAMBDA {
         const auto a = native_bits_to_float(from.r[0]), b = native_bits_to_float(from.r[1]);
         low.r[k] = native_float_to_bits(even_quarters(a, b));
         high.r[k] = native_float_to_bits(odd_quarters(a, b));
@@ -181,10 +181,8 @@ QUANT_DETAIL_INLINE two_lines deal(const i32x16& upper, const i32x16& lower) noe
 QUANT_DETAIL_INLINE void gather(const two_lines& lines, i32x16& upper, i32x16& lower) noexcept {
 #if defined(__AVX512BW__)
     const __m512i low = lines.low.r[0], high = lines.high.r[0];
-    upper.r[0] =
-        _mm512_permutex2var_epi64(low, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), high);
-    lower.r[0] =
-        _mm512_permutex2var_epi64(low, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), high);
+    upper.r[0] = _mm512_permutex2var_epi64(low, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), high);
+    lower.r[0] = _mm512_permutex2var_epi64(low, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), high);
 #elif defined(__AVX__)
     const auto part = [&](i32x16& to, std::size_t k) QUANT_DETAIL_LAMBDA {
         const auto a = native_bits_to_float(lines.low.r[k]);
