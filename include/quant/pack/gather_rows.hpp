@@ -14,8 +14,8 @@ namespace quant::inline QUANT_ABI {
 
 /// What rows can be numbered by: standard integers of 16 bits or more, signed or unsigned.
 template <class I>
-concept row_index = std::signed_integral<std::remove_const_t<I>> && sizeof(I) >= 2 ||
-                    std::unsigned_integral<std::remove_const_t<I>> && sizeof(I) >= 2;
+concept row_index = sizeof(I) >= 2 && (std::signed_integral<std::remove_const_t<I>> ||
+                                       std::unsigned_integral<std::remove_const_t<I>>);
 
 namespace detail {
 

@@ -46,8 +46,7 @@ void unpack_panel(const std::byte* panel, std::size_t row, std::size_t rows,
                   quantized_matrix<S>& to) noexcept {
     using at = layout<S>;
     const std::size_t cols = to.cols(), groups = to.groups_per_row();
-    unpack_codes<S>(panel, 0, *at::superblocks(cols), rows, cols,
-                    to.mutable_codes().data() + row * cols, cols);
+    unpack_codes<S>(panel, rows, cols, to.mutable_codes().data() + row * cols);
     if constexpr (S::group_rows == 1) {
         unpack_numbers(
             panel, [](std::size_t g) { return at::scales_at(g); }, rows, groups,

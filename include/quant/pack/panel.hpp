@@ -89,55 +89,67 @@ QUANT_DETAIL_INLINE void for_each_superblock(std::size_t first, std::size_t last
     }
 }
 
-/// Whether all of superblock b holds columns of the matrix, the first of them number 32·b.
+/// Superblocks at a panel's start that hold nothing but columns of the matrix, in their order.
 template <quantization_scheme S>
-[[nodiscard]] constexpr bool is_whole(std::size_t b, std::size_t cols) noexcept {
+[[nodiscard]] constexpr std::size_t whole_superblocks(std::size_t rows, std::size_t cols) noexcept {
     constexpr bool in_order = S::group_cols == all || S::group_cols % 16 == 0;
-    return in_order && (b + 1) * superblock_cols <= cols;
+    return in_order && rows == panel_rows ? cols / superblock_cols : 0;
 }
 
-/// Writes all superblocks of a panel.
+/// Writes a superblock of which some rows or columns are padding.
 template <quantization_scheme S>
-QUANT_DETAIL_OUTLINE void pack_panel_codes(const std::uint8_t* codes, std::size_t rows,
-                                           std::size_t cols, std::byte* panel) noexcept {
-    for_each_superblock<S>(0, *layout<S>::superblocks(cols), [&](std::size_t b, std::size_t place) {
-        if (rows == panel_rows && is_whole<S>(b, cols)) {
-            encode_superblock<S::bits>(codes + b * superblock_cols, cols, panel + place);
-            return;
+QUANT_DETAIL_OUTLINE void encode_partial_superblock(const std::uint8_t* codes, std::size_t rows,
+                                                    std::size_t cols, std::size_t b,
+                                                    std::byte* superblock) noexcept {
+    std::uint8_t tile[panel_rows * superblock_cols] = {};
+    for (std::size_t h = 0; h < 2; ++h) {
+        const column_run run = columns_of_half<S>(b, h, cols);
+        for (std::size_t r = 0; r < rows && run.count > 0; ++r) {
+            std::memcpy(tile + r * superblock_cols + run.at, codes + r * cols + run.col, run.count);
         }
-        std::uint8_t tile[panel_rows * superblock_cols] = {};
-        for (std::size_t h = 0; h < 2; ++h) {
-            const column_run run = columns_of_half<S>(b, h, cols);
-            for (std::size_t r = 0; r < rows; ++r) {
-                std::memcpy(tile + r * superblock_cols + run.at, codes + r * cols + run.col,
-                            run.count);
-            }
+    }
+    encode_superblock<S::bits>(tile, superblock_cols, superblock);
+}
+template <quantization_scheme S>
+QUANT_DETAIL_OUTLINE void decode_partial_superblock(const std::byte* superblock, std::size_t b,
+                                                    std::size_t rows, std::size_t cols,
+                                                    std::uint8_t* codes) noexcept {
+    std::uint8_t tile[panel_rows * superblock_cols];
+    decode_superblock<S::bits>(superblock, superblock_cols, tile);
+    for (std::size_t h = 0; h < 2; ++h) {
+        const column_run run = columns_of_half<S>(b, h, cols);
+        for (std::size_t r = 0; r < rows && run.count > 0; ++r) {
+            std::memcpy(codes + r * cols + run.col, tile + r * superblock_cols + run.at, run.count);
         }
-        encode_superblock<S::bits>(tile, superblock_cols, panel + place);
-    });
+    }
 }
 
-/// Reads the codes of superblocks first … last − 1 of a panel to `rows` rows, `stride` apart;
-/// `codes` is where column 0 would lie.
+/// Writes all superblocks of a panel from `rows` rows of `cols` codes.
 template <quantization_scheme S>
-QUANT_DETAIL_OUTLINE void unpack_codes(const std::byte* panel, std::size_t first, std::size_t last,
-                                       std::size_t rows, std::size_t cols, std::uint8_t* codes,
-                                       std::size_t stride) noexcept {
-    for_each_superblock<S>(first, last, [&](std::size_t b, std::size_t place) {
-        if (rows == panel_rows && is_whole<S>(b, cols)) {
-            decode_superblock<S::bits>(panel + place, stride, codes + b * superblock_cols);
-            return;
-        }
-        std::uint8_t tile[panel_rows * superblock_cols];
-        decode_superblock<S::bits>(panel + place, superblock_cols, tile);
-        for (std::size_t h = 0; h < 2; ++h) {
-            const column_run run = columns_of_half<S>(b, h, cols);
-            for (std::size_t r = 0; r < rows; ++r) {
-                std::memcpy(codes + r * stride + run.col, tile + r * superblock_cols + run.at,
-                            run.count);
-            }
-        }
+QUANT_DETAIL_OUTLINE void pack_codes(const std::uint8_t* codes, std::size_t rows, std::size_t cols,
+                                     std::byte* panel) noexcept {
+    const std::size_t whole = whole_superblocks<S>(rows, cols);
+    for_each_superblock<S>(0, whole, [=](std::size_t b, std::size_t place) QUANT_DETAIL_LAMBDA {
+        encode_superblock<S::bits>(codes + b * superblock_cols, cols, panel + place);
     });
+    for_each_superblock<S>(whole, *layout<S>::superblocks(cols),
+                           [=](std::size_t b, std::size_t place) {
+                               encode_partial_superblock<S>(codes, rows, cols, b, panel + place);
+                           });
+}
+
+/// The inverse.
+template <quantization_scheme S>
+QUANT_DETAIL_OUTLINE void unpack_codes(const std::byte* panel, std::size_t rows, std::size_t cols,
+                                       std::uint8_t* codes) noexcept {
+    const std::size_t whole = whole_superblocks<S>(rows, cols);
+    for_each_superblock<S>(0, whole, [=](std::size_t b, std::size_t place) QUANT_DETAIL_LAMBDA {
+        decode_superblock<S::bits>(panel + place, cols, codes + b * superblock_cols);
+    });
+    for_each_superblock<S>(whole, *layout<S>::superblocks(cols),
+                           [=](std::size_t b, std::size_t place) {
+                               decode_partial_superblock<S>(panel + place, b, rows, cols, codes);
+                           });
 }
 
 /// Numbers of one group at `to`: the lowest bytes of each lane.
@@ -261,7 +273,7 @@ void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
         pack_numbers<apart>(source.offsets, source.rows, groups, panel,
                             [](std::size_t g) { return at::offsets_at(g); });
     }
-    pack_panel_codes<S>(source.codes, source.rows, source.cols, panel);
+    pack_codes<S>(source.codes, source.rows, source.cols, panel);
 }
 
 } // namespace detail

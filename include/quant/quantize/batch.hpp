@@ -46,10 +46,10 @@ QUANT_DETAIL_INLINE void for_each_sixteen(const float* w, std::size_t n, float f
 }
 
 /// f(group, first column, columns) for each group of a batch of n columns; straight code if the
-/// batch is whole.
+/// batch is whole and its sixteen results fit into registers.
 template <quantization_scheme S, bool Whole, class F>
 QUANT_DETAIL_INLINE void for_each_group_of_batch(std::size_t n, F&& f) {
-    if constexpr (Whole && !QUANT_DETAIL_SCALAR) {
+    if constexpr (Whole && isa::current::vector_bytes == 64 && S::group_cols <= 64) {
         unroll<batch_groups<S>>([&](auto g) QUANT_DETAIL_LAMBDA {
             f(g, std::size_t{g * S::group_cols}, S::group_cols);
         });
