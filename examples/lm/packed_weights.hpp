@@ -5,9 +5,8 @@
 
 #include <quant/quant.hpp>
 
-#include <algorithm>
+#include <span>
 #include <utility>
-#include <vector>
 
 namespace lm {
 
@@ -27,24 +26,11 @@ public:
     }
 
     void read_row(std::size_t row, std::span<float> values) const override {
-        const std::vector<float> unpacked = unpack_panel(row / quant::panel_rows);
-        std::copy_n(unpacked.begin() +
-                        static_cast<std::ptrdiff_t>(row % quant::panel_rows * cols()),
-                    cols(), values.begin());
+        quant::gather_rows(packed_, std::span<const std::size_t>(&row, 1),
+                           quant::matrix_view<float>(values.data(), 1, cols()));
     }
 
 private:
-    /// The 16 rows that are packed together, or as many as the last such panel has: no fewer can
-    /// be taken out.
-    [[nodiscard]] std::vector<float> unpack_panel(std::size_t panel) const {
-        const std::size_t first = panel * quant::panel_rows;
-        const std::size_t count = std::min(quant::panel_rows, rows() - first);
-        std::vector<float> values(count * cols());
-        quant::dequantize(quant::slice_rows(packed_, first, count),
-                          quant::matrix_view<float>(values.data(), count, cols()));
-        return values;
-    }
-
     quant::packed_matrix<Scheme> packed_;
 };
 

@@ -10,6 +10,7 @@
 #include <quant/kernel/any_packed_matrix.hpp>
 #include <quant/kernel/matmul.hpp>
 #include <quant/pack/dequantize_packed.hpp>
+#include <quant/pack/gather_rows.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/policy/activations.hpp>
 #include <quant/policy/descriptor.hpp>

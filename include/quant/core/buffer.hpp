@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/core/checked.hpp>
+#include <quant/core/huge_pages.hpp>
 #include <quant/core/result.hpp>
 
 #include <cstddef>
@@ -28,14 +29,29 @@ struct moved_size {
     operator std::size_t() const noexcept { return value; }
 };
 
-/// An array of trivial elements on a 64-byte boundary; move only.
+/// What matrices do for the library's own functions alone.
+struct matrix_internals {
+    /// A matrix whose memory the caller writes before anybody reads it.
+    template <class Matrix>
+    [[nodiscard]] static result<Matrix> make(std::size_t rows, std::size_t cols,
+                                             const char* where) noexcept {
+        return Matrix::try_uninitialized(rows, cols, where);
+    }
+    /// Whether scales and offsets are what a matrix may hold; codes are known to be.
+    template <class Matrix>
+    [[nodiscard]] static result<void> check_numbers(const Matrix& matrix,
+                                                    const char* where) noexcept {
+        return Matrix::check_numbers(matrix.groups_per_row(), matrix.scales(), matrix.offsets(),
+                                     where);
+    }
+};
+
+/// An array of trivial elements on a 64-byte boundary, or on huge pages if it is large; move only.
 template <class T>
 class buffer {
     static_assert(std::is_trivially_copyable_v<T> && std::is_trivially_destructible_v<T>);
 
 public:
-    static constexpr std::align_val_t alignment{64};
-
     buffer() noexcept = default;
     buffer(buffer&& other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -45,7 +61,9 @@ public:
         std::swap(size_, taken.size_);
         return *this;
     }
-    ~buffer() { ::operator delete(static_cast<void*>(data_), alignment); }
+    ~buffer() {
+        if (data_ != nullptr) deallocate_large(static_cast<void*>(data_), size_ * sizeof(T));
+    }
 
     /// `size` elements of zero bytes, or why not. Size 0 allocates nothing.
     [[nodiscard]] static result<buffer> zeroed(std::size_t size, const char* where) noexcept {
@@ -61,7 +79,7 @@ public:
         if (size == 0) return made;
         const maybe_size bytes = checked_mul(size, sizeof(T));
         if (!bytes) return make_error(errc::size_overflow, where, "%zu elements", size);
-        made.data_ = static_cast<T*>(::operator new(*bytes, alignment, std::nothrow));
+        made.data_ = static_cast<T*>(allocate_large(*bytes));
         if (made.data_ == nullptr) {
             return make_error(errc::out_of_memory, where, "%zu bytes", *bytes);
         }

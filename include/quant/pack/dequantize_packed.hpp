@@ -1,11 +1,10 @@
 // dequantize of packed weights: the real numbers that a packed matrix stands for.
 #pragma once
 
-#include <quant/pack/pack.hpp>
+#include <quant/pack/decode_panel.hpp>
 #include <quant/quantize/dequantize.hpp>
 
 namespace quant::inline QUANT_ABI {
-
 /// Writes the real numbers that packed weights stand for: the same as dequantize of unpack(p) for
 /// all that pack and quantize_packed make, panel by panel, without the matrix in between. With
 /// slice_rows, of some rows alone. Errors: empty, null_data, shape_mismatch, invalid_stride,
@@ -13,7 +12,6 @@ namespace quant::inline QUANT_ABI {
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] result<void> try_dequantize(packed_view<S> p, matrix_view<T> out,
                                           E&& run = serial) noexcept {
-    using at = detail::layout<S>;
     constexpr const char* where = "dequantize: out";
     if (p.rows() == 0) return error(errc::empty, "dequantize: p", "the matrix has no elements");
     if (p.panels() == nullptr) return error(errc::null_data, "dequantize: p", "null pointer");
@@ -23,31 +21,10 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
         detail::rows_per_task(p.rows(), p.cols(), detail::concurrency_of(run), panel_rows);
     return detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            auto codes = detail::buffer<std::uint8_t>::uninitialized(panel_rows * p.cols(), where);
-            if (!codes) return codes.failure();
-            detail::row_writer<T> writer;
-            if (auto ready = writer.prepare(p.cols(), where); !ready) return ready;
-            for (std::size_t r = first; r < last; ++r) {
-                const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
-                const std::size_t lane = r % panel_rows;
-                if (lane == 0) {
-                    detail::unpack_panel_codes<S>(panel, std::min(panel_rows, last - r), p.cols(),
-                                                  codes->data());
-                }
-                writer.write(out, r, [&](float* row) {
-                    detail::for_each_group<S>(p.cols(), [&](std::size_t g, std::size_t c,
-                                                            std::size_t n) {
-                        typename S::offset_type offset{};
-                        if constexpr (S::has_offset) {
-                            offset = detail::get_number<typename S::offset_type>(
-                                panel + at::offsets_at(g) + lane * at::offset_bytes);
-                        }
-                        const auto scale = detail::get_number<typename S::scale_type>(
-                            panel + at::scales_at(g) + lane * at::scale_bytes);
-                        detail::decode_group<S>(codes->data() + lane * p.cols() + c, n,
-                                                detail::group_grid::of<S>(scale, offset), row + c);
-                    });
-                });
+            for (std::size_t r = first; r < last; r += panel_rows) {
+                detail::dequantize_panel<S>(p.panels() + r / panel_rows * panel_bytes,
+                                            std::min(panel_rows, last - r), p.cols(), out.row(r),
+                                            out.row_stride());
             }
             return {};
         });

@@ -1,8 +1,7 @@
 // pack, unpack, quantize_packed: into the kernels' layout and back, without loss.
 #pragma once
 
-#include <quant/pack/packed_matrix.hpp>
-#include <quant/pack/planes.hpp>
+#include <quant/pack/panel.hpp>
 #include <quant/quantize/quantized_matrix.hpp>
 #include <quant/quantize/rows.hpp>
 
@@ -15,116 +14,7 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Up to 16 rows of codes with their scales, row-major: the contents of one panel.
-template <quantization_scheme S>
-struct panel_rows_source {
-    const std::uint8_t* codes = nullptr; ///< cols per row, rows `cols` apart
-    std::size_t cols = 0;
-    std::size_t rows = 0;
-    const typename S::scale_type* scales[panel_rows] = {};
-    const typename S::offset_type* offsets[panel_rows] = {};
-};
-
-/// A scale or offset as little-endian bytes.
-template <class T>
-void put_number(std::byte* to, T value) noexcept {
-    if constexpr (std::is_same_v<T, float>) {
-        put_little_endian(to, std::bit_cast<std::uint32_t>(value));
-    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-        *to = static_cast<std::byte>(value);
-    } else {
-        put_little_endian(to, value.bits);
-    }
-}
-template <class T>
-[[nodiscard]] T get_number(const std::byte* from) noexcept {
-    if constexpr (std::is_same_v<T, float>) {
-        return std::bit_cast<float>(get_little_endian<std::uint32_t>(from));
-    } else if constexpr (std::is_same_v<T, std::uint8_t>) {
-        return static_cast<std::uint8_t>(*from);
-    } else {
-        return T::from_bits(get_little_endian<std::uint16_t>(from));
-    }
-}
-
-/// Copies the n ≤ 4 codes from column c of each row to a quad's lanes.
-template <quantization_scheme S>
-void gather_quad(const panel_rows_source<S>& source, std::size_t c, std::size_t n,
-                 std::byte* quad) noexcept {
-    const std::uint8_t* from = source.codes + c;
-    if (n == quad_cols) { // a constant length makes each copy one instruction
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            std::memcpy(quad + r * quad_cols, from + r * source.cols, quad_cols);
-        }
-    } else {
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            std::memcpy(quad + r * quad_cols, from + r * source.cols, n);
-        }
-    }
-}
-
-/// Calls f(superblock's place in the panel, first quad, quads, first column) for each part of
-/// group g, which begins at column c and has n columns, that lies in one superblock.
-template <quantization_scheme S, class F>
-void for_each_superblock_of_group(std::size_t g, std::size_t c, std::size_t n, F&& f) {
-    using at = layout<S>;
-    const std::size_t quads = div_ceil(n, quad_cols);
-    for (std::size_t q = 0; q < quads;) {
-        const std::size_t first = at::quad_in_superblock(g, q);
-        const std::size_t count = std::min(superblock_cols / quad_cols - first, quads - q);
-        f(at::superblock_at(g, q), first, count, c + q * quad_cols);
-        q += count;
-    }
-}
-
-/// Writes one panel whose bytes are all zero so far.
-template <quantization_scheme S>
-void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
-    using at = layout<S>;
-    for_each_group<S>(source.cols, [&](std::size_t g, std::size_t c, std::size_t n) {
-        for (std::size_t r = 0; r < source.rows; ++r) {
-            put_number(panel + at::scales_at(g) + r * at::scale_bytes, source.scales[r][g]);
-            if constexpr (S::has_offset) {
-                put_number(panel + at::offsets_at(g) + r * at::offset_bytes, source.offsets[r][g]);
-            }
-        }
-        for_each_superblock_of_group<S>(
-            g, c, n,
-            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
-                superblock_codes codes{};
-                for (std::size_t q = 0; q < count; ++q) {
-                    const std::size_t from = col + q * quad_cols;
-                    gather_quad(source, from, std::min(quad_cols, c + n - from),
-                                codes.quads[first + q]);
-                }
-                encode_superblock<S::bits>(codes, panel + superblock);
-            });
-    });
-}
-
-/// Reads the codes of one panel back: rows × cols bytes, row-major.
-template <quantization_scheme S>
-void unpack_panel_codes(const std::byte* panel, std::size_t rows, std::size_t cols,
-                        std::uint8_t* to) noexcept {
-    for_each_group<S>(cols, [&](std::size_t g, std::size_t c, std::size_t n) {
-        for_each_superblock_of_group<S>(
-            g, c, n,
-            [&](std::size_t superblock, std::size_t first, std::size_t count, std::size_t col) {
-                superblock_codes codes;
-                decode_superblock<S::bits>(panel + superblock, codes);
-                for (std::size_t q = 0; q < count; ++q) {
-                    const std::size_t k = col + q * quad_cols;
-                    const std::size_t width = std::min(quad_cols, c + n - k);
-                    for (std::size_t r = 0; r < rows; ++r) {
-                        std::memcpy(to + r * cols + k, codes.quads[first + q] + r * quad_cols,
-                                    width);
-                    }
-                }
-            });
-    });
-}
-
-/// Packs all panels of q to zeroed memory.
+/// Packs all panels of q; writes all of their bytes.
 template <quantization_scheme S, class E>
 [[nodiscard]] result<void> pack_panels(const quantized_matrix<S>& q, std::byte* panels, E&& run,
                                        const char* where) noexcept {
@@ -149,6 +39,47 @@ template <quantization_scheme S, class E>
         });
 }
 
+/// Reads one panel back: rows row … row + rows − 1, scales and offsets too where each row has its
+/// own.
+template <quantization_scheme S>
+void unpack_panel(const std::byte* panel, std::size_t row, std::size_t rows,
+                  quantized_matrix<S>& to) noexcept {
+    using at = layout<S>;
+    const std::size_t cols = to.cols(), groups = to.groups_per_row();
+    unpack_codes<S>(panel, rows, cols, to.mutable_codes().data() + row * cols);
+    if constexpr (S::group_rows == 1) {
+        unpack_numbers(
+            panel, [](std::size_t g) { return at::scales_at(g); }, rows, groups,
+            to.mutable_scales().data() + row * groups);
+        if constexpr (S::has_offset) {
+            unpack_numbers(
+                panel, [](std::size_t g) { return at::offsets_at(g); }, rows, groups,
+                to.mutable_offsets().data() + row * groups);
+        }
+    }
+}
+
+/// Scales and offsets that several rows share: all hold equal copies, the first row's is read.
+template <quantization_scheme S>
+void unpack_shared_numbers(const packed_view<S>& p, quantized_matrix<S>& to) noexcept {
+    using at = layout<S>;
+    const std::size_t groups = to.groups_per_row(), panel_bytes = p.panel_bytes();
+    for (std::size_t r = 0; r < p.rows(); ++r) {
+        if (r > 0 && S::scale_row(r) == S::scale_row(r - 1)) continue;
+        const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
+        const std::size_t lane = r % panel_rows;
+        for (std::size_t g = 0; g < groups; ++g) {
+            const std::size_t i = to.first_group(r) + g;
+            to.mutable_scales()[i] = get_number<typename S::scale_type>(panel + at::scales_at(g) +
+                                                                        lane * at::scale_bytes);
+            if constexpr (S::has_offset) {
+                to.mutable_offsets()[i] = get_number<typename S::offset_type>(
+                    panel + at::offsets_at(g) + lane * at::offset_bytes);
+            }
+        }
+    }
+}
+
 } // namespace detail
 
 /// Packs a quantized matrix into the kernels' layout; unpack() gives it back.
@@ -157,7 +88,7 @@ template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<packed_matrix<S>> try_pack(const quantized_matrix<S>& q,
                                                 E&& run = serial) noexcept {
     constexpr const char* where = "pack: q";
-    auto made = packed_matrix<S>::try_zero(q.rows(), q.cols(), where);
+    auto made = detail::matrix_internals::make<packed_matrix<S>>(q.rows(), q.cols(), where);
     if (!made) return made;
     std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
     if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
@@ -182,7 +113,6 @@ template <quantization_scheme S, executor E = const serial_executor&>
     if (reinterpret_cast<std::uintptr_t>(memory.data()) % detail::line_bytes != 0) {
         return error(errc::misaligned, where, "does not start on a 64-byte boundary");
     }
-    std::memset(memory.data(), 0, size);
     detail::write_packed_header<S>(memory.data(), q.rows(), q.cols());
     std::byte* panels = memory.data() + detail::packed_header_bytes;
     if (auto done = detail::pack_panels(q, panels, run, where); !done) return done.failure();
@@ -193,11 +123,10 @@ template <quantization_scheme S, executor E = const serial_executor&>
 /// Errors: empty, null_data, out_of_memory, executor_failed.
 template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>> try_unpack(packed_view<S> p, E&& run = serial) noexcept {
-    using at = detail::layout<S>;
     constexpr const char* where = "unpack: p";
     if (p.rows() != 0 && p.panels() == nullptr)
         return error(errc::null_data, where, "null pointer");
-    auto made = quantized_matrix<S>::try_zero(p.rows(), p.cols(), where);
+    auto made = detail::matrix_internals::make<quantized_matrix<S>>(p.rows(), p.cols(), where);
     if (!made) return made;
     const std::size_t panel_bytes = p.panel_bytes();
     const std::size_t per_task =
@@ -205,31 +134,18 @@ template <quantization_scheme S, executor E = const serial_executor&>
     auto done = detail::for_each_row_range(
         run, p.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; r += panel_rows) {
-                detail::unpack_panel_codes<S>(p.panels() + r / panel_rows * panel_bytes,
-                                              std::min(panel_rows, last - r), p.cols(),
-                                              made->mutable_codes().data() + r * p.cols());
+                detail::unpack_panel(p.panels() + r / panel_rows * panel_bytes, r,
+                                     std::min(panel_rows, last - r), *made);
             }
             return {};
         });
     if (!done) return done.failure();
-    // Rows that share scales hold equal copies: the first row of each block is the one to read.
-    const std::size_t groups = made->groups_per_row();
-    for (std::size_t r = 0; r < p.rows(); ++r) {
-        if (r > 0 && S::scale_row(r) == S::scale_row(r - 1)) continue;
-        const std::byte* panel = p.panels() + r / panel_rows * panel_bytes;
-        const std::size_t lane = r % panel_rows;
-        for (std::size_t g = 0; g < groups; ++g) {
-            const std::size_t to = made->first_group(r) + g;
-            made->mutable_scales()[to] = detail::get_number<typename S::scale_type>(
-                panel + at::scales_at(g) + lane * at::scale_bytes);
-            if constexpr (S::has_offset) {
-                made->mutable_offsets()[to] = detail::get_number<typename S::offset_type>(
-                    panel + at::offsets_at(g) + lane * at::offset_bytes);
-            }
-        }
-    }
+    if constexpr (S::group_rows != 1) detail::unpack_shared_numbers(p, *made);
     // Bytes from elsewhere may hold what no function of this library writes.
-    if (auto valid = made->validate(); !valid) return valid.failure();
+    constexpr const char* numbers = "quantized_matrix";
+    if (auto valid = detail::matrix_internals::check_numbers(*made, numbers); !valid) {
+        return valid.failure();
+    }
     return made;
 }
 
@@ -252,14 +168,15 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     if (auto valid = detail::check_options(options); !valid) return valid.failure();
-    auto made = packed_matrix<S>::try_zero(w.rows(), w.cols(), where);
+    auto made = detail::matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;
     const std::size_t groups = S::groups_per_row(w.cols());
     const std::size_t shared_scales = rows_share ? S::scale_rows(w.rows()) * groups : 0;
-    auto scales = detail::buffer<scale_type>::zeroed(shared_scales, where);
+    auto scales = detail::buffer<scale_type>::uninitialized(shared_scales, where);
     if (!scales) return scales.failure();
-    auto offsets = detail::buffer<offset_type>::zeroed(S::has_offset ? shared_scales : 0, where);
+    auto offsets =
+        detail::buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
     if (!offsets) return offsets.failure();
     if constexpr (rows_share) {
         auto fitted = detail::fit_shared<S>(w, scales->data(), offsets->data(), run, where);
@@ -305,14 +222,17 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                     } else {
                         row_scales = own_scales->data() + i * groups;
                         if (S::has_offset) row_offsets = own_offsets->data() + i * groups;
-                        auto fitted = detail::fit_row<S>(row, w.cols(), r + i, row_scales,
-                                                         row_offsets, where);
-                        if (!fitted) return fitted;
+                        auto quantized =
+                            detail::quantize_row<S>(row, w.cols(), r + i, row_scales, row_offsets,
+                                                    codes->data() + i * w.cols(), where);
+                        if (!quantized) return quantized;
                     }
                     source.scales[i] = row_scales;
                     source.offsets[i] = row_offsets;
-                    detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
-                                          codes->data() + i * w.cols());
+                    if constexpr (rows_share) {
+                        detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
+                                              codes->data() + i * w.cols());
+                    }
                 }
                 detail::pack_panel(source, panels + r / panel_rows * panel_bytes);
             }

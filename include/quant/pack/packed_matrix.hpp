@@ -200,21 +200,10 @@ public:
     /// Errors: empty, size_overflow, out_of_memory.
     [[nodiscard]] static result<packed_matrix>
     try_zero(std::size_t rows, std::size_t cols, const char* where = "packed_matrix") noexcept {
-        if (rows == 0 || cols == 0) {
-            return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
-        }
-        const std::size_t size = packed_size<S>(rows, cols);
-        if (size == 0) {
-            return detail::make_error(errc::size_overflow, where,
-                                      "%zu x %zu exceeds the address space", rows, cols);
-        }
-        auto bytes = detail::buffer<std::byte>::zeroed(size, where);
-        if (!bytes) return bytes.failure();
-        packed_matrix made;
-        made.rows_ = rows;
-        made.cols_ = cols;
-        made.bytes_ = std::move(*bytes);
-        detail::write_packed_header<S>(made.bytes_.data(), rows, cols);
+        auto made = try_uninitialized(rows, cols, where);
+        if (!made) return made;
+        const std::size_t header = detail::packed_header_bytes;
+        std::memset(made->bytes_.data() + header, 0, made->bytes_.size() - header);
         return made;
     }
 
@@ -249,6 +238,29 @@ public:
     }
 
 private:
+    friend struct detail::matrix_internals;
+
+    /// Header written, panels not.
+    [[nodiscard]] static result<packed_matrix> try_uninitialized(std::size_t rows, std::size_t cols,
+                                                                 const char* where) noexcept {
+        if (rows == 0 || cols == 0) {
+            return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
+        }
+        const std::size_t size = packed_size<S>(rows, cols);
+        if (size == 0) {
+            return detail::make_error(errc::size_overflow, where,
+                                      "%zu x %zu exceeds the address space", rows, cols);
+        }
+        auto bytes = detail::buffer<std::byte>::uninitialized(size, where);
+        if (!bytes) return bytes.failure();
+        packed_matrix made;
+        made.rows_ = rows;
+        made.cols_ = cols;
+        made.bytes_ = std::move(*bytes);
+        detail::write_packed_header<S>(made.bytes_.data(), rows, cols);
+        return made;
+    }
+
     detail::moved_size rows_;
     detail::moved_size cols_;
     detail::buffer<std::byte> bytes_;

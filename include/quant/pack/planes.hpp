@@ -93,24 +93,8 @@ struct superblock_codes {
     alignas(64) std::byte quads[8][line_bytes];
 };
 
-/// Adds codes to a superblock whose bits for them are still zero. Not inlined: one copy per bit
-/// width serves all schemes.
-template <int B>
-QUANT_DETAIL_OUTLINE void encode_superblock(const superblock_codes& codes,
-                                            std::byte* superblock) noexcept {
-    unroll<8>([&](auto quad) QUANT_DETAIL_LAMBDA {
-        const simd::i32x16 from = simd::load_line(codes.quads[quad]);
-        unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
-            constexpr auto place = plane_place<B>::of(plane, quad);
-            std::byte* line = superblock + place.line * line_bytes;
-            const auto part = from & simd::broadcast<std::int32_t>(place.mask());
-            simd::store_line(line,
-                             simd::load_line(line) | shift_by<place.before - place.shift>(part));
-        });
-    });
-}
-
-/// All codes of a superblock, one byte each. Not inlined, as encode_superblock.
+/// All codes of a superblock, one byte each. Not inlined: one copy per bit width serves all
+/// schemes.
 template <int B>
 QUANT_DETAIL_OUTLINE void decode_superblock(const std::byte* superblock,
                                             superblock_codes& codes) noexcept {

@@ -17,36 +17,6 @@ template <class T>
                       out.rows(), out.cols(), rows, cols);
 }
 
-/// Lets code produce a row of floats and brings it to an output of any element type.
-template <class T>
-class row_writer {
-public:
-    [[nodiscard]] result<void> prepare(std::size_t cols, const char* where) noexcept {
-        auto made = buffer<float>::uninitialized(std::is_same_v<T, float> ? 0 : cols, where);
-        if (!made) return made.failure();
-        scratch_ = std::move(*made);
-        return {};
-    }
-
-    /// produce(float*) writes row r's cols() floats, at any address.
-    template <class F>
-    void write(const matrix_view<T>& out, std::size_t r, F&& produce) noexcept {
-        if constexpr (std::is_same_v<T, float>) {
-            produce(out.row(r));
-        } else {
-            produce(scratch_.data());
-            for (std::size_t c = 0; c < out.cols(); c += 16) {
-                const std::size_t n = std::min<std::size_t>(16, out.cols() - c);
-                const auto values = simd::load_partial<float>(scratch_.data() + c, n);
-                simd::store_from_float<T>(out.row(r) + c, values, n);
-            }
-        }
-    }
-
-private:
-    buffer<float> scratch_;
-};
-
 } // namespace detail
 
 /// Writes the real numbers that a quantized matrix stands for: s·t, plus the minimum where the
@@ -69,20 +39,20 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
         detail::rows_per_task(q.rows(), q.cols(), detail::concurrency_of(run), 1);
     return detail::for_each_row_range(
         run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            detail::row_writer<T> writer;
-            if (auto ready = writer.prepare(q.cols(), where); !ready) return ready;
             for (std::size_t r = first; r < last; ++r) {
                 const std::size_t g0 = q.first_group(r);
                 const std::uint8_t* codes = q.codes().data() + r * q.cols();
-                writer.write(out, r, [&](float* row) {
-                    detail::for_each_group<S>(
-                        q.cols(), [&](std::size_t g, std::size_t c, std::size_t n) {
-                            const auto offset =
-                                S::has_offset ? q.offsets()[g0 + g] : typename S::offset_type{};
-                            const auto grid = detail::group_grid::of<S>(q.scales()[g0 + g], offset);
-                            detail::decode_group<S>(codes + c, n, grid, row + c);
-                        });
-                });
+                const auto* scales = q.scales().data() + g0;
+                const auto* offsets = S::has_offset ? q.offsets().data() + g0 : nullptr;
+                T* row = out.row(r);
+                detail::for_each_batch<S>(
+                    q.cols(), [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
+                        const auto stored = detail::stored_groups<S>::load(
+                            scales + g, S::has_offset ? offsets + g : nullptr, groups);
+                        detail::group_grids grids;
+                        grids.set(stored, stored.scale);
+                        detail::decode_batch<S>(codes + c, n, grids, row + c);
+                    });
             }
             return {};
         });

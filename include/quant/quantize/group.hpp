@@ -1,4 +1,4 @@
-// One group of weights that share a scale: its range, its grid, its codes and back.
+// Groups of weights that share a scale, sixteen at a time: ranges, grids, codes and back.
 //
 // reference/quantize.hpp defines the same in scalar code; the bytes are equal on every instruction
 // set. Products never feed an addition here, so there is nothing that a compiler could fuse.
@@ -30,6 +30,12 @@ struct group_range {
     }
 };
 
+/// Whether no lane is NaN or infinite.
+QUANT_DETAIL_INLINE bool all_finite(const simd::f32x16& values) noexcept {
+    return !simd::any_greater(simd::float_to_bits(simd::abs(values)),
+                              simd::broadcast<std::int32_t>(0x7F7FFFFF));
+}
+
 /// Range of n ≥ 1 floats at any address.
 [[nodiscard]] inline group_range range_of(const float* weights, std::size_t n) noexcept {
     const float first = load_element(weights);
@@ -47,171 +53,200 @@ struct group_range {
     for (; i + 16 <= n; i += 16) include(simd::load<float>(weights + i));
     if (i < n) include(simd::load_partial(weights + i, n - i, first));
 
-    float magnitudes[16];
-    simd::store(magnitudes, largest);
     group_range range;
-    for (const float m : magnitudes) range.finite = range.finite && std::isfinite(m);
+    range.finite = all_finite(largest);
     range.lowest = simd::reduce_min(lowest);
     range.highest = simd::reduce_max(highest);
     return range;
 }
 
-/// What a group stores, and whether that fits the scale's type.
-template <quantization_scheme S>
-struct stored_group {
-    typename S::scale_type scale{};
-    typename S::offset_type offset{};
-    bool fits = true;
-};
+/// What the min-max rule asks of sixteen groups, one in each lane.
+struct group_extents {
+    simd::f32x16 extreme; ///< symmetric, midrise: the weight of largest magnitude, if two the
+                          ///< negative one
+    simd::f32x16 lowest;  ///< the other mappings
+    simd::f32x16 highest;
+    bool finite = true; ///< no weight is NaN or infinite; may be false without a reason
 
-/// What a stored scale and offset mean for the codes of their group.
-struct group_grid {
-    float scale = 0;
-    float inverse = 0; ///< 1 / scale, or 0 for a zero scale
-    float minimum = 0;
-    std::int32_t zero_point = 0;
-
-    template <quantization_scheme S>
-    [[nodiscard]] static group_grid of(typename S::scale_type scale,
-                                       typename S::offset_type offset) noexcept {
-        group_grid grid;
-        grid.scale = static_cast<float>(scale);
-        grid.inverse = grid.scale == 0 ? 0 : 1.0f / grid.scale;
-        if constexpr (S::has_minimum) grid.minimum = static_cast<float>(offset);
-        if constexpr (S::has_zero_point) grid.zero_point = offset;
-        return grid;
+    /// One group in all lanes.
+    [[nodiscard]] static group_extents of(const group_range& range) noexcept {
+        group_extents extents;
+        extents.extreme =
+            simd::broadcast(range.highest > -range.lowest ? range.highest : range.lowest);
+        extents.lowest = simd::broadcast(range.lowest);
+        extents.highest = simd::broadcast(range.highest);
+        extents.finite = range.finite;
+        return extents;
     }
 };
 
-/// The scale before it is stored: the min-max rule of each mapping.
+/// Whether a mapping needs the extreme alone.
 template <quantization_scheme S>
-[[nodiscard]] float min_max_scale(const group_range& range) noexcept {
+inline constexpr bool needs_extreme = std::is_same_v<typename S::mapping_type, symmetric> ||
+                                      std::is_same_v<typename S::mapping_type, midrise>;
+
+/// What sixteen groups store, as floats, one in each lane.
+template <quantization_scheme S>
+struct stored_groups {
+    simd::f32x16 scale;
+    simd::f32x16 minimum;
+    simd::i32x16 zero_point;
+    bool fit = true; ///< scales and minimums fit their types, levels are finite
+
+    /// Of n ≤ 16 groups side by side; the other lanes have zeros.
+    [[nodiscard]] QUANT_DETAIL_INLINE static stored_groups
+    load(const typename S::scale_type* scales, const typename S::offset_type* offsets,
+         std::size_t n) noexcept {
+        stored_groups stored;
+        stored.scale = load_numbers(scales, n);
+        if constexpr (S::has_minimum) stored.minimum = load_numbers(offsets, n);
+        if constexpr (S::has_zero_point) {
+            std::uint8_t bytes[16] = {};
+            std::memcpy(bytes, offsets, n);
+            stored.zero_point = simd::load_u8(bytes);
+        }
+        return stored;
+    }
+
+    /// To n ≤ 16 groups side by side.
+    QUANT_DETAIL_INLINE void store(typename S::scale_type* scales, typename S::offset_type* offsets,
+                                   std::size_t n) const noexcept {
+        simd::store_from_float<typename S::scale_type>(scales, scale, n);
+        if constexpr (S::has_minimum) {
+            simd::store_from_float<typename S::scale_type>(offsets, minimum, n);
+        }
+        if constexpr (S::has_zero_point) {
+            std::uint8_t bytes[16];
+            simd::store_u8(bytes, zero_point);
+            std::memcpy(offsets, bytes, n);
+        }
+    }
+
+private:
+    template <class T>
+    QUANT_DETAIL_INLINE static simd::f32x16 load_numbers(const T* from, std::size_t n) noexcept {
+        if (n == 16) return simd::load_as_float<T>(from);
+        T numbers[16] = {};
+        std::memcpy(static_cast<void*>(numbers), static_cast<const void*>(from), n * sizeof(T));
+        return simd::load_as_float<T>(numbers);
+    }
+};
+
+/// if_true where |a| < 2^-126, else if_false.
+QUANT_DETAIL_INLINE simd::f32x16 select_tiny(const simd::f32x16& a, const simd::f32x16& if_true,
+                                             const simd::f32x16& if_false) noexcept {
+    return simd::bits_to_float(simd::select_greater(
+        simd::broadcast<std::int32_t>(0x00800000), simd::float_to_bits(simd::abs(a)),
+        simd::float_to_bits(if_true), simd::float_to_bits(if_false)));
+}
+
+/// 1 / scale, or 0 for a zero scale.
+QUANT_DETAIL_INLINE simd::f32x16 inverse_of(const simd::f32x16& scale) noexcept {
+    const auto zero = simd::broadcast(0.0f), one = simd::broadcast(1.0f);
+    return select_tiny(scale, zero, one / select_tiny(scale, one, scale));
+}
+
+/// Scales before they are stored: the min-max rule of each mapping.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noexcept {
     using mapping = typename S::mapping_type;
-    constexpr float n = static_cast<float>(S::max_code);
+    const auto n = simd::broadcast(static_cast<float>(S::max_code));
+    const auto zero = simd::broadcast(0.0f);
     if constexpr (std::is_same_v<mapping, symmetric>) {
         // The weight of largest magnitude sits on the outermost level, −2^(B−1); the scale takes
         // its sign. Uses all levels: 5 to 10 % less error at 4 bits than a positive scale.
-        const float extreme = range.highest > -range.lowest ? range.highest : range.lowest;
-        return -extreme / static_cast<float>(S::offset);
+        // A product by a power of two rounds as the quotient does.
+        return extents.extreme * simd::broadcast(-1.0f / static_cast<float>(S::offset));
     } else if constexpr (std::is_same_v<mapping, midrise>) {
-        return (range.highest > -range.lowest ? range.highest : -range.lowest) / n;
+        return simd::abs(extents.extreme) / n;
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
         // The levels include zero, so that it stays exact.
-        const float highest = range.highest > 0 ? range.highest : 0;
-        const float lowest = range.lowest < 0 ? range.lowest : 0;
-        return highest / n - lowest / n;
+        return simd::max(extents.highest, zero) / n - simd::min(extents.lowest, zero) / n;
     } else {
-        return range.highest / n - range.lowest / n; // the difference itself may overflow
+        return extents.highest / n - extents.lowest / n; // the difference itself may overflow
     }
 }
 
-/// Rounds a group's scale and offset to what is stored. Scales below 2^-126, whose reciprocal
-/// would overflow, become zero.
+/// Scales and offsets that cover ranges, rounded to what is stored. Scales below 2^-126, whose
+/// reciprocals would overflow, become zero.
 template <quantization_scheme S>
-[[nodiscard]] stored_group<S> store_group(float scale, float lowest) noexcept {
+QUANT_DETAIL_INLINE stored_groups<S> fit_min_max(const group_extents& extents) noexcept {
     using scale_type = typename S::scale_type;
-    stored_group<S> stored;
-    stored.scale = scale_type(scale);
-    float rounded = static_cast<float>(stored.scale);
-    if (std::fabs(rounded) < 0x1p-126f) {
-        stored.scale = scale_type(0.0f);
-        rounded = 0;
-    }
-    int farthest = std::max(S::offset, S::multiplier * S::max_code - S::offset); // level, in steps
+    const auto zero = simd::broadcast(0.0f);
+    constexpr int symmetric_farthest = std::max(S::offset, S::multiplier * S::max_code - S::offset);
+    auto farthest = simd::broadcast(static_cast<float>(symmetric_farthest)); // level, in steps
+    stored_groups<S> stored;
+    stored.scale = simd::rounded_to<scale_type>(min_max_scale<S>(extents));
+    stored.scale = select_tiny(stored.scale, zero, stored.scale);
     if constexpr (S::has_minimum) {
-        stored.offset = scale_type(lowest);
-        const float minimum = static_cast<float>(stored.offset);
-        if (minimum == 0) stored.offset = scale_type(0.0f); // never −0
-        if (!std::isfinite(minimum)) stored.fits = false;
+        stored.minimum = simd::rounded_to<scale_type>(extents.lowest) + zero; // never −0
+        stored.fit = all_finite(stored.minimum);
     }
     if constexpr (S::has_zero_point) {
-        const float below = lowest < 0 ? -lowest : 0;
-        const float nearest = rounded == 0 ? 0 : std::nearbyint(below * (1.0f / rounded));
-        constexpr float n = static_cast<float>(S::max_code);
-        stored.offset = static_cast<std::uint8_t>(nearest < n ? nearest : n);
-        farthest = std::max(int{stored.offset}, S::max_code - int{stored.offset});
+        const auto below = zero - simd::min(extents.lowest, zero);
+        const auto last = simd::broadcast(static_cast<float>(S::max_code));
+        stored.zero_point = simd::nearest(simd::min(below * inverse_of(stored.scale), last));
+        farthest = simd::to_float(simd::max(
+            stored.zero_point, simd::broadcast<std::int32_t>(S::max_code) - stored.zero_point));
     }
     // Levels, too, must be finite, or weights near the largest float would come back infinite.
-    float extent = rounded * static_cast<float>(farthest);
-    if constexpr (S::has_minimum) extent += static_cast<float>(stored.offset);
-    if (!std::isfinite(extent)) stored.fits = false;
+    auto extent = simd::rounded_product(stored.scale, farthest);
+    if constexpr (S::has_minimum) extent = extent + stored.minimum;
+    stored.fit = stored.fit && all_finite(extent);
     return stored;
 }
 
-/// Scale and offset that cover a range.
-template <quantization_scheme S>
-[[nodiscard]] stored_group<S> fit_min_max(const group_range& range) noexcept {
-    return store_group<S>(min_max_scale<S>(range), range.lowest);
-}
+/// Sixteen groups' numbers, to be broadcast one by one.
+struct group_grids {
+    alignas(64) float factor[16]; ///< the scale for decode, 1 / scale or 0 for encode
+    alignas(64) float minimum[16];
+    alignas(64) std::int32_t zero_point[16];
 
-/// Codes of sixteen weights on a grid.
+    template <quantization_scheme S>
+    QUANT_DETAIL_INLINE void set(const stored_groups<S>& stored,
+                                 const simd::f32x16& factors) noexcept {
+        simd::store(factor, factors);
+        if constexpr (S::has_minimum) simd::store(minimum, stored.minimum);
+        if constexpr (S::has_zero_point) simd::store(zero_point, stored.zero_point);
+    }
+};
+
+/// What encode returns for code 0.
 template <quantization_scheme S>
-QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights,
-                                        const group_grid& grid) noexcept {
+inline constexpr int first_level = needs_extreme<S> ? -S::zero_code : 0;
+
+/// Levels of sixteen weights on group g's grid; clamped to max_code + 1 levels from first_level on
+/// they are the codes, counted from there.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group_grids& grids,
+                                        std::size_t g) noexcept {
     using mapping = typename S::mapping_type;
-    const auto zero = simd::broadcast<std::int32_t>(0);
-    const auto last = simd::broadcast<std::int32_t>(S::max_code);
-    const auto inverse = simd::broadcast(grid.inverse);
-    simd::i32x16 code;
+    const auto inverse = simd::broadcast(grids.factor[g]);
     if constexpr (std::is_same_v<mapping, symmetric>) {
-        code = simd::nearest(weights * inverse) + simd::broadcast<std::int32_t>(S::offset);
+        return simd::nearest(weights * inverse);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
-        const auto pair = simd::floor(weights * inverse * simd::broadcast(0.5f));
-        code = simd::nearest(pair) + simd::broadcast<std::int32_t>(S::zero_code);
+        return simd::nearest(simd::floor(weights * inverse * simd::broadcast(0.5f)));
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
-        code = simd::nearest(weights * inverse) + simd::broadcast(grid.zero_point);
+        return simd::nearest(weights * inverse) + simd::broadcast(grids.zero_point[g]);
     } else {
         // The difference may overflow to infinity; clamped, it still means the last code.
-        const auto steps = (weights - simd::broadcast(grid.minimum)) * inverse;
+        const auto steps = (weights - simd::broadcast(grids.minimum[g])) * inverse;
         return simd::nearest(simd::min(simd::max(steps, simd::broadcast(0.0f)),
                                        simd::broadcast(static_cast<float>(S::max_code))));
     }
-    return simd::min(simd::max(code, zero), last);
 }
 
-/// Codes of n weights at any address.
-template <quantization_scheme S>
-void encode_group(const float* weights, std::size_t n, const group_grid& grid,
-                  std::uint8_t* codes) noexcept {
-    if (grid.scale == 0) {
-        std::memset(codes, S::zero_code, n);
-        return;
-    }
-    std::size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        simd::store_u8(codes + i, encode<S>(simd::load<float>(weights + i), grid));
-    }
-    if (i < n) {
-        std::uint8_t last[16];
-        simd::store_u8(last, encode<S>(simd::load_partial(weights + i, n - i, 0.0f), grid));
-        std::memcpy(codes + i, last, n - i);
-    }
-}
-
-/// Weights of sixteen codes on a grid: s·t, plus the minimum where there is one.
-template <quantization_scheme S>
-QUANT_DETAIL_INLINE simd::f32x16 decode(const simd::i32x16& codes,
-                                        const group_grid& grid) noexcept {
-    const auto shift = simd::broadcast<std::int32_t>(S::offset + grid.zero_point);
+/// Weights of sixteen codes on group g's grid: s·t, plus the minimum where there is one.
+template <quantization_scheme S, class Grids>
+QUANT_DETAIL_INLINE simd::f32x16 decode(const simd::i32x16& codes, const Grids& grids,
+                                        std::size_t g) noexcept {
+    auto shift = simd::broadcast<std::int32_t>(S::offset);
+    if constexpr (S::has_zero_point) shift = simd::broadcast(grids.zero_point[g]);
     const auto level = (S::multiplier == 1 ? codes : codes + codes) - shift;
-    const auto scaled = simd::rounded_product(simd::broadcast(grid.scale), simd::to_float(level));
-    if constexpr (S::has_minimum) return scaled + simd::broadcast(grid.minimum);
+    const auto scaled =
+        simd::rounded_product(simd::broadcast(grids.factor[g]), simd::to_float(level));
+    if constexpr (S::has_minimum) return scaled + simd::broadcast(grids.minimum[g]);
     return scaled;
-}
-
-/// Weights of n codes, to any address.
-template <quantization_scheme S>
-void decode_group(const std::uint8_t* codes, std::size_t n, const group_grid& grid,
-                  float* weights) noexcept {
-    std::size_t i = 0;
-    for (; i + 16 <= n; i += 16) {
-        simd::store(weights + i, decode<S>(simd::load_u8(codes + i), grid));
-    }
-    if (i < n) {
-        std::uint8_t last[16] = {};
-        std::memcpy(last, codes + i, n - i);
-        simd::store_partial(weights + i, decode<S>(simd::load_u8(last), grid), n - i);
-    }
 }
 
 } // namespace detail

@@ -28,7 +28,7 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
     if (auto valid = detail::check_options(options); !valid) return valid.failure();
-    auto made = quantized_matrix<S>::try_zero(w.rows(), w.cols(), where);
+    auto made = detail::matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     auto* scales = made->mutable_scales().data();
     auto* offsets = made->mutable_offsets().data();
@@ -53,13 +53,14 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
                 const float* row = detail::row_as_floats(w, r, scratch->data());
                 const std::size_t g = made->first_group(r);
                 auto* row_offsets = S::has_offset ? offsets + g : nullptr;
-                if constexpr (!rows_share) {
-                    auto fitted =
-                        detail::fit_row<S>(row, w.cols(), r, scales + g, row_offsets, where);
-                    if (!fitted) return fitted;
+                std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
+                if constexpr (rows_share) {
+                    detail::encode_row<S>(row, w.cols(), scales + g, row_offsets, codes);
+                } else {
+                    auto quantized = detail::quantize_row<S>(row, w.cols(), r, scales + g,
+                                                             row_offsets, codes, where);
+                    if (!quantized) return quantized;
                 }
-                detail::encode_row<S>(row, w.cols(), scales + g, row_offsets,
-                                      made->mutable_codes().data() + r * w.cols());
             }
             monitor.finished(last - first);
             return {};

@@ -5,6 +5,7 @@
 #include <quant/core/buffer.hpp>
 #include <quant/core/result.hpp>
 #include <quant/policy/descriptor.hpp>
+#include <quant/simd/convert.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -15,6 +16,39 @@
 #include <utility>
 
 namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Whether all bytes are below 2^Bits.
+template <int Bits>
+[[nodiscard]] bool all_below_power(std::span<const std::uint8_t> bytes) noexcept {
+    if constexpr (Bits == 8) return true;
+    constexpr auto above = static_cast<std::int32_t>((0xFFu << Bits & 0xFFu) * 0x01010101u);
+    auto seen = simd::broadcast<std::int32_t>(0);
+    std::size_t i = 0;
+    for (; i + 64 <= bytes.size(); i += 64) {
+        seen = seen | simd::load<std::int32_t>(bytes.data() + i);
+    }
+    const auto bad = simd::shift_right<1>(seen & simd::broadcast(above));
+    bool below = !simd::any_greater(bad, simd::broadcast<std::int32_t>(0));
+    for (; i < bytes.size(); ++i) below &= bytes[i] >> Bits == 0;
+    return below;
+}
+
+/// Whether no number is NaN or infinite.
+template <class T>
+[[nodiscard]] bool all_numbers_finite(std::span<const T> numbers) noexcept {
+    auto largest = simd::broadcast<std::int32_t>(0);
+    std::size_t i = 0;
+    for (; i + 16 <= numbers.size(); i += 16) {
+        const auto magnitude = simd::abs(simd::load_as_float<T>(numbers.data() + i));
+        largest = simd::max(largest, simd::float_to_bits(magnitude));
+    }
+    bool finite = !simd::any_greater(largest, simd::broadcast<std::int32_t>(0x7F7FFFFF));
+    for (; i < numbers.size(); ++i) finite &= std::isfinite(static_cast<float>(numbers[i]));
+    return finite;
+}
+
+} // namespace detail
 
 /// A quantized matrix in row-major form.
 ///
@@ -45,7 +79,7 @@ public:
         if (auto valid = check(*sizes, cols, codes, scales, offsets, where); !valid) {
             return valid.failure();
         }
-        auto made = try_zero(rows, cols, where);
+        auto made = try_uninitialized(rows, cols, where);
         if (!made) return made;
         std::copy(codes.begin(), codes.end(), made->codes_.data());
         std::copy(scales.begin(), scales.end(), made->scales_.data());
@@ -81,20 +115,13 @@ public:
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.
     [[nodiscard]] static result<quantized_matrix> try_zero(std::size_t rows, std::size_t cols,
                                                            const char* where = "quantized_matrix") {
-        const auto sizes = sizes_of(rows, cols, where);
-        if (!sizes) return sizes.failure();
-        auto codes = detail::buffer<std::uint8_t>::zeroed(sizes->codes, where);
-        if (!codes) return codes.failure();
-        auto scales = detail::buffer<scale_type>::zeroed(sizes->scales, where);
-        if (!scales) return scales.failure();
-        auto offsets = detail::buffer<offset_type>::zeroed(sizes->offsets, where);
-        if (!offsets) return offsets.failure();
-        quantized_matrix made;
-        made.rows_ = rows;
-        made.cols_ = cols;
-        made.codes_ = std::move(*codes);
-        made.scales_ = std::move(*scales);
-        made.offsets_ = std::move(*offsets);
+        auto made = try_uninitialized(rows, cols, where);
+        if (!made) return made;
+        std::memset(made->codes_.data(), 0, made->codes().size_bytes());
+        std::memset(static_cast<void*>(made->scales_.data()), 0, made->scales().size_bytes());
+        if constexpr (S::has_offset) {
+            std::memset(static_cast<void*>(made->offsets_.data()), 0, made->offsets().size_bytes());
+        }
         return made;
     }
 
@@ -131,6 +158,27 @@ public:
     }
 
 private:
+    friend struct detail::matrix_internals;
+
+    [[nodiscard]] static result<quantized_matrix>
+    try_uninitialized(std::size_t rows, std::size_t cols, const char* where) noexcept {
+        const auto sizes = sizes_of(rows, cols, where);
+        if (!sizes) return sizes.failure();
+        auto codes = detail::buffer<std::uint8_t>::uninitialized(sizes->codes, where);
+        if (!codes) return codes.failure();
+        auto scales = detail::buffer<scale_type>::uninitialized(sizes->scales, where);
+        if (!scales) return scales.failure();
+        auto offsets = detail::buffer<offset_type>::uninitialized(sizes->offsets, where);
+        if (!offsets) return offsets.failure();
+        quantized_matrix made;
+        made.rows_ = rows;
+        made.cols_ = cols;
+        made.codes_ = std::move(*codes);
+        made.scales_ = std::move(*scales);
+        made.offsets_ = std::move(*offsets);
+        return made;
+    }
+
     template <class T>
     static bool same_bytes(std::span<const T> a, std::span<const T> b) noexcept {
         return a.size() == b.size() &&
@@ -170,14 +218,26 @@ private:
                                       sizes.codes / cols, cols, sizes.codes, sizes.scales,
                                       sizes.offsets, codes.size(), scales.size(), offsets.size());
         }
-        for (std::size_t i = 0; i < codes.size(); ++i) {
-            if (codes[i] > S::max_code) {
-                return detail::make_error(errc::code_out_of_range, where,
-                                          "code %d at row %zu, column %zu exceeds %d", codes[i],
-                                          i / cols, i % cols, S::max_code);
+        if (!detail::all_below_power<S::bits>(codes)) {
+            for (std::size_t i = 0; i < codes.size(); ++i) {
+                if (codes[i] > S::max_code) {
+                    return detail::make_error(errc::code_out_of_range, where,
+                                              "code %d at row %zu, column %zu exceeds %d", codes[i],
+                                              i / cols, i % cols, S::max_code);
+                }
             }
         }
-        const std::size_t groups = S::groups_per_row(cols);
+        return check_numbers(S::groups_per_row(cols), scales, offsets, where);
+    }
+
+    [[nodiscard]] static result<void> check_numbers(std::size_t groups,
+                                                    std::span<const scale_type> scales,
+                                                    std::span<const offset_type> offsets,
+                                                    const char* where) noexcept {
+        bool valid = detail::all_numbers_finite(scales);
+        if constexpr (S::has_minimum) valid &= detail::all_numbers_finite(offsets);
+        if constexpr (S::has_zero_point) valid &= detail::all_below_power<S::bits>(offsets);
+        if (valid) return {};
         for (std::size_t i = 0; i < scales.size(); ++i) {
             if (!std::isfinite(static_cast<float>(scales[i]))) {
                 return detail::make_error(errc::non_finite, where,

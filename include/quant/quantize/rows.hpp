@@ -5,7 +5,7 @@
 #include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
-#include <quant/quantize/group.hpp>
+#include <quant/quantize/batch.hpp>
 #include <quant/quantize/options.hpp>
 
 #include <algorithm>
@@ -157,21 +157,22 @@ template <quantization_scheme S>
                       static_cast<double>(range.highest));
 }
 
-/// Fits and stores the scales of one row that shares them with no other.
+/// Quantizes one row that shares its scales with no other. The first group with a weight that is
+/// not finite, or with a scale that does not fit, is an error.
 template <quantization_scheme S>
-[[nodiscard]] result<void> fit_row(const float* weights, std::size_t cols, std::size_t row,
-                                   typename S::scale_type* scales, typename S::offset_type* offsets,
-                                   const char* where) noexcept {
+[[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
+                                        typename S::scale_type* scales,
+                                        typename S::offset_type* offsets, std::uint8_t* codes,
+                                        const char* where) noexcept {
+    if (quantize_batches<S>(weights, cols, scales, offsets, codes)) return {};
     const std::size_t size = S::group_size(cols);
-    std::size_t g = 0;
-    for (std::size_t c = 0; c < cols; c += size, ++g) {
+    for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
         const group_range range = range_of(weights + c, n);
         if (!range.finite) return non_finite_weight(weights + c, n, row, c, where);
-        const auto stored = fit_min_max<S>(range);
-        if (!stored.fits) return scale_too_large<S>(range, row, c, where);
-        scales[g] = stored.scale;
-        if constexpr (S::has_offset) offsets[g] = stored.offset;
+        if (!fit_min_max<S>(group_extents::of(range)).fit) {
+            return scale_too_large<S>(range, row, c, where);
+        }
     }
     return {};
 }
@@ -180,9 +181,12 @@ template <quantization_scheme S>
 template <quantization_scheme S>
 void encode_row(const float* weights, std::size_t cols, const typename S::scale_type* scales,
                 const typename S::offset_type* offsets, std::uint8_t* codes) noexcept {
-    for_each_group<S>(cols, [&](std::size_t g, std::size_t c, std::size_t n) {
-        const auto offset = S::has_offset ? offsets[g] : typename S::offset_type{};
-        encode_group<S>(weights + c, n, group_grid::of<S>(scales[g], offset), codes + c);
+    for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
+        const auto stored =
+            stored_groups<S>::load(scales + g, S::has_offset ? offsets + g : nullptr, groups);
+        group_grids grids;
+        grids.set(stored, inverse_of(stored.scale));
+        encode_batch<S>(weights + c, n, grids, codes + c);
     });
 }
 
@@ -225,12 +229,12 @@ template <quantization_scheme S, class T, class E>
         for (std::size_t g = 0; g < groups; ++g) {
             group_range range;
             for (std::size_t i = first; i < r; ++i) range.merge(ranges->data()[i * groups + g]);
-            const auto stored = fit_min_max<S>(range);
-            if (!stored.fits) {
+            const auto stored = fit_min_max<S>(group_extents::of(range));
+            if (!stored.fit) {
                 return scale_too_large<S>(range, first, g * S::group_size(w.cols()), where);
             }
-            scales[block * groups + g] = stored.scale;
-            if constexpr (S::has_offset) offsets[block * groups + g] = stored.offset;
+            const std::size_t at = block * groups + g;
+            stored.store(scales + at, S::has_offset ? offsets + at : nullptr, 1);
         }
     }
     return {};

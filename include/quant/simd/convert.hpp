@@ -229,5 +229,90 @@ QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::si
     }
 }
 
+/// The nearest numbers of type T.
+template <class T>
+QUANT_DETAIL_INLINE f32x16 rounded_to(const f32x16& value) noexcept {
+    if constexpr (std::is_same_v<T, float>) {
+        return value;
+    } else {
+        T narrow[16];
+        store_from_float<T>(static_cast<void*>(narrow), value);
+        return load_as_float<T>(narrow);
+    }
+}
+
+/// clamp(lane, First, Last) − First of 64 lanes, as bytes in their order.
+template <int First, int Last>
+QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4]) noexcept {
+    // Packs clamp to int16, then to bytes, unsigned or signed; 128-bit quarters are packed each for
+    // itself, so that their 32-bit words end up out of order where registers are wider.
+    constexpr bool is_signed = First < 0;
+    static_assert(is_signed ? -128 <= First && Last <= 127 : First == 0 && Last <= 255);
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    const __m512i low = _mm512_packs_epi32(value[0].r[0], value[1].r[0]);
+    const __m512i high = _mm512_packs_epi32(value[2].r[0], value[3].r[0]);
+    __m512i bytes;
+    if constexpr (is_signed) {
+        bytes = _mm512_packs_epi16(low, high);
+        if constexpr (Last < 127) bytes = _mm512_min_epi8(bytes, _mm512_set1_epi8(Last));
+        if constexpr (First > -128) bytes = _mm512_max_epi8(bytes, _mm512_set1_epi8(First));
+        bytes = _mm512_sub_epi8(bytes, _mm512_set1_epi8(First));
+    } else {
+        bytes = _mm512_packus_epi16(low, high);
+        if constexpr (Last < 255) bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(Last));
+    }
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+    detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16 &v = value[2 * i], &w = value[2 * i + 1];
+        const __m256i low = _mm256_packs_epi32(v.r[0], v.r[1]);
+        const __m256i high = _mm256_packs_epi32(w.r[0], w.r[1]);
+        __m256i bytes;
+        if constexpr (is_signed) {
+            bytes = _mm256_packs_epi16(low, high);
+            if constexpr (Last < 127) bytes = _mm256_min_epi8(bytes, _mm256_set1_epi8(Last));
+            if constexpr (First > -128) bytes = _mm256_max_epi8(bytes, _mm256_set1_epi8(First));
+            bytes = _mm256_sub_epi8(bytes, _mm256_set1_epi8(First));
+        } else {
+            bytes = _mm256_packus_epi16(low, high);
+            if constexpr (Last < 255) bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(Last));
+        }
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to) + i,
+                            _mm256_permutevar8x32_epi32(bytes, order));
+    });
+#elif !QUANT_DETAIL_SCALAR && (defined(__SSE2__) || defined(_M_X64)) && !defined(__AVX__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        // Signed bytes have no minimum before SSE4.1: 16-bit sums that clamp do instead.
+        const __m128i base = _mm_set1_epi16(-First);
+        const __m128i low = _mm_adds_epi16(_mm_packs_epi32(v.r[0], v.r[1]), base);
+        const __m128i high = _mm_adds_epi16(_mm_packs_epi32(v.r[2], v.r[3]), base);
+        __m128i bytes = _mm_packus_epi16(low, high);
+        if constexpr (Last - First < 255) {
+            bytes = _mm_min_epu8(bytes, _mm_set1_epi8(Last - First));
+        }
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + i, bytes);
+    });
+#elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        const int16x8_t base = vdupq_n_s16(-First);
+        const int16x8_t low = vqmovn_high_s32(vqmovn_s32(v.r[0].data), v.r[1].data);
+        const int16x8_t high = vqmovn_high_s32(vqmovn_s32(v.r[2].data), v.r[3].data);
+        uint8x16_t bytes =
+            vqmovun_high_s16(vqmovun_s16(vqaddq_s16(low, base)), vqaddq_s16(high, base));
+        if constexpr (Last - First < 255) bytes = vminq_u8(bytes, vdupq_n_u8(Last - First));
+        vst1q_u8(to + 16 * i, bytes);
+    });
+#else
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const auto first = broadcast<std::int32_t>(First);
+        store_u8(to + 16 * i, min(max(value[i], first), broadcast<std::int32_t>(Last)) - first);
+    });
+#endif
+}
+
 } // namespace simd
 } // namespace quant::inline QUANT_ABI

@@ -112,6 +112,11 @@ QUANT_DETAIL_INLINE lanes<T> max(const lanes<T>& a, const lanes<T>& b) noexcept 
     return per_register<T>([](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }, a,
                            b);
 }
+/// The greater of two as of unsigned integers.
+QUANT_DETAIL_INLINE i32x16 max_unsigned(const i32x16& a, const i32x16& b) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max_unsigned(x, y); }, a, b);
+}
 QUANT_DETAIL_INLINE f32x16 abs(const f32x16& a) noexcept {
     return per_register<float>([](auto x) QUANT_DETAIL_LAMBDA { return native_abs(x); }, a);
 }
@@ -157,6 +162,14 @@ QUANT_DETAIL_INLINE i32x16 shift_left(const i32x16& a) noexcept {
     return per_register<std::int32_t>(
         [](auto x) QUANT_DETAIL_LAMBDA { return native_shift_left<N>(x); }, a);
 }
+/// The sign bit moved below the others, and back.
+QUANT_DETAIL_INLINE i32x16 rotate_left_1(const i32x16& a) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_rotate_left_1(x); }, a);
+}
+QUANT_DETAIL_INLINE i32x16 rotate_right_1(const i32x16& a) noexcept {
+    return shift_right<1>(a) | shift_left<31>(a);
+}
 /// Shift that keeps the sign: division by 2^N, rounded down.
 template <int N>
 QUANT_DETAIL_INLINE i32x16 shift_right_signed(const i32x16& a) noexcept {
@@ -172,6 +185,14 @@ QUANT_DETAIL_INLINE lanes<T> select_greater(const lanes<T>& a, const lanes<T>& b
     return per_register<T>([](auto x, auto y, auto t, auto f)
                                QUANT_DETAIL_LAMBDA { return native_select_greater(x, y, t, f); },
                            a, b, if_true, if_false);
+}
+
+/// Whether a > b in any lane.
+QUANT_DETAIL_INLINE bool any_greater(const i32x16& a, const i32x16& b) noexcept {
+    bool any = false;
+    detail::unroll<i32x16::count>(
+        [&](auto i) QUANT_DETAIL_LAMBDA { any |= native_any_greater(a.r[i], b.r[i]); });
+    return any;
 }
 
 /// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.

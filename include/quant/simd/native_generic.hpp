@@ -99,6 +99,18 @@ template <class T>
 QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
     return native_each<T>([&](std::size_t i) { return a.v[i] < b.v[i] ? b.v[i] : a.v[i]; });
 }
+QUANT_DETAIL_INLINE native<std::int32_t> native_max_unsigned(native<std::int32_t> a,
+                                                             native<std::int32_t> b) noexcept {
+    return native_each<std::int32_t>([&](std::size_t i) {
+        return native_unsigned(a.v[i]) < native_unsigned(b.v[i]) ? b.v[i] : a.v[i];
+    });
+}
+QUANT_DETAIL_INLINE bool native_any_greater(native<std::int32_t> a,
+                                            native<std::int32_t> b) noexcept {
+    bool any = false;
+    for (std::size_t i = 0; i < 16; ++i) any |= a.v[i] > b.v[i];
+    return any;
+}
 QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept {
     return native_each<float>([&](std::size_t i) { return std::fabs(a.v[i]); });
 }
@@ -148,6 +160,10 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t>
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
     return native_wrapping([&](std::size_t i) { return native_unsigned(a.v[i]) << N; });
+}
+
+QUANT_DETAIL_INLINE native<std::int32_t> native_rotate_left_1(native<std::int32_t> a) noexcept {
+    return native_wrapping([&](std::size_t i) { return std::rotl(native_unsigned(a.v[i]), 1); });
 }
 
 /// (a & mask) | b.

@@ -45,6 +45,15 @@ template <class T>
 QUANT_DETAIL_INLINE native<T> native_max(native<T> a, native<T> b) noexcept {
     return xsimd::max(a, b);
 }
+QUANT_DETAIL_INLINE native<std::int32_t> native_max_unsigned(native<std::int32_t> a,
+                                                             native<std::int32_t> b) noexcept {
+    return xsimd::bitwise_cast<std::int32_t>(
+        xsimd::max(xsimd::bitwise_cast<std::uint32_t>(a), xsimd::bitwise_cast<std::uint32_t>(b)));
+}
+QUANT_DETAIL_INLINE bool native_any_greater(native<std::int32_t> a,
+                                            native<std::int32_t> b) noexcept {
+    return xsimd::any(a > b);
+}
 QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept { return xsimd::abs(a); }
 
 /// a·b + c, rounded once where isa::current::fused_multiply_add.
@@ -76,6 +85,14 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t>
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
     return a << N;
+}
+
+QUANT_DETAIL_INLINE native<std::int32_t> native_rotate_left_1(native<std::int32_t> a) noexcept {
+#if defined(__AVX512BW__)
+    return _mm512_rol_epi32(a, 1);
+#else
+    return native_shift_left<1>(a) | native_shift_right<31>(a);
+#endif
 }
 
 /// (a & mask) | b, in one instruction where there is one.
