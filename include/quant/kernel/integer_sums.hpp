@@ -35,10 +35,11 @@ struct lane_grid {
     }
 };
 
-/// sum[h][p][t] = Σ (u − offset − z)·x̂ over the step's columns, lane by lane, where u is the code
-/// as stored and x̂ one half of an activation's code; midrise codes count once here, twice in
-/// total(). Codes are multiplied unsigned as they are stored: each sum starts at
-/// −(offset + z)·Σ x̂.
+/// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
+/// the code as stored and x̂ one half of an activation's code.
+///
+/// What is multiplied is unsigned: the code u, or 2u + 1 for midrise. Each sum starts at what that
+/// is too much, −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
     static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
@@ -49,8 +50,13 @@ struct integer_sums {
     /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
     using memory = std::int32_t[halves][simd::native_size<std::int32_t>];
 
+    /// Whether 2u + 1 is multiplied; the bits of what is; and what it exceeds a level by.
+    static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
+    static constexpr int operand_bits = S::bits + (odd ? 1 : 0);
+    static constexpr int excess = odd ? 1 << S::bits : S::multiplier == 2 ? 0 : S::offset;
     /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the end.
-    static constexpr bool shift_at_end = simd::quads_per_pair_sum<S::bits> != 0;
+    static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
+    static constexpr bool shift_at_end = pair_run != 0;
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -58,9 +64,7 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void start(const std::int32_t* before, const std::int32_t* after,
                                    std::size_t half_sums, const lane_grid<S> (&grid)[P],
                                    memory& base) noexcept {
-        const auto factor = S::has_zero_point      ? -1
-                            : S::multiplier == 1 ? -S::offset
-                                                 : 0;
+        constexpr int factor = S::has_zero_point ? -1 : -excess;
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
@@ -83,8 +87,8 @@ struct integer_sums {
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
-        constexpr std::size_t run = simd::quads_per_pair_sum<S::bits>;
-        if constexpr (T == 1 && Last - First == 8 && isa::current::registers == 32) {
+        if constexpr (T == 1 && Last - First == 8 && isa::current::vector_bytes == 64 &&
+                      pair_run == 0) {
             // Weights come from memory here: read in order, as prefetchers expect.
             constexpr std::size_t lines = static_cast<std::size_t>(S::bits);
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
@@ -93,24 +97,24 @@ struct integer_sums {
                     line[i] = simd::load_line(panels[p] + at + i * line_bytes);
                 });
                 unroll<8>([&](auto q) QUANT_DETAIL_LAMBDA {
-                    const simd::i32x16 codes[1] = {decode_quad_of<S::bits, q>(
+                    const simd::i32x16 codes[1] = {decode_quad_of<S::bits, q, odd>(
                         [&](auto i) QUANT_DETAIL_LAMBDA { return line[i]; })};
                     unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
                         const auto* from = reinterpret_cast<const std::int8_t*>(
                             x + h * half_bytes + q * quad_cols);
-                        sum[h][p][0] = simd::dot4<S::bits>(sum[h][p][0], codes[0],
+                        sum[h][p][0] = simd::dot4<operand_bits>(sum[h][p][0], codes[0],
                                                            simd::load_quad(from));
                     });
                 });
             });
-        } else if constexpr (run == 0) {
+        } else if constexpr (pair_run == 0) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 add_quad<First + q>(
                     panels, at, x + q * T * quad_cols, half_bytes, sum,
                     [](const auto& s, const auto& codes, std::int32_t quad)
-                        QUANT_DETAIL_LAMBDA { return simd::dot4<S::bits>(s, codes, quad); });
+                        QUANT_DETAIL_LAMBDA { return simd::dot4<operand_bits>(s, codes, quad); });
             });
-        } else if constexpr (S::bits == 8) { // by halves of four bits
+        } else if constexpr (operand_bits == 8) { // by halves of four bits
             add_pair_sums<First, Last, 1>(panels, at, x, half_bytes,
                                           [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
                                               return codes & simd::broadcast(0x0F0F0F0F);
@@ -120,7 +124,7 @@ struct integer_sums {
                     return simd::shift_right<4>(codes) & simd::broadcast(0x0F0F0F0F);
                 });
         } else { // sums of a few quads fit 16 bits: widen them once for all
-            constexpr std::size_t quads = std::min(run, Last - First);
+            constexpr std::size_t quads = std::min(pair_run, Last - First);
             unroll<(Last - First) / quads>([&](auto r) QUANT_DETAIL_LAMBDA {
                 constexpr std::size_t from = r * quads;
                 add_pair_sums<First + from, First + from + quads, 1>(
@@ -138,14 +142,16 @@ struct integer_sums {
         unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
             auto& s = sum[i / P][i % P][0];
-            s = simd::dot4<S::bits>(s, codes[i % P], simd::load_quad(from));
+            const auto operand = odd ? codes[i % P] + codes[i % P] + simd::broadcast(0x01010101)
+                                     : codes[i % P];
+            s = simd::dot4<operand_bits>(s, operand, simd::load_quad(from));
         });
     }
 
     /// Makes sums of codes sums of levels, as far as start() has not.
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
-        if constexpr (S::multiplier == 2) {
+        if constexpr (S::multiplier == 2 && !odd) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
                 simd::store_to_broadcast(
                     base[h],
@@ -228,7 +234,7 @@ private:
                                              Sums& sums, Dot dot) noexcept {
         simd::i32x16 codes[P];
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-            codes[p] = decode_quad<S::bits, Quad>(panels[p] + at);
+            codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
         });
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);

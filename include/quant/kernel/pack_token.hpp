@@ -6,6 +6,7 @@
 #include <quant/simd/convert.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +15,31 @@
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
+
+/// max |x|; NaN or infinity if any of the numbers is.
+[[nodiscard]] inline float largest_magnitude(const float* x, std::size_t n) noexcept {
+    // Magnitudes of non-finite numbers are the largest integers, NaN above infinity.
+    const auto magnitude_bits = [](const simd::f32x16& v) QUANT_DETAIL_LAMBDA {
+        return simd::float_to_bits(v) & simd::broadcast<std::int32_t>(0x7FFFFFFF);
+    };
+    simd::i32x16 largest[4];
+    for (auto& l : largest) l = simd::broadcast<std::int32_t>(0);
+    std::size_t i = 0;
+    for (; i + 64 <= n; i += 64) {
+        unroll<4>([&](auto j) QUANT_DETAIL_LAMBDA {
+            largest[j] =
+                simd::max(largest[j], magnitude_bits(simd::load<float>(x + i + 16 * j)));
+        });
+    }
+    for (; i < n; i += 16) {
+        const std::size_t count = std::min<std::size_t>(16, n - i);
+        largest[0] = simd::max(largest[0],
+                               magnitude_bits(count == 16 ? simd::load<float>(x + i)
+                                                          : simd::load_partial<float>(x + i, count)));
+    }
+    return std::bit_cast<float>(simd::reduce_max(
+        simd::max(simd::max(largest[0], largest[1]), simd::max(largest[2], largest[3]))));
+}
 
 /// Scale of activations of magnitude up to `largest`.
 template <activation A>
@@ -80,18 +106,60 @@ pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, st
     sums[1] = A::halves == 2 ? simd::reduce_add(high_sum) : 0;
 }
 
+/// Packs the whole blocks of a token of finite numbers where blocks simply cut the row and have a
+/// scale of their own or the token's: the usual layouts, without the bookkeeping of the others.
+/// Returns how many blocks, and adds their sums to `running`.
+template <activation A, std::size_t Section, std::size_t Block>
+std::size_t pack_whole_blocks(const activation_tile<A, Section, Block, std::byte>& tile,
+                              std::size_t token, const float* x, float scale,
+                              std::uint32_t (&running)[2]) noexcept {
+    constexpr bool own_scale = activation_group<A>() == Block;
+    constexpr bool usual = Section == all && Block % 16 == 0 && Block <= 128 && A::halves == 1 &&
+                           (own_scale || activation_group<A>() == all);
+    if constexpr (!usual) {
+        return 0;
+    } else {
+        constexpr std::size_t vectors = Block / 16;
+        const std::size_t tokens = tile.at.tokens, blocks = tile.at.row.cols / Block;
+        std::int8_t* codes = tile.codes(0, 0) + token * 4;
+        auto* sums = tile.template sums<std::int32_t>(0, 0) + token;
+        float* scales = tile.scales(0) + token;
+        auto inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
+        for (std::size_t b = 0; b < blocks; ++b, x += Block) {
+            if constexpr (own_scale) {
+                simd::f32x16 largest = simd::abs(simd::load<float>(x));
+                unroll<vectors - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    largest =
+                        simd::max(largest, simd::abs(simd::load<float>(x + 16 * (i + 1))));
+                });
+                scale = activation_scale<A>(simd::reduce_max(largest));
+                inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
+                scales[b * tokens] = scale;
+            }
+            simd::i32x16 sum = simd::broadcast<std::int32_t>(0);
+            for (std::size_t i = 0; i < vectors; ++i) {
+                const auto code = encode_activations<A>(x + 16 * i, 16, inverse);
+                spread_quads(code, tokens, codes, 4);
+                codes += 16 * tokens;
+                sum = sum + code;
+            }
+            running[0] += static_cast<std::uint32_t>(simd::reduce_add(sum));
+            sums[(b + 1) * tokens] = static_cast<std::int32_t>(running[0]);
+        }
+        return blocks;
+    }
+}
+
 /// Packs one token as integers. A token with a number that is not finite gets NaN scales.
 template <activation A, std::size_t Section, std::size_t Block>
 void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& tile,
                         std::size_t token, const float* x) noexcept {
     static_assert(A::halves == 1 || Block >= 4, "groups of int16 activations are whole rows");
     const std::size_t cols = tile.at.row.cols;
-    const auto magnitude = [](const group_range& r) QUANT_DETAIL_LAMBDA {
-        return std::max(r.highest, -r.lowest);
-    };
     constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-    const group_range whole = range_of(x, cols);
-    float scale = whole.finite ? activation_scale<A>(magnitude(whole)) : nan;
+    const float largest = largest_magnitude(x, cols);
+    const bool finite = std::isfinite(largest);
+    float scale = finite ? activation_scale<A>(largest) : nan;
     tile.scales(0)[token] = scale;
     std::uint32_t running[2] = {}; // may wrap over very long rows; differences within a step do not
     const auto set_sums = [&](std::size_t block) QUANT_DETAIL_LAMBDA {
@@ -101,18 +169,20 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
         }
     };
     set_sums(0);
-    tile.at.row.for_each_block([&](std::size_t block, std::size_t c, std::size_t n,
+    const std::size_t packed =
+        finite ? pack_whole_blocks(tile, token, x, scale, running) : 0;
+    tile.at.row.for_each_block(packed, [&](std::size_t block, std::size_t c, std::size_t n,
                                    std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
         if constexpr (tile_layout<A, Section, Block>::scale_per_block) {
             // Several blocks may share an activation group: each gets the group's scale.
             constexpr std::size_t size = activation_group<A>();
             const std::size_t first = c / size * size;
             const std::size_t count = std::min(size, cols - first);
-            scale = whole.finite ? activation_scale<A>(magnitude(range_of(x + first, count))) : nan;
+            scale = finite ? activation_scale<A>(largest_magnitude(x + first, count)) : nan;
             tile.scales(block)[token] = scale;
         }
         std::int32_t sums[2] = {};
-        if (whole.finite) pack_integer_block(tile, token, x + c, n, scale, quad, byte, sums);
+        if (finite) pack_integer_block(tile, token, x + c, n, scale, quad, byte, sums);
         for (std::size_t h = 0; h < 2; ++h) running[h] += static_cast<std::uint32_t>(sums[h]);
         set_sums(block + 1);
     });
@@ -124,9 +194,9 @@ template <activation A, std::size_t Section, std::size_t Block>
 void pack_float_token(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t token,
                       const float* x) noexcept {
     const std::size_t tokens = tile.at.tokens;
-    const bool finite = range_of(x, tile.at.row.cols).finite;
+    const bool finite = std::isfinite(largest_magnitude(x, tile.at.row.cols));
     tile.at.row.for_each_block(
-        [&](std::size_t block, std::size_t c, std::size_t n, std::size_t quad, std::size_t byte) {
+        0, [&](std::size_t block, std::size_t c, std::size_t n, std::size_t quad, std::size_t byte) {
             float sum = 0;
             for (std::size_t k = 0; k < n; ++k) {
                 float value =

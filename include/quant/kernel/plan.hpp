@@ -122,14 +122,15 @@ struct activation_layout {
 
     /// f(block, first column, columns, first quad, byte of the quad at which the first column
     /// lies) for each block in order. The byte differs from 0 where blocks are smaller than a quad:
-    /// each then has a quad of its own, zero but for its columns.
+    /// each then has a quad of its own, zero but for its columns. Without sections, `first` blocks
+    /// may be left out.
     template <class F>
-    void for_each_block(F&& f) const {
-        std::size_t index = 0, quad = 0;
+    void for_each_block(std::size_t first, F&& f) const {
+        std::size_t index = first, quad = quads_of(first * Block);
         const std::size_t section = Section == all ? cols : Section;
         for (std::size_t s = 0; s < cols; s += section) {
             const std::size_t width = std::min(section, cols - s);
-            for (std::size_t c = 0; c < width; c += Block, ++index) {
+            for (std::size_t c = first * Block; c < width; c += Block, ++index) {
                 const std::size_t n = std::min(Block, width - c);
                 f(index, s + c, n, quad, Block < 4 ? c % 4 : 0);
                 quad += div_ceil(n, 4);

@@ -212,11 +212,11 @@ QUANT_DETAIL_INLINE void store_line(std::byte* to, const i32x16& line) noexcept 
 }
 
 namespace folding {
-template <class Combine>
-QUANT_DETAIL_INLINE native<float> combine(const f32x16& a, Combine f) noexcept {
-    native<float> folded = a.r[0];
-    if constexpr (f32x16::count > 1) {
-        detail::unroll<f32x16::count - 1>(
+template <class T, class Combine>
+QUANT_DETAIL_INLINE native<T> combine(const lanes<T>& a, Combine f) noexcept {
+    native<T> folded = a.r[0];
+    if constexpr (lanes<T>::count > 1) {
+        detail::unroll<lanes<T>::count - 1>(
             [&](auto i) QUANT_DETAIL_LAMBDA { folded = f(folded, a.r[i + 1]); });
     }
     return folded;
@@ -252,22 +252,20 @@ QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
         mask, b);
 }
 
-/// Sum of all lanes, modulo 2^32.
-QUANT_DETAIL_INLINE std::int32_t reduce_add(const i32x16& a) noexcept {
-    native<std::int32_t> folded = a.r[0];
-    if constexpr (i32x16::count > 1) {
-        detail::unroll<i32x16::count - 1>(
-            [&](auto i) QUANT_DETAIL_LAMBDA { folded = folded + a.r[i + 1]; });
-    }
-    return native_reduce_add(folded);
-}
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {
     return native_reduce_min(
         folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_min(x, y); }));
 }
-QUANT_DETAIL_INLINE float reduce_max(const f32x16& a) noexcept {
+template <class T>
+QUANT_DETAIL_INLINE T reduce_max(const lanes<T>& a) noexcept {
     return native_reduce_max(
         folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_max(x, y); }));
+}
+
+/// Sum of all lanes, modulo 2^32.
+QUANT_DETAIL_INLINE std::int32_t reduce_add(const i32x16& a) noexcept {
+    return native_reduce_add(
+        folding::combine(a, [](auto x, auto y) QUANT_DETAIL_LAMBDA { return x + y; }));
 }
 
 } // namespace simd

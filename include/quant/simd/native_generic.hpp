@@ -198,9 +198,10 @@ QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     for (const float x : a.v) least = x < least ? x : least;
     return least;
 }
-QUANT_DETAIL_INLINE float native_reduce_max(native<float> a) noexcept {
-    float greatest = a.v[0];
-    for (const float x : a.v) greatest = greatest < x ? x : greatest;
+template <class T>
+QUANT_DETAIL_INLINE T native_reduce_max(native<T> a) noexcept {
+    T greatest = a.v[0];
+    for (const T x : a.v) greatest = greatest < x ? x : greatest;
     return greatest;
 }
 

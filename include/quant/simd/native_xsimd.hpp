@@ -126,7 +126,8 @@ QUANT_DETAIL_INLINE std::int32_t native_reduce_add(native<std::int32_t> a) noexc
 QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept {
     return xsimd::reduce_min(a);
 }
-QUANT_DETAIL_INLINE float native_reduce_max(native<float> a) noexcept {
+template <class T>
+QUANT_DETAIL_INLINE T native_reduce_max(native<T> a) noexcept {
     return xsimd::reduce_max(a);
 }
 
