@@ -51,7 +51,7 @@ struct product_output {
 
 /// Weights of one block; with the activations of a tile beside them they fit most second-level
 /// caches.
-inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 18;
+inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 19;
 
 /// Calls f with n, 1 … Largest, as a compile-time constant.
 template <std::size_t Largest, class F>
