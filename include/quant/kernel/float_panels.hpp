@@ -23,10 +23,9 @@ inline constexpr std::size_t stretch_cols = 256 / P;
 template <quantization_scheme S, activation A>
 inline constexpr bool has_long_steps = product_plan<S, A>::step > 64;
 template <quantization_scheme S, activation A>
-inline constexpr std::size_t float_panel_count =
-    isa::current::vector_bytes != 64 ? 1
-    : has_long_steps<S, A>           ? 4
-                                     : 2;
+inline constexpr std::size_t float_panel_count = isa::current::vector_bytes != 64 ? 1
+                                                 : has_long_steps<S, A>           ? 4
+                                                                                  : 2;
 
 /// Tiles that share decoded levels; their outputs (and chains) lie on the stack.
 inline constexpr std::size_t float_batch_tiles = 12;
@@ -166,9 +165,8 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
             }
         });
     }
-    unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-        simd::store(out + i * panel_rows, y[i / T][i % T]);
-    });
+    unroll<P * T>([&](auto i)
+                      QUANT_DETAIL_LAMBDA { simd::store(out + i * panel_rows, y[i / T][i % T]); });
 }
 
 /// f(stretch) for the stretches of P panels in the order of their columns.

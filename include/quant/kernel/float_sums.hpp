@@ -107,8 +107,7 @@ struct float_sums {
 
     /// blocks: the sums of the step's `count` blocks of activations, of `tokens` tokens each.
     QUANT_DETAIL_INLINE void start(const float* blocks, std::size_t count,
-                                   const lane_grid<S> (&grid)[P],
-                                   std::size_t tokens = T) noexcept {
+                                   const lane_grid<S> (&grid)[P], std::size_t tokens = T) noexcept {
         unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
             activation_sum[t] = S::has_minimum ? sum_of_blocks(blocks + t, count, tokens) : 0.0f;
         });
@@ -144,8 +143,8 @@ struct float_sums {
                     }
                 }();
                 unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                    sum[p][t] = multiply_add(
-                        level, load_operand<A>(x, column * stride + t), sum[p][t]);
+                    sum[p][t] =
+                        multiply_add(level, load_operand<A>(x, column * stride + t), sum[p][t]);
                 });
             });
         });

@@ -54,7 +54,8 @@ struct integer_sums {
     static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
     static constexpr int operand_bits = S::bits + (odd ? 1 : 0);
     static constexpr int excess = odd ? 1 << S::bits : S::multiplier == 2 ? 0 : S::offset;
-    /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the end.
+    /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the
+    /// end.
     static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
     static constexpr bool shift_at_end = pair_run != 0;
 
@@ -68,17 +69,17 @@ struct integer_sums {
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
-            simd::store_to_broadcast(
-                base[h], activation_sum[h] * simd::native_broadcast<std::int32_t>(factor));
+            simd::store_to_broadcast(base[h], activation_sum[h] *
+                                                  simd::native_broadcast<std::int32_t>(factor));
         });
         if constexpr (shift_at_end) {
             unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
                 sum[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
             });
         } else {
-            for_each_shift<SumsFit16Bits>(
-                grid, base, [](simd::i32x16& s, const simd::i32x16& shift)
-                          QUANT_DETAIL_LAMBDA { s = shift; });
+            for_each_shift<SumsFit16Bits>(grid, base,
+                                          [](simd::i32x16& s, const simd::i32x16& shift)
+                                              QUANT_DETAIL_LAMBDA { s = shift; });
         }
     }
 
@@ -87,49 +88,32 @@ struct integer_sums {
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
-        if constexpr (T == 1 && Last - First == 8 && isa::current::vector_bytes == 64 &&
-                      pair_run == 0) {
-            // Weights come from memory here: read in order, as prefetchers expect.
-            constexpr std::size_t lines = static_cast<std::size_t>(S::bits);
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                simd::i32x16 line[lines];
-                unroll<lines>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    line[i] = simd::load_line(panels[p] + at + i * line_bytes);
-                });
-                unroll<8>([&](auto q) QUANT_DETAIL_LAMBDA {
-                    const simd::i32x16 codes[1] = {decode_quad_of<S::bits, q, odd>(
-                        [&](auto i) QUANT_DETAIL_LAMBDA { return line[i]; })};
-                    unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
-                        const auto* from = reinterpret_cast<const std::int8_t*>(
-                            x + h * half_bytes + q * quad_cols);
-                        sum[h][p][0] = simd::dot4<operand_bits>(sum[h][p][0], codes[0],
-                                                           simd::load_quad(from));
-                    });
-                });
-            });
-        } else if constexpr (pair_run == 0) {
+        if constexpr (pair_run == 0) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
-                add_quad<First + q>(
-                    panels, at, x + q * T * quad_cols, half_bytes, sum,
-                    [](const auto& s, const auto& codes, std::int32_t quad)
-                        QUANT_DETAIL_LAMBDA { return simd::dot4<operand_bits>(s, codes, quad); });
+                simd::i32x16 codes[P];
+                decode<First + q>(panels, at, codes);
+                multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
+                              [](auto& s, const auto& c, std::int32_t quad) QUANT_DETAIL_LAMBDA {
+                                  s = simd::dot4<operand_bits>(s, c, quad);
+                              });
             });
         } else if constexpr (operand_bits == 8) { // by halves of four bits
             add_pair_sums<First, Last, 1>(panels, at, x, half_bytes,
-                                          [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
-                                              return codes & simd::broadcast(0x0F0F0F0F);
+                                          [](simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
+                                              codes = codes & simd::broadcast(0x0F0F0F0F);
                                           });
-            add_pair_sums<First, Last, 16>(
-                panels, at, simd::again(x), half_bytes, [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
-                    return simd::shift_right<4>(codes) & simd::broadcast(0x0F0F0F0F);
-                });
+            add_pair_sums<First, Last, 16>(panels, at, simd::again(x), half_bytes,
+                                           [](simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
+                                               codes = simd::shift_right<4>(codes) &
+                                                       simd::broadcast(0x0F0F0F0F);
+                                           });
         } else { // sums of a few quads fit 16 bits: widen them once for all
             constexpr std::size_t quads = std::min(pair_run, Last - First);
             unroll<(Last - First) / quads>([&](auto r) QUANT_DETAIL_LAMBDA {
                 constexpr std::size_t from = r * quads;
                 add_pair_sums<First + from, First + from + quads, 1>(
                     panels, at, x + from * T * quad_cols, half_bytes,
-                    [](const simd::i32x16& codes) QUANT_DETAIL_LAMBDA { return codes; });
+                    [](simd::i32x16&) QUANT_DETAIL_LAMBDA {});
             });
         }
     }
@@ -142,8 +126,8 @@ struct integer_sums {
         unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
             auto& s = sum[i / P][i % P][0];
-            const auto operand = odd ? codes[i % P] + codes[i % P] + simd::broadcast(0x01010101)
-                                     : codes[i % P];
+            const auto operand =
+                odd ? codes[i % P] + codes[i % P] + simd::broadcast(0x01010101) : codes[i % P];
             s = simd::dot4<operand_bits>(s, operand, simd::load_quad(from));
         });
     }
@@ -154,8 +138,7 @@ struct integer_sums {
         if constexpr (S::multiplier == 2 && !odd) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
                 simd::store_to_broadcast(
-                    base[h],
-                    activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
+                    base[h], activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
             });
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
@@ -216,11 +199,12 @@ private:
             pairs[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
         });
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
-            add_quad<First + q>(panels, at, x + q * T * quad_cols, half_bytes, pairs,
-                                [&](const auto& s, const auto& codes, std::int32_t quad)
-                                    QUANT_DETAIL_LAMBDA {
-                                        return simd::add_pairs(s, part(codes), quad);
-                                    });
+            simd::i32x16 codes[P];
+            decode<First + q>(panels, at, codes);
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { part(codes[p]); });
+            multiply_quad(codes, x + q * T * quad_cols, half_bytes, pairs,
+                          [](auto& s, const auto& c, std::int32_t quad)
+                              QUANT_DETAIL_LAMBDA { s = simd::add_pairs(s, c, quad); });
         });
         unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
             auto& s = sum[i / (P * T)][i / T % P][i % T];
@@ -228,23 +212,27 @@ private:
         });
     }
 
-    template <std::size_t Quad, class Sums, class Dot>
-    QUANT_DETAIL_INLINE static void add_quad(const std::byte* const (&panels)[P], std::size_t at,
-                                             const std::byte* x, std::size_t half_bytes,
-                                             Sums& sums, Dot dot) noexcept {
-        simd::i32x16 codes[P];
+    template <std::size_t Quad>
+    QUANT_DETAIL_INLINE static void decode(const std::byte* const (&panels)[P], std::size_t at,
+                                           simd::i32x16 (&codes)[P]) noexcept {
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
         });
+    }
+
+    /// dot(sum, codes, quad) for all sums of one quad. The same for all quads, and folds instead of
+    /// loops: compilers spend their time on the number of functions.
+    template <class Sums, class Dot>
+    QUANT_DETAIL_INLINE static void multiply_quad(const simd::i32x16 (&codes)[P],
+                                                  const std::byte* x, std::size_t half_bytes,
+                                                  Sums& sums, Dot dot) noexcept {
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
-            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                const std::int32_t quad = simd::load_quad(from + t * quad_cols);
-                // A fold instead of a third loop: the innermost one costs compile time.
-                [&]<std::size_t... I>(std::index_sequence<I...>) QUANT_DETAIL_LAMBDA {
-                    ((sums[h][I][t] = dot(sums[h][I][t], codes[I], quad)), ...);
-                }(std::make_index_sequence<P>{});
-            });
+            [&]<std::size_t... I>(std::index_sequence<I...>) QUANT_DETAIL_LAMBDA {
+                (dot(sums[h][I % P][I / P], codes[I % P],
+                     simd::load_quad(from + I / P * quad_cols)),
+                 ...);
+            }(std::make_index_sequence<P * T>{});
         });
     }
 };

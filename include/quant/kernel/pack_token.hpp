@@ -27,15 +27,14 @@ namespace detail {
     std::size_t i = 0;
     for (; i + 64 <= n; i += 64) {
         unroll<4>([&](auto j) QUANT_DETAIL_LAMBDA {
-            largest[j] =
-                simd::max(largest[j], magnitude_bits(simd::load<float>(x + i + 16 * j)));
+            largest[j] = simd::max(largest[j], magnitude_bits(simd::load<float>(x + i + 16 * j)));
         });
     }
     for (; i < n; i += 16) {
         const std::size_t count = std::min<std::size_t>(16, n - i);
-        largest[0] = simd::max(largest[0],
-                               magnitude_bits(count == 16 ? simd::load<float>(x + i)
-                                                          : simd::load_partial<float>(x + i, count)));
+        largest[0] = simd::max(
+            largest[0], magnitude_bits(count == 16 ? simd::load<float>(x + i)
+                                                   : simd::load_partial<float>(x + i, count)));
     }
     return std::bit_cast<float>(simd::reduce_max(
         simd::max(simd::max(largest[0], largest[1]), simd::max(largest[2], largest[3]))));
@@ -89,8 +88,7 @@ pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, st
             const auto high = simd::shift_right_signed<8>(codes + simd::broadcast(128));
             low = codes - simd::shift_left<8>(high);
             high_sum = high_sum + high;
-            spread_quads(high, tokens, tile.codes(1, quad + i / 4) + token * 4,
-                         div_ceil(count, 4));
+            spread_quads(high, tokens, tile.codes(1, quad + i / 4) + token * 4, div_ceil(count, 4));
         }
         low_sum = low_sum + low;
         if constexpr (Block < 4) {
@@ -129,8 +127,7 @@ std::size_t pack_whole_blocks(const activation_tile<A, Section, Block, std::byte
             if constexpr (own_scale) {
                 simd::f32x16 largest = simd::abs(simd::load<float>(x));
                 unroll<vectors - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    largest =
-                        simd::max(largest, simd::abs(simd::load<float>(x + 16 * (i + 1))));
+                    largest = simd::max(largest, simd::abs(simd::load<float>(x + 16 * (i + 1))));
                 });
                 scale = activation_scale<A>(simd::reduce_max(largest));
                 inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
@@ -169,10 +166,9 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
         }
     };
     set_sums(0);
-    const std::size_t packed =
-        finite ? pack_whole_blocks(tile, token, x, scale, running) : 0;
+    const std::size_t packed = finite ? pack_whole_blocks(tile, token, x, scale, running) : 0;
     tile.at.row.for_each_block(packed, [&](std::size_t block, std::size_t c, std::size_t n,
-                                   std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
+                                           std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
         if constexpr (tile_layout<A, Section, Block>::scale_per_block) {
             // Several blocks may share an activation group: each gets the group's scale.
             constexpr std::size_t size = activation_group<A>();
@@ -195,26 +191,26 @@ void pack_float_token(const activation_tile<A, Section, Block, std::byte>& tile,
                       const float* x) noexcept {
     const std::size_t tokens = tile.at.tokens;
     const bool finite = std::isfinite(largest_magnitude(x, tile.at.row.cols));
-    tile.at.row.for_each_block(
-        0, [&](std::size_t block, std::size_t c, std::size_t n, std::size_t quad, std::size_t byte) {
-            float sum = 0;
-            for (std::size_t k = 0; k < n; ++k) {
-                float value =
-                    finite ? load_element(x + c + k) : std::numeric_limits<float>::quiet_NaN();
-                if constexpr (std::is_same_v<A, activations::bf16>) {
-                    value = static_cast<float>(bf16(value));
-                }
-                const std::size_t col = byte + k;
-                if constexpr (bf16_pairs<A>) {
-                    tile.template values<bf16>(quad)[(col / 2 * tokens + token) * 2 + col % 2] =
-                        bf16(value);
-                } else {
-                    tile.template values<float>(quad)[col * tokens + token] = value;
-                }
-                sum += value;
+    tile.at.row.for_each_block(0, [&](std::size_t block, std::size_t c, std::size_t n,
+                                      std::size_t quad, std::size_t byte) {
+        float sum = 0;
+        for (std::size_t k = 0; k < n; ++k) {
+            float value =
+                finite ? load_element(x + c + k) : std::numeric_limits<float>::quiet_NaN();
+            if constexpr (std::is_same_v<A, activations::bf16>) {
+                value = static_cast<float>(bf16(value));
             }
-            tile.template sums<float>(0, block)[token] = sum;
-        });
+            const std::size_t col = byte + k;
+            if constexpr (bf16_pairs<A>) {
+                tile.template values<bf16>(quad)[(col / 2 * tokens + token) * 2 + col % 2] =
+                    bf16(value);
+            } else {
+                tile.template values<float>(quad)[col * tokens + token] = value;
+            }
+            sum += value;
+        }
+        tile.template sums<float>(0, block)[token] = sum;
+    });
 }
 
 /// Zeroes what the tokens of a tile leave unwritten of its values.

@@ -98,9 +98,7 @@ struct activation_layout {
     static constexpr bool has_gaps = Block % 4 != 0 || section_quads * 4 != Section;
 
     /// Quads of a row, those that hold nothing included: whole superblocks.
-    [[nodiscard]] constexpr std::size_t quads() const noexcept {
-        return round_up(used_quads(), 8);
-    }
+    [[nodiscard]] constexpr std::size_t quads() const noexcept { return round_up(used_quads(), 8); }
     /// Quads up to the last that holds a column.
     [[nodiscard]] constexpr std::size_t used_quads() const noexcept {
         if constexpr (Section == all) return quads_of(cols);

@@ -51,8 +51,7 @@ class tile_product {
     using tile = activation_tile<A, plan::section, plan::block>;
     using at = layout<S>;
     static constexpr bool integer = is_integer_activation<A>;
-    using sums_type =
-        std::conditional_t<integer, integer_sums<S, A, T, P>, float_sums<S, A, T, P>>;
+    using sums_type = std::conditional_t<integer, integer_sums<S, A, T, P>, float_sums<S, A, T, P>>;
     using stored_sum = std::conditional_t<integer, std::int32_t, float>;
     static constexpr bool scale_per_block =
         tile_layout<A, plan::section, plan::block>::scale_per_block;
@@ -77,9 +76,8 @@ public:
           sums_(x.template sums<stored_sum>(0, 0)), scales_(x.scales(0)), out_(out) {}
 
     QUANT_DETAIL_INLINE void run(std::size_t cols) noexcept {
-        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            put(i / T, i % T, simd::broadcast(0.0f));
-        });
+        unroll<P * T>([&](auto i)
+                          QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
             steps<0>({0, at::offsets_at(0)}, div_ceil(cols, unit_cols));
@@ -103,8 +101,8 @@ private:
 
     QUANT_DETAIL_INLINE void groups(std::size_t cols) noexcept {
         constexpr std::size_t group_units = plan::padded_group / unit_cols;
-        std::size_t left = cols / S::group_cols * group_units +
-                           div_ceil(cols % S::group_cols, unit_cols);
+        std::size_t left =
+            cols / S::group_cols * group_units + div_ceil(cols % S::group_cols, unit_cols);
         std::size_t chunk = 0, in_chunk = 0;
         const auto group = [&](auto parity) QUANT_DETAIL_LAMBDA {
             const std::size_t units = std::min(group_units, left);
@@ -192,7 +190,8 @@ private:
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void part(sums_type& sums) noexcept {
         sums.template add<First, Last>(panels_, walk_.weights,
-                                       values_ + walk_.quads * (T * quad_cols * value_bytes), half_bytes_);
+                                       values_ + walk_.quads * (T * quad_cols * value_bytes),
+                                       half_bytes_);
         walk_.quads += Last - First;
         if constexpr (Last == 8) walk_.weights += at::superblock_bytes;
     }
@@ -218,7 +217,8 @@ private:
                 simd::f32x16 scale = scales[p];
                 if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
                 simd::f32x16 y = simd::fma(sums.total(p, t), scale, get(p, t));
-                if constexpr (S::has_minimum) y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
+                if constexpr (S::has_minimum)
+                    y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
                 put(p, t, y);
             });
         });
