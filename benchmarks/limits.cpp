@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <utility>
@@ -34,18 +35,28 @@ using native [[gnu::vector_size(quant::isa::current::vector_bytes)]] = T;
 
 constexpr int rounds = 1 << 12;
 
+/// The same value, of which the compiler knows nothing any more.
+template <class V>
+V opaque(V value) {
+    asm volatile("" : "+m"(value));
+    return value;
+}
+
 /// sums[i] ← step(sums[i]), all at once, `rounds` times, on registers.
 template <class V, class Step, std::size_t... I>
 double operations_of_chains(V start, const Step& step, double operations,
                             std::index_sequence<I...>) {
-    V sums[] = {((void)I, start)...};
+    V sums[] = {((void)I, opaque(start))...}; // equal ones would be computed once
     const double seconds = seconds_of([&] {
         for (int r = 0; r < rounds; ++r) {
             ((sums[I] = step(sums[I])), ...);
-            asm volatile("" ::: "memory"); // rounds stay apart; the sums live in registers
+            asm volatile("" : "+r"(r)); // rounds stay apart
         }
     });
-    asm volatile("" : : "g"(&sums[0]) : "memory");
+    // Not by the array's address: the sums would live in memory.
+    V total = start;
+    ((total += sums[I]), ...);
+    asm volatile("" : : "m"(total));
     return operations * rounds * sizeof...(I) / seconds;
 }
 
@@ -53,9 +64,7 @@ double operations_of_chains(V start, const Step& step, double operations,
 constexpr std::size_t chains = quant::isa::current::registers >= 32 ? 12 : 10;
 
 double multiply_add() {
-    native<float> factor = native<float>{} + 0.5f;
-    asm volatile("" : "+m"(factor));
-    const native<float> f = factor;
+    const native<float> f = opaque(native<float>{} + 0.5f);
     return operations_of_chains(
         f, [f](native<float> sum) { return sum * f + f; }, 2.0 * sizeof(f) / 4,
         std::make_index_sequence<chains>{});
@@ -171,6 +180,13 @@ double read_bandwidth(std::size_t size, double seconds) {
 double l2_read() { return read_bandwidth(cache_bytes(2) / 2, 0.005); }
 
 std::size_t cache_bytes(int level) {
+#if defined(__linux__)
+    // Before sysconf, which tells the L3 of a whole socket even to a few cores of it.
+    const std::string index = std::to_string(level);
+    std::ifstream from(bench::joined({"/sys/devices/system/cpu/cpu0/cache/index", index, "/size"}));
+    std::size_t kibibytes = 0;
+    if (from >> kibibytes) return kibibytes << 10;
+#endif
 #if defined(_SC_LEVEL2_CACHE_SIZE) && defined(_SC_LEVEL3_CACHE_SIZE)
     const long known = sysconf(level == 2 ? _SC_LEVEL2_CACHE_SIZE : _SC_LEVEL3_CACHE_SIZE);
     if (known > 0) return static_cast<std::size_t>(known);
