@@ -103,9 +103,10 @@ std::string kibibytes(std::size_t bytes) {
 int main(int argc, char** argv) {
     const bench::options wanted = take_options(argc, argv);
     auto& families = bench::registry::instance().families();
-    std::stable_sort(families.begin(), families.end(), [](const auto& a, const auto& b) {
-        const auto is_limit = [](const auto& f) { return f.name.rfind("limits/", 0) == 0; };
-        return is_limit(a) && !is_limit(b);
+    std::sort(families.begin(), families.end(), [](const auto& a, const auto& b) {
+        const bool a_is_limit = a.name.rfind("limits/", 0) == 0;
+        const bool b_is_limit = b.name.rfind("limits/", 0) == 0;
+        return a_is_limit != b_is_limit ? a_is_limit : a.name < b.name; // in no linker's order
     });
     for (bench::family& family : families) {
         const auto shared = std::make_shared<lazy_family>();
