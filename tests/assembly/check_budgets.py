@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Compares the hot loops of compiled product kernels with tests/assembly/budgets.json.
 
-    check_budgets.py --isa ISA [--objdump TOOL] OBJECT   reports what exceeds its budget
+    check_budgets.py --isa ISA --compiler NAME [--objdump TOOL] OBJECT
+                                                         reports what exceeds its budget
     check_budgets.py … --show REGEX                      prints the hot loops whose names match
     check_budgets.py … --update [--merge]                writes the counts as new budgets; with
                                                          --merge, where they exceed the old ones
     check_budgets.py --skip REASON                       says why nothing is compared, and skips
     check_budgets.py --self-test                         feeds itself dumps that must fail
 
-Each kernel has a line: scheme | activations | tokens x panels, and the most instructions of each
+Compilers have tables of their own, because what one can do does not excuse the other. Each kernel
+has a line: scheme | activations | tokens x panels, and the most instructions of each
 class per superblock and token that its hot loop may have. docs/assembly.md explains the classes.
 A kernel fails if a class exceeds its budget, if it has no hot loop, or if it has no budget.
 """
@@ -83,9 +85,10 @@ def annotated(loop):
 
 def check(arguments):
     all_budgets = json.loads(BUDGETS.read_text(encoding="utf-8"))
-    budgets = all_budgets.get(arguments.isa, {})
+    table = f"{arguments.isa}, {arguments.compiler}"
+    budgets = all_budgets.get(table, {})
     if isinstance(budgets, str) and not arguments.update:
-        print(f"SKIPPED: no budgets for {arguments.isa}: {budgets}")
+        print(f"SKIPPED: no budgets for {table}: {budgets}")
         return SKIPPED
     dump = hot_loops.disassemble(arguments.objdump, arguments.object)
     kernels = hot_loops.kernels(hot_loops.parse(dump))
@@ -104,13 +107,13 @@ def check(arguments):
         if lost:
             return 1
         old = budgets if isinstance(budgets, dict) else {}
-        all_budgets[arguments.isa] = updated(kernels, old, arguments.merge)
-        BUDGETS.write_text(json.dumps(all_budgets, indent=1) + "\n", encoding="utf-8")
+        all_budgets[table] = updated(kernels, old, arguments.merge)
+        BUDGETS.write_text(json.dumps(dict(sorted(all_budgets.items())), indent=1) + "\n", encoding="utf-8")
         return 0
     messages = compare(kernels, budgets)
     for message in messages:
-        print(f"{arguments.isa}: {message}")
-    print(f"{arguments.isa}: {len(kernels)} kernels, {len(messages)} complaints")
+        print(f"{table}: {message}")
+    print(f"{table}: {len(kernels)} kernels, {len(messages)} complaints")
     return 1 if messages else 0
 
 
@@ -118,6 +121,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("object", nargs="?")
     parser.add_argument("--isa")
+    parser.add_argument("--compiler", default="g++", help="the family, without a version")
     parser.add_argument("--objdump", default="objdump")
     parser.add_argument("--show", metavar="REGEX")
     parser.add_argument("--update", action="store_true")
