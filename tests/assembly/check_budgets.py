@@ -15,6 +15,8 @@ class per superblock and token that its hot loop may have. docs/assembly.md expl
 A kernel fails if a class exceeds its budget, if it has no hot loop, or if it has no budget.
 """
 import argparse
+import contextlib
+import fcntl
 import json
 import math
 import pathlib
@@ -74,13 +76,37 @@ def updated(kernels, old, merge):
 
 def annotated(loop):
     """A hot loop as text, the class of each instruction before it."""
-    lines = [f"{loop.function}", f"    {as_text(loop.counts)} per superblock and token, "
+    lines = [f"    {as_text(rounded_up(loop.counts))} per superblock and token, "
              f"{loop.multiply_adds} multiply-adds in the loop"]
     for instruction in loop.instructions:
         kind = hot_loops.kind_of(instruction) or ""
         memory = "load" if hot_loops.reads_memory(instruction) else ""
-        lines.append(f"    {instruction.address:6x}  {kind:12} {memory:5} {instruction.text}")
+        lines.append(f"    {instruction.address:6x}  {kind:12} {memory:5} "
+                     + instruction.text.split(" <")[0])
     return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def locked():
+    """Several instruction sets may be updated at once, and share the file."""
+    with BUDGETS.open(encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def update(arguments, table, kernels):
+    lost = [key for key, loop in kernels.items() if loop is None]
+    for key in lost:
+        print(f"{key}: no hot loop")
+    if lost:
+        return 1
+    with locked():
+        all_budgets = json.loads(BUDGETS.read_text(encoding="utf-8"))
+        old = all_budgets.get(table, {})
+        all_budgets[table] = updated(kernels, old if isinstance(old, dict) else {}, arguments.merge)
+        text = json.dumps(dict(sorted(all_budgets.items())), indent=1)
+        BUDGETS.write_text(text + "\n", encoding="utf-8")
+    return 0
 
 
 def check(arguments):
@@ -101,15 +127,7 @@ def check(arguments):
                 print(f"{key}\n{annotated(loop)}\n")
         return 0
     if arguments.update:
-        lost = [key for key, loop in kernels.items() if loop is None]
-        for key in lost:
-            print(f"{key}: no hot loop")
-        if lost:
-            return 1
-        old = budgets if isinstance(budgets, dict) else {}
-        all_budgets[table] = updated(kernels, old, arguments.merge)
-        BUDGETS.write_text(json.dumps(dict(sorted(all_budgets.items())), indent=1) + "\n", encoding="utf-8")
-        return 0
+        return update(arguments, table, kernels)
     messages = compare(kernels, budgets)
     for message in messages:
         print(f"{table}: {message}")

@@ -105,6 +105,8 @@ def loops(function):
 # ---------------------------------------------------------------------------- what it means
 
 def kind_of(instruction):
+    if "broadcast" in instruction.mnemonic and reads_memory(instruction):
+        return None  # the load itself does it
     return next((name for name, pattern in KINDS if pattern.match(instruction.mnemonic)), None)
 
 
@@ -194,8 +196,6 @@ def count(code, kinds_wanted, frame):
             counts["convert"] += 1  # pairs of sums to wider sums
         elif kind == "float" and kinds_wanted[0] != "integer dot":
             counts["float"] += 1
-        elif kind == "shuffle" and "broadcast" in instruction.mnemonic and reads_memory(instruction):
-            pass  # the load itself does it
         elif kind:
             counts[kind] += 1
     return sum(work), counts

@@ -26,26 +26,29 @@ bool product(const matrix_view<const float>& x, const void* w, const matrix_view
         return product<__VA_ARGS__>(x, w, y); \
     }
 
-// Every width.
-INSTANCE(w1_g64, grouped<1, 64, midrise>)
+// What every instruction set is asked for; compilers take long over registers of 128 bits.
 INSTANCE(w2_g64, grouped<2, 64>)
 INSTANCE(w3_g64, grouped<3, 64>)
+INSTANCE(w8_channel, by_channel<8>)
+INSTANCE(w4_channel, by_channel<4>)
+INSTANCE(w4_g32, grouped<4, 32>)
+INSTANCE(w4_g32_minimum, grouped<4, 32, asymmetric_min>)
+INSTANCE(w4_g32_x_fp32, grouped<4, 32>, quant::activations::fp32)
+
+#if !defined(QUANT_FEW_INSTANCES)
+// The other widths.
+INSTANCE(w1_g64, grouped<1, 64, midrise>)
 INSTANCE(w4_g64, grouped<4, 64>)
 INSTANCE(w5_g64, grouped<5, 64>)
 INSTANCE(w6_g64, grouped<6, 64>)
 INSTANCE(w7_g64, grouped<7, 64>)
 INSTANCE(w8_g64, grouped<8, 64>)
-// Every granularity of the two that matter most.
-INSTANCE(w4_g32, grouped<4, 32>)
+// Other groups, zero points.
 INSTANCE(w4_g128, grouped<4, 128>)
-INSTANCE(w4_channel, by_channel<4>)
 INSTANCE(w8_g32, grouped<8, 32>)
-INSTANCE(w8_channel, by_channel<8>)
-// Mappings with something stored per group.
 INSTANCE(w4_g32_zero_point, grouped<4, 32, asymmetric>)
-INSTANCE(w4_g32_minimum, grouped<4, 32, asymmetric_min>)
 // Other activations.
 INSTANCE(w4_g32_x_g32, grouped<4, 32>, default_activations<grouped<4, 32>>)
 INSTANCE(w4_g32_x_int16, grouped<4, 32>, quant::activations::int16)
 INSTANCE(w4_g32_x_bf16, grouped<4, 32>, quant::activations::bf16)
-INSTANCE(w4_g32_x_fp32, grouped<4, 32>, quant::activations::fp32)
+#endif
