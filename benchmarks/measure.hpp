@@ -11,6 +11,7 @@ namespace bench {
 
 struct options {
     double seconds = 0.25;        ///< of each case, at least
+    double most_seconds = 1.5;    ///< of each case, if its best two repetitions differ by 2 %
     std::size_t repetitions = 5;  ///< of each case, at least
     double least_seconds = 30e-6; ///< of a repetition: shorter calls are repeated within it
 };
@@ -20,6 +21,14 @@ struct samples {
 
     [[nodiscard]] double best() const {
         return seconds.empty() ? 0 : *std::min_element(seconds.begin(), seconds.end());
+    }
+    [[nodiscard]] bool best_two_agree() const {
+        double best = 1e30, second = 1e30;
+        for (const double s : seconds) {
+            second = std::min(second, std::max(s, best));
+            best = std::min(best, s);
+        }
+        return second <= 1.02 * best;
     }
     [[nodiscard]] double median() const {
         if (seconds.empty()) return 0;
@@ -72,8 +81,10 @@ struct progress {
         taken.seconds.push_back(seconds / static_cast<double>(calls));
         spent += seconds;
     }
+    /// On a busy machine the best repetition is only worth something if it was not the only one.
     [[nodiscard]] bool done(const options& wanted) const {
-        return spent >= wanted.seconds && taken.seconds.size() >= wanted.repetitions;
+        if (spent < wanted.seconds || taken.seconds.size() < wanted.repetitions) return false;
+        return spent >= wanted.most_seconds || taken.best_two_agree();
     }
 };
 

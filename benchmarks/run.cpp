@@ -71,10 +71,11 @@ bench::options take_options(int& argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const std::string word = argv[i];
         if (word == "--quick") {
-            wanted.seconds = 0.03;
+            wanted.seconds = wanted.most_seconds = 0.03;
             wanted.repetitions = 2;
         } else if (word.rfind("--seconds=", 0) == 0) {
             wanted.seconds = std::atof(word.c_str() + 10);
+            wanted.most_seconds = 6 * wanted.seconds;
         } else {
             argv[kept++] = argv[i];
         }
