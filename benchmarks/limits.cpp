@@ -17,6 +17,7 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 #endif
 #if defined(__x86_64__)
@@ -129,6 +130,16 @@ double run_loop(peak which) {
 }
 
 } // namespace
+
+double thread_seconds() {
+#if defined(__linux__)
+    timespec now{};
+    if (clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now) == 0) {
+        return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+    }
+#endif
+    return 0;
+}
 
 double run(peak which) {
     const double rate = run_loop(which);

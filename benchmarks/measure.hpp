@@ -58,13 +58,14 @@ namespace detail {
 /// One case's repetitions so far.
 struct progress {
     std::size_t calls = 1; ///< per repetition
+    bool wall = false;     ///< several threads work: the wall's clock alone sees all of them
     double spent = 0;
     samples taken;
 
     /// The first call shows how many make a repetition, and counts if it is one by itself.
     void begin(const std::function<void()>& call, const options& wanted) {
         call();
-        const double once = limits::seconds_of(call);
+        const double once = seconds_of(call);
         if (once < wanted.least_seconds) {
             calls = static_cast<std::size_t>(wanted.least_seconds / (once + 1e-9)) + 1;
         } else {
@@ -73,9 +74,13 @@ struct progress {
     }
     void repeat(const std::function<void()>& call) {
         if (calls > 1) call(); // its operands back into the nearest cache
-        add(limits::seconds_of([&] {
+        add(seconds_of([&] {
             for (std::size_t i = 0; i < calls; ++i) call();
         }));
+    }
+    template <class F>
+    [[nodiscard]] double seconds_of(F&& f) const {
+        return wall ? limits::wall_seconds_of(f) : limits::seconds_of(f);
     }
     void add(double seconds) {
         taken.seconds.push_back(seconds / static_cast<double>(calls));
@@ -163,7 +168,10 @@ inline std::vector<outcome> measure(const family& what, const options& wanted) {
         return i < operands.calls.size() && operands.calls[i] &&
                what.cases[i].cores <= limits::usable_cores();
     };
+    const bool wall = std::any_of(what.cases.begin(), what.cases.end(),
+                                  [](const one_case& c) { return c.cores > 1; });
     for (std::size_t i = 0; i < all.size(); ++i) {
+        runs[i].wall = wall;
         if (callable(i)) runs[i].begin(operands.calls[i], wanted);
     }
     for (bool busy = true; busy;) {

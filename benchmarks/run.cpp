@@ -76,6 +76,7 @@ bench::options take_options(int& argc, char** argv) {
         } else if (word.rfind("--seconds=", 0) == 0) {
             wanted.seconds = std::atof(word.c_str() + 10);
             wanted.most_seconds = 6 * wanted.seconds;
+            if (wanted.seconds < 0.1) wanted.repetitions = 3;
         } else {
             argv[kept++] = argv[i];
         }
