@@ -30,13 +30,11 @@ def roofline(build, folder):
     """GOPS over operations per byte of weights, between the roofs of the machine."""
     figure, axes = plt.subplots(figsize=(7, 4.2))
     peak = build.limit("dot_product")
-    xs = [1, 4096]
     for name, style in (("l3_read", "--"), ("dram_read", ":")):
         bandwidth = build.limit(name)
         if bandwidth:
-            axes.plot(xs, [min(peak, x * bandwidth) for x in xs], alpha=0)
             knee = peak / bandwidth
-            axes.plot([1, knee, 4096], [bandwidth, peak, peak], style, color="#4a5568",
+            axes.plot([1, knee, 512], [bandwidth, peak, peak], style, color="#4a5568",
                       label=f"{name.replace('_', ' ').replace('l3', 'L3').replace('dram', 'DRAM')}, "
                             f"{bandwidth:.0f} GB/s; peak {peak:.0f} GOPS")
     for i, (family, cases) in enumerate(build.families("small_batches").items()):
@@ -47,11 +45,7 @@ def roofline(build, folder):
              ylabel="GOPS, one thread", title=f"1 to 16 tokens, 4096 x 4096: {build.name}")
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
     axes.legend(fontsize=7, frameon=False)
-    save(figure, folder, f"roofline_{slug(build)}.svg")
-
-
-def slug(build):
-    return "".join(c if c.isalnum() else "_" for c in build.name.lower())
+    save(figure, folder, f"roofline_{build.slug}.svg")
 
 
 def bars(builds, area, folder, name, title, pick):
@@ -79,6 +73,7 @@ def bars(builds, area, folder, name, title, pick):
                 axes.plot([case.target] * 2, [y - height / 2, y + height / 2], color="black",
                           linewidth=1.5)
     axes.set_yticks(range(len(families)), [f.partition("/")[2] for f in families], fontsize=7)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
     axes.set(xlim=(0, 105), xlabel="percent of the limit; black: target; white: median", title=title)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[i % len(COLORS)]) for i in range(len(builds))]
@@ -100,7 +95,7 @@ def time_per_token(build, folder):
              title=f"4096 x 4096: {build.name}")
     axes.legend(fontsize=7, frameon=False)
     axes.grid(alpha=0.3, linewidth=0.4)
-    save(figure, folder, f"time_per_token_{slug(build)}.svg")
+    save(figure, folder, f"time_per_token_{build.slug}.svg")
 
 
 def draw(builds, folder):

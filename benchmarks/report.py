@@ -52,6 +52,9 @@ class Build:
         self.context = data["context"]
         self.cases = [Case(b) for b in data["benchmarks"] if not b.get("error_occurred")]
         self.name = f"{self.context['compiler']}, {self.context['instruction_set']}"
+        # Names of charts stay when a compiler's version changes.
+        family = self.context["compiler"].split()[0].replace("g++", "gcc")
+        self.slug = f"{family}_{self.context['instruction_set']}"
         self.by_name = {c.name: c for c in self.cases}
         self.take_best_peaks()
 
@@ -188,6 +191,12 @@ def summary_part(builds):
     return "Targets met:\n\n" + table([""] + [b.name for b in builds], rows)
 
 
+def charts_part(builds):
+    return "\n\n".join(f"![Roofline](images/roofline_{b.slug}.svg)\n\n"
+                       f"![Time per token](images/time_per_token_{b.slug}.svg)"
+                       for b in builds if b.families("small_batches"))
+
+
 def losses_part(builds):
     lines = []
     for b in builds:
@@ -258,7 +267,7 @@ def main():
     arguments = parser.parse_args()
     builds = [Build(path) for path in arguments.results]
     parts = {"machine": machine_part(builds), "summary": summary_part(builds),
-             "losses": losses_part(builds), "figures": figures_part(builds)}
+             "charts": charts_part(builds), "losses": losses_part(builds), "figures": figures_part(builds)}
     if arguments.rivals:
         parts["rivals"] = rivals_part(arguments.rivals)
     replace_parts(arguments.root / "docs" / "performance.md", parts)
