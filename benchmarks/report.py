@@ -3,8 +3,8 @@
 
     report.py [--root DIR] [--rivals FILE.json]... RESULTS.json...
 
-RESULTS are what `benchmark.quant --benchmark_out=FILE --benchmark_out_format=json` wrote, one file
-for each build. Percent of a peak are taken anew, with the best value that the peak had in the whole
+RESULTS are what `benchmark.quant --benchmark_out=FILE --benchmark_out_format=json` wrote; several
+files of one build are taken together, a case that is in two of them from the last. Percent of a peak are taken anew, with the best value that the peak had in the whole
 run. Everything between `<!-- measured: NAME -->` and `<!-- end -->` is replaced. Host names and
 paths, which Google Benchmark records, stay out. Charts need matplotlib.
 """
@@ -44,14 +44,29 @@ class Case:
         return self.percent >= self.target
 
 
-class Build:
-    """One file of results."""
+def name_of(context):
+    return f"{context['compiler']}, {context['instruction_set']}"
 
-    def __init__(self, path):
-        data = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        self.context = data["context"]
-        self.cases = [Case(b) for b in data["benchmarks"] if not b.get("error_occurred")]
-        self.name = f"{self.context['compiler']}, {self.context['instruction_set']}"
+
+def read_builds(paths):
+    files = [json.loads(pathlib.Path(path).read_text(encoding="utf-8")) for path in paths]
+    names = dict.fromkeys(name_of(data["context"]) for data in files)
+    return [Build([d for d in files if name_of(d["context"]) == name]) for name in names]
+
+
+class Build:
+    """The results of one build."""
+
+    def __init__(self, files):
+        self.context = files[0]["context"]
+        found = {}
+        for data in files:
+            for entry in data["benchmarks"]:
+                if not entry.get("error_occurred"):
+                    case = Case(entry)
+                    found[case.name] = case
+        self.cases = list(found.values())
+        self.name = name_of(self.context)
         # Names of charts stay when a compiler's version changes.
         family = self.context["compiler"].split()[0].replace("g++", "gcc")
         self.slug = f"{family}_{self.context['instruction_set']}"
@@ -265,7 +280,7 @@ def main():
     parser.add_argument("--rivals", action="append", default=[])
     parser.add_argument("results", nargs="+")
     arguments = parser.parse_args()
-    builds = [Build(path) for path in arguments.results]
+    builds = read_builds(arguments.results)
     parts = {"machine": machine_part(builds), "summary": summary_part(builds),
              "charts": charts_part(builds), "losses": losses_part(builds), "figures": figures_part(builds)}
     if arguments.rivals:
