@@ -4,13 +4,12 @@
     check_budgets.py --isa ISA --compiler NAME [--objdump TOOL] OBJECT
                                                          reports what exceeds its budget
     check_budgets.py … --show REGEX                      prints the hot loops whose names match
-    check_budgets.py … --update [--merge]                writes the counts as new budgets; with
-                                                         --merge, where they exceed the old ones
+    check_budgets.py … --update                          writes the counts as new budgets
     check_budgets.py --skip REASON                       says why nothing is compared, and skips
     check_budgets.py --self-test                         feeds itself dumps that must fail
 
-Compilers have tables of their own, because what one can do does not excuse the other. Each kernel
-has a line: scheme | activations | tokens x panels, and the most instructions of each
+Compilers have tables of their own, because what one can do does not excuse the other; where there is
+none, only that every kernel has a hot loop is checked. Each kernel has a line: scheme | activations | tokens x panels, and the most instructions of each
 class per superblock and token that its hot loop may have. docs/assembly.md explains the classes.
 A kernel fails if a class exceeds its budget, if it has no hot loop, or if it has no budget.
 """
@@ -45,12 +44,11 @@ def rounded_up(counts):
 
 def compare(kernels, budgets):
     """Messages about every kernel that is not within its budget."""
-    messages = []
+    messages = without_hot_loop(kernels)
     for key in sorted(budgets.keys() - kernels.keys()):
         messages.append(f"{key}: not found; there is a budget for it")
     for key, loop in sorted(kernels.items()):
         if loop is None:
-            messages.append(f"{key}: no hot loop: nothing in it multiplies as the instruction set can")
             continue
         if key not in budgets:
             messages.append(f"{key}: has no budget; counted: {as_text(rounded_up(loop.counts))}")
@@ -63,15 +61,9 @@ def compare(kernels, budgets):
     return messages
 
 
-def updated(kernels, old, merge):
-    new = {}
-    for key, loop in kernels.items():
-        counts = rounded_up(loop.counts)
-        if merge and key in old:
-            before = from_text(old[key])
-            counts = {name: max(number, before.get(name, 0)) for name, number in counts.items()}
-        new[key] = as_text(counts)
-    return dict(sorted(({**old, **new} if merge else new).items()))
+def without_hot_loop(kernels):
+    return [f"{key}: no hot loop: nothing in it multiplies as the instruction set can"
+            for key, loop in sorted(kernels.items()) if loop is None]
 
 
 def annotated(loop):
@@ -94,16 +86,15 @@ def locked():
         yield
 
 
-def update(arguments, table, kernels):
-    lost = [key for key, loop in kernels.items() if loop is None]
-    for key in lost:
-        print(f"{key}: no hot loop")
+def update(table, kernels):
+    lost = without_hot_loop(kernels)
     if lost:
+        print("\n".join(lost))
         return 1
     with locked():
         all_budgets = json.loads(BUDGETS.read_text(encoding="utf-8"))
-        old = all_budgets.get(table, {})
-        all_budgets[table] = updated(kernels, old if isinstance(old, dict) else {}, arguments.merge)
+        all_budgets[table] = {key: as_text(rounded_up(loop.counts))
+                              for key, loop in sorted(kernels.items())}
         text = json.dumps(dict(sorted(all_budgets.items())), indent=1)
         BUDGETS.write_text(text + "\n", encoding="utf-8")
     return 0
@@ -112,10 +103,6 @@ def update(arguments, table, kernels):
 def check(arguments):
     all_budgets = json.loads(BUDGETS.read_text(encoding="utf-8"))
     table = f"{arguments.isa}, {arguments.compiler}"
-    budgets = all_budgets.get(table, {})
-    if isinstance(budgets, str) and not arguments.update:
-        print(f"SKIPPED: no budgets for {table}: {budgets}")
-        return SKIPPED
     dump = hot_loops.disassemble(arguments.objdump, arguments.object)
     kernels = hot_loops.kernels(hot_loops.parse(dump))
     if not kernels:
@@ -127,8 +114,13 @@ def check(arguments):
                 print(f"{key}\n{annotated(loop)}\n")
         return 0
     if arguments.update:
-        return update(arguments, table, kernels)
-    messages = compare(kernels, budgets)
+        return update(table, kernels)
+    if table not in all_budgets:
+        messages = without_hot_loop(kernels)
+        print("\n".join([*messages, f"SKIPPED: no budgets for {table}; hot loops of {len(kernels)} "
+                         f"kernels were looked for, {len(messages)} are missing"]))
+        return 1 if messages else SKIPPED
+    messages = compare(kernels, all_budgets[table])
     for message in messages:
         print(f"{table}: {message}")
     print(f"{table}: {len(kernels)} kernels, {len(messages)} complaints")
@@ -139,11 +131,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("object", nargs="?")
     parser.add_argument("--isa")
-    parser.add_argument("--compiler", default="g++", help="the family, without a version")
+    parser.add_argument("--compiler", help="with its major version, such as g++ 12")
     parser.add_argument("--objdump", default="objdump")
     parser.add_argument("--show", metavar="REGEX")
     parser.add_argument("--update", action="store_true")
-    parser.add_argument("--merge", action="store_true")
     parser.add_argument("--skip", metavar="REASON")
     parser.add_argument("--self-test", action="store_true")
     arguments = parser.parse_args()
@@ -156,8 +147,8 @@ def main():
         for problem in problems:
             print(problem)
         return 1 if problems else 0
-    if not arguments.object or not arguments.isa:
-        parser.error("--isa and an object, please")
+    if not arguments.object or not arguments.isa or not arguments.compiler:
+        parser.error("--isa, --compiler and an object, please")
     return check(arguments)
 
 
