@@ -30,7 +30,7 @@ class Case:
         self.area = self.name.split("/")[0]
         self.unit, _, self.against = entry.get("label", " vs ").partition(" vs ")
         for key in ("best", "median", "limit", "percent", "percent_median", "target", "stream",
-                    "work_per_byte", "repetitions"):
+                    "work_per_byte", "samples"):
             setattr(self, key, entry.get(key))
 
     @property

@@ -60,7 +60,7 @@ void report(benchmark::State& state, const std::shared_ptr<lazy_family>& family,
     if (own.stream > 0) counters["stream"] = giga * own.stream;
     if (c.work_per_byte > 0) counters["work_per_byte"] = c.work_per_byte;
     if (c.target.here() > 0) counters["target"] = c.target.here();
-    if (own.repetitions > 0) counters["repetitions"] = static_cast<double>(own.repetitions);
+    if (own.repetitions > 0) counters["samples"] = static_cast<double>(own.repetitions);
     state.SetLabel(bench::joined({c.unit, " vs ", name_of(c.against)}));
 }
 
