@@ -1,91 +1,66 @@
 // What this machine can do at best, measured in the same run as the kernels.
 #pragma once
 
-#include <quant/simd/dot4.hpp>
-
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <cstdint>
-#include <vector>
+#include <span>
+#include <string>
 
 namespace limits {
 
+/// Seconds for which this thread has run, where the system counts them, else 0.
+double thread_seconds();
+
+/// Runs f once. @return seconds by the clock on the wall
 template <class F>
-double best_seconds(int repetitions, F&& f) {
-    double best = 1e30;
-    for (int i = 0; i < repetitions; ++i) {
-        const auto start = std::chrono::steady_clock::now();
-        f();
-        const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
-        best = std::min(best, taken.count());
-    }
-    return best;
+double wall_seconds_of(F&& f) {
+    const auto start = std::chrono::steady_clock::now();
+    f();
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+    return taken.count();
 }
 
-/// Keeps a value from being optimized away.
-template <class T>
-void use(const T& value) {
-    asm volatile("" : : "g"(&value) : "memory");
+/// Runs f, which works on this thread alone, once. @return seconds in which the thread ran: on a
+/// machine that others share, a long call never has its core for itself.
+template <class F>
+double seconds_of(F&& f) {
+    const double before = thread_seconds();
+    const double wall = wall_seconds_of(f);
+    const double own = thread_seconds() - before; // with the cost of asking, so never too little
+    return own > 0 && own < wall ? own : wall;
 }
 
-/// Operations (multiplications and additions) per second of one thread that does nothing but
-/// 8-bit dot products on registers.
-inline double dot_product_peak() {
-    constexpr std::size_t chains = quant::isa::current::vector_bytes == 64 ? 12 : 4;
-    constexpr int rounds = 1 << 16;
-    quant::simd::i32x16 sums[chains];
-    quant::detail::unroll<chains>(
-        [&](auto i) { sums[i] = quant::simd::broadcast<std::int32_t>(1); });
-    auto codes = quant::simd::broadcast<std::int32_t>(0x01020304);
-    std::int32_t quad = 0x01010101;
-    const double seconds = best_seconds(20, [&] {
-        for (int r = 0; r < rounds; ++r) {
-            asm volatile("" : "+r"(quad)); // a new activation each time, as in a product
-            quant::detail::unroll<chains>([&](auto i) QUANT_DETAIL_LAMBDA {
-                sums[i] = quant::simd::dot4<4>(sums[i], codes, quad);
-            });
-        }
-    });
-    quant::detail::unroll<chains>([&](auto i) { use(sums[i]); });
-    return 2.0 * 64 * chains * rounds / seconds;
-}
+/// Loops that do nothing but one instruction on registers, one thread.
+enum class peak {
+    dot_product,      ///< vpdpbusd with 512 bits if the CPU has it, whatever this build uses
+    own_dot_product,  ///< what this build uses in its place
+    bf16_dot_product, ///< vdpbf16ps if the CPU has it, else as multiply_add
+    multiply_add,     ///< float multiply-adds of this build
+    count
+};
 
-/// Floating-point operations per second of one thread that does nothing but multiply-adds.
-inline double multiply_add_peak() {
-    constexpr std::size_t chains = quant::isa::current::vector_bytes == 64 ? 12 : 4;
-    constexpr int rounds = 1 << 16;
-    quant::simd::f32x16 sums[chains];
-    quant::detail::unroll<chains>([&](auto i) { sums[i] = quant::simd::broadcast(1.0f); });
-    auto factor = quant::simd::broadcast(0.5f);
-    use(factor);
-    const double seconds = best_seconds(20, [&] {
-        for (int r = 0; r < rounds; ++r) {
-            quant::detail::unroll<chains>([&](auto i) QUANT_DETAIL_LAMBDA {
-                sums[i] = quant::simd::fma(sums[i], factor, factor);
-            });
-        }
-    });
-    quant::detail::unroll<chains>([&](auto i) { use(sums[i]); });
-    return 2.0 * 16 * chains * rounds / seconds;
-}
+/// Runs a peak's loop once, for some ten microseconds. @return operations per second
+double run(peak which);
 
-/// Bytes per second at which one thread reads `size` bytes over and over.
-inline double read_bandwidth(std::size_t size) {
-    std::vector<std::byte> memory(size + 64, std::byte{1});
-    const std::byte* from = memory.data();
-    const double seconds = best_seconds(10, [&] {
-        quant::simd::i32x16 sums[4];
-        quant::detail::unroll<4>(
-            [&](auto i) { sums[i] = quant::simd::broadcast<std::int32_t>(0); });
-        for (std::size_t at = 0; at + 256 <= size; at += 256) {
-            quant::detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
-                sums[i] = sums[i] + quant::simd::load<std::int32_t>(from + at + 64 * i);
-            });
-        }
-        quant::detail::unroll<4>([&](auto i) { use(sums[i]); });
-    });
-    return static_cast<double>(size) / seconds;
-}
+/// The best that run has returned so far in this process; runs it a few times if it never has.
+double best(peak which);
+
+/// Reads memory once, from front to back. @return seconds
+double read(std::span<const std::byte> memory);
+
+/// Best bytes per second of reading `size` bytes over and over, so far; each call measures anew.
+double read_bandwidth(std::size_t size, double seconds);
+
+/// Best rate of reading half of the L2 cache, so far in this process.
+double l2_read();
+
+/// Bytes of a data cache, by the system's word or by a guess.
+std::size_t cache_bytes(int level);
+
+/// "AMD family 25 model 17" or the like: a class of machines, no name of one.
+std::string cpu_class();
+
+/// Cores that this process may run on.
+unsigned usable_cores();
 
 } // namespace limits
