@@ -147,12 +147,9 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
         }
     } else {
         constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
-        constexpr std::size_t together = tile_panels<S, A, largest>;
-        const std::size_t block =
-            x.tiles() == 1
-                ? last - first
-                : std::max<std::size_t>(panel_block_bytes / w.panel_bytes() / together, 1) *
-                      together;
+        constexpr std::size_t together = 6; // groups of 2 and of 3 panels end alike
+        const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
+        const std::size_t block = x.tiles() == 1 ? last - first : std::max(fit, together);
         for (std::size_t panel = first; panel < last; panel += block) {
             const std::size_t panels_end = std::min(panel + block, last);
             for (std::size_t i = 0; i < x.tiles(); ++i) {

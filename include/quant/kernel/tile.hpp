@@ -33,7 +33,9 @@ template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tile_panels = [] {
     if (isa::current::vector_bytes != 64) return std::size_t{1};
     constexpr std::size_t sums_per_token = tile_layout<A, all, 4>::halves;
-    if (T * sums_per_token <= 3) return std::size_t{4};
+    constexpr std::size_t rows = T * sums_per_token;
+    if (rows <= 3) return std::size_t{4};
+    if (rows == 4) return std::size_t{3};
     return std::size_t{2};
 }();
 
