@@ -184,7 +184,7 @@ template <quantization_scheme S, class X, class Y, class E, class... Stages>
     const std::size_t concurrency = concurrency_of(run);
     const product_pieces pieces(div_ceil(w.rows(), panel_rows), x.tiles(), concurrency);
     const work_share work = pieces.work(w.cols(), x.rows(), 0);
-    const std::size_t tasks = product_tasks(work.after(), concurrency);
+    const std::size_t tasks = product_tasks(work.after(), work.pieces, concurrency);
     const work_list list{{&work, 1}};
     const product_output<Y, Stages...> out{y, stages};
     return run_tasks(

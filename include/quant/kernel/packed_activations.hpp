@@ -67,7 +67,7 @@ public:
         made.tiles_ = {x.rows(), x.cols()};
         const detail::work_share work = detail::packing_work(made.tiles_, 0);
         const std::size_t tasks =
-            detail::packing_tasks(work.after(), detail::concurrency_of(run));
+            detail::packing_tasks(work.after(), work.pieces, detail::concurrency_of(run));
         const detail::maybe_size row_bytes =
             detail::row_buffer_bytes(detail::prepared_row_scratch(x, prologue));
         const detail::maybe_size all_rows = detail::checked_mul(row_bytes, tasks);

@@ -86,6 +86,9 @@ private:
     std::byte* base_ = nullptr;
 };
 
+template <quantization_scheme S, activation A>
+using tiles_for = packed_tiles<A, product_plan<S, A>::section, product_plan<S, A>::block>;
+
 /// The work of packing one product's tiles; its pieces are tiles.
 template <class Tiles>
 [[nodiscard]] work_share packing_work(const Tiles& tiles, double before) noexcept {
@@ -98,9 +101,10 @@ template <class Tiles>
 /// Each task of the packing needs row buffers of its own, so two per thread must do.
 inline constexpr std::size_t packing_tasks_per_thread = 2;
 
-[[nodiscard]] inline std::size_t packing_tasks(double elements, std::size_t concurrency) noexcept {
-    constexpr double worthwhile = 1 << 15;
-    return task_count(elements, worthwhile, concurrency, packing_tasks_per_thread);
+[[nodiscard]] inline std::size_t packing_tasks(double elements, std::size_t tiles,
+                                               std::size_t concurrency) noexcept {
+    // An element takes as long as ten multiply-adds of a product.
+    return task_count(elements, tiles, concurrency, {1 << 13, 1 << 12, packing_tasks_per_thread});
 }
 
 /// Bytes of one task's row buffer of `floats` floats.

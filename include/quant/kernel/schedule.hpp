@@ -34,6 +34,11 @@ struct work_list {
     std::span<const work_share> items;
 
     [[nodiscard]] double total() const noexcept { return items.empty() ? 0 : items.back().after(); }
+    [[nodiscard]] std::size_t pieces() const noexcept {
+        std::size_t sum = 0;
+        for (const work_share& share : items) sum += share.pieces;
+        return sum;
+    }
 
     /// The first piece of task `index` of `tasks`. Each end is the next task's beginning, so no
     /// rounding can leave a piece out or give it to two.
@@ -64,13 +69,20 @@ struct work_list {
     }
 };
 
-/// How many tasks: none with less than `worthwhile` work, `per_thread` at most, and as many for
-/// each thread unless there are fewer than threads.
-[[nodiscard]] inline std::size_t task_count(double work, double worthwhile, std::size_t concurrency,
-                                            std::size_t per_thread) noexcept {
-    if (concurrency <= 1) return 1;
-    const std::size_t most = concurrency * per_thread;
-    const double wanted = work / worthwhile;
+/// Where dividing work begins to pay.
+struct work_limits {
+    double serial_below; ///< what is less stays on the calling thread
+    double least;        ///< of a task
+    std::size_t tasks_per_thread;
+};
+
+/// How many tasks: none without a piece, and as many for each thread.
+[[nodiscard]] inline std::size_t task_count(double work, std::size_t pieces,
+                                            std::size_t concurrency,
+                                            const work_limits& limits) noexcept {
+    if (concurrency <= 1 || pieces <= 1 || work < limits.serial_below) return 1;
+    const std::size_t most = std::min(concurrency * limits.tasks_per_thread, pieces);
+    const double wanted = work / limits.least;
     if (!(wanted < static_cast<double>(most))) return most;
     const auto tasks = std::max<std::size_t>(static_cast<std::size_t>(wanted), 1);
     return tasks <= concurrency ? tasks : tasks - tasks % concurrency;
@@ -126,10 +138,12 @@ struct product_pieces {
     }
 };
 
-/// Tasks of a product, none shorter than some ten microseconds of one thread.
-[[nodiscard]] inline std::size_t product_tasks(double work, std::size_t concurrency) noexcept {
-    constexpr double worthwhile = 1 << 19;
-    return task_count(work, worthwhile, concurrency, product_pieces::tasks_per_thread);
+/// Tasks of a product. Two threads gain from five microseconds of AVX-512 upward, when both are
+/// awake; other instruction sets take longer for as much work.
+[[nodiscard]] inline std::size_t product_tasks(double work, std::size_t pieces,
+                                               std::size_t concurrency) noexcept {
+    return task_count(work, pieces, concurrency,
+                      {1 << 20, 1 << 18, product_pieces::tasks_per_thread});
 }
 
 } // namespace core_detail
