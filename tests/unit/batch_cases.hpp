@@ -35,11 +35,11 @@ struct operands {
     packed_matrix<S> w;
     std::vector<std::uint32_t> rows;
 
-    operands(std::size_t out, std::size_t in, std::size_t all, std::vector<std::uint32_t> taken = {})
+    operands(std::size_t out, std::size_t in, std::size_t all,
+             std::vector<std::uint32_t> taken = {})
         : outputs(out), cols(in), x_rows(all), tokens(taken.empty() ? all : taken.size()),
           x(numbers(all * in, static_cast<std::uint32_t>(out + in))), y(tokens * out, -77.0f),
-          w(quantize_packed<S>(
-              matrix_view<const float>{numbers(out * in, 3).data(), out, in})),
+          w(quantize_packed<S>(matrix_view<const float>{numbers(out * in, 3).data(), out, in})),
           rows(std::move(taken)) {}
 
     matrix_view<const float> x_view() const { return {x.data(), x_rows, cols}; }

@@ -54,8 +54,8 @@ void check_batch(std::vector<operands<S>>& all, Args&&... args) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a batch is its products, for any executor", "[batch]",
-                   default_activations<w4>, activations::fp32) {
+TEMPLATE_TEST_CASE("a batch is its products, for any executor", "[batch]", default_activations<w4>,
+                   activations::fp32) {
     auto all = mixed<>();
     check_batch<TestType>(all, any_executor(std::cref(serial)));
     for (const std::size_t threads : {1u, 2u, 3u, 7u}) {
@@ -116,10 +116,9 @@ TEST_CASE("products of the same x pack it once", "[batch]") {
     operands<> q(70, 96, 5), k(16, 96, 5), v(33, 96, 5), other(33, 96, 5);
     k.x = v.x = q.x;
     std::atomic<int> rows{0};
-    const std::array items{product(q.x_view(), q.w, q.y_view()),
-                           product(q.x_view(), k.w, k.y_view()),
-                           product(q.x_view(), v.w, v.y_view()),
-                           product(other.x_view(), other.w, other.y_view())};
+    const std::array items{
+        product(q.x_view(), q.w, q.y_view()), product(q.x_view(), k.w, k.y_view()),
+        product(q.x_view(), v.w, v.y_view()), product(other.x_view(), other.w, other.y_view())};
     matmul_batch(items, counting{&rows});
     CHECK(rows == 10);
     for (const auto* o : {&q, &k, &v, &other}) CHECK(same_bits(o->y, o->alone()));

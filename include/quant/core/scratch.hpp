@@ -43,8 +43,8 @@ inline constexpr std::size_t scratch_alignment = 64;
     }
     if (given.memory.data() == nullptr) return error(errc::null_data, where, "null pointer");
     const auto address = reinterpret_cast<std::uintptr_t>(given.memory.data());
-    return given.memory.data() + (scratch_alignment - address % scratch_alignment) %
-                                     scratch_alignment;
+    return given.memory.data() +
+           (scratch_alignment - address % scratch_alignment) % scratch_alignment;
 }
 
 } // namespace core_detail

@@ -29,7 +29,8 @@ template <class... Args>
 [[nodiscard]] auto& find_executor(Args&... args) noexcept {
     static_assert((std::size_t{executor<Args>} + ... + 0) <= 1,
                   "quant: products and pack_activations take one executor at most");
-    constexpr std::size_t which = index_of_true(std::array<bool, sizeof...(Args)>{executor<Args>...});
+    constexpr std::size_t which =
+        index_of_true(std::array<bool, sizeof...(Args)>{executor<Args>...});
     if constexpr (which == sizeof...(Args)) {
         return serial;
     } else {

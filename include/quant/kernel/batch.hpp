@@ -68,8 +68,7 @@ template <class S, class X, class Y>
 
 /// Whether two products multiply the same activations, as Q, K and V do.
 template <class S, class X, class Y>
-[[nodiscard]] bool same_activations(const product<S, X, Y>& a,
-                                    const product<S, X, Y>& b) noexcept {
+[[nodiscard]] bool same_activations(const product<S, X, Y>& a, const product<S, X, Y>& b) noexcept {
     return a.x.data() == b.x.data() && a.x.rows() == b.x.rows() && a.x.cols() == b.x.cols() &&
            a.x.row_stride() == b.x.row_stride() && a.x.col_stride() == b.x.col_stride() &&
            a.rows.data() == b.rows.data() && a.rows.size() == b.rows.size();
@@ -190,12 +189,11 @@ public:
         return for_each_row_range(
             run, packing_tasks_, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
                 std::byte* row = rows_ + task * *row_bytes_;
-                list.for_each(task, packing_tasks_,
-                              [&](std::size_t i, std::size_t first, std::size_t last) {
-                                  const auto p = item_at_(i);
-                                  pack_tiles(items_[i].tiles, first, last, p.x, p.rows, row,
-                                             prologue);
-                              });
+                list.for_each(
+                    task, packing_tasks_, [&](std::size_t i, std::size_t first, std::size_t last) {
+                        const auto p = item_at_(i);
+                        pack_tiles(items_[i].tiles, first, last, p.x, p.rows, row, prologue);
+                    });
                 return {};
             });
     }

@@ -31,9 +31,10 @@ inline constexpr bool is_packed_activations<packed_activations<A, Section, Block
 
 /// What may follow x, w and y: an executor, a scratch, prologue and epilogue stages.
 template <class T>
-concept product_argument = executor<T> || scratch_argument<T> || prologue_stage<std::remove_cvref_t<T>> ||
-                           epilogue_stage<std::remove_cvref_t<T>> ||
-                           std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
+concept product_argument =
+    executor<T> || scratch_argument<T> || prologue_stage<std::remove_cvref_t<T>> ||
+    epilogue_stage<std::remove_cvref_t<T>> ||
+    std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
 
 /// Checks shapes and epilogues of a product whose operands are valid by themselves.
 template <quantization_scheme S, class Y, class... Stages>

@@ -23,9 +23,9 @@ template <class Range>
 using element_of = std::remove_cvref_t<decltype(*std::data(std::declval<const Range&>()))>;
 
 template <class Range>
-concept product_range =
-    requires(const Range& r) { std::span<const element_of<Range>>(std::data(r), std::size(r)); } &&
-    is_product<element_of<Range>>;
+concept product_range = requires(const Range& r) {
+    std::span<const element_of<Range>>(std::data(r), std::size(r));
+} && is_product<element_of<Range>>;
 
 template <class T>
 inline constexpr bool is_packed_weights = false;
@@ -35,9 +35,9 @@ template <class S>
 inline constexpr bool is_packed_weights<packed_matrix<S>> = true;
 
 template <class Range>
-concept packed_range =
-    requires(const Range& r) { std::span<const element_of<Range>>(std::data(r), std::size(r)); } &&
-    is_packed_weights<element_of<Range>>;
+concept packed_range = requires(const Range& r) {
+    std::span<const element_of<Range>>(std::data(r), std::size(r));
+} && is_packed_weights<element_of<Range>>;
 
 /// Checks the rows of grouped products: ends that do not fall and reach the last row.
 [[nodiscard]] inline result<void> check_row_ends(std::span<const std::size_t> ends,
@@ -105,9 +105,9 @@ template <class A, class X, class Experts, class Y, class... Args>
 ///
 /// @param products  quant::product of one type, in a vector, array or span
 ///
-/// Errors: those of matmul, which name the product ("matmul_batch: item 3: w"); invalid_argument for
-/// a row that x does not have. On an error the outputs are unspecified.
-/// Complexity: that of the products; one allocation per call, none with a scratch.
+/// Errors: those of matmul, which name the product ("matmul_batch: item 3: w"); invalid_argument
+/// for a row that x does not have. On an error the outputs are unspecified. Complexity: that of the
+/// products; one allocation per call, none with a scratch.
 template <class A = automatic, detail::product_range Products, class... Args>
     requires(detail::product_argument<Args> && ...)
 [[nodiscard]] result<void> try_matmul_batch(const Products& products, Args&&... args) noexcept {
@@ -150,8 +150,8 @@ void matmul_batch(const Products& products, Args&&... args) {
 template <class A = automatic, real_element X, detail::packed_range Experts, real_element Y,
           class... Args>
     requires(detail::product_argument<Args> && ...)
-void grouped_matmul(matrix_view<X> x, const Experts& experts,
-                    std::span<const std::size_t> row_ends, matrix_view<Y> y, Args&&... args) {
+void grouped_matmul(matrix_view<X> x, const Experts& experts, std::span<const std::size_t> row_ends,
+                    matrix_view<Y> y, Args&&... args) {
     try_grouped_matmul<A>(x, experts, row_ends, y, args...).value();
 }
 #endif

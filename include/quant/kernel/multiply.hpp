@@ -1,9 +1,9 @@
 // A product's schedule: which panels meet which tiles of activations, in what order, and what
 // becomes of the outputs.
 //
-// Tasks take ranges of panels (and of tokens, see schedule.hpp). Within a task, panels go in blocks that stay in the second-level
-// cache while all tokens pass; within a block, a tile of activations stays in the first-level
-// cache while the block's panels pass.
+// Tasks take ranges of panels (and of tokens, see schedule.hpp). Within a task, panels go in blocks
+// that stay in the second-level cache while all tokens pass; within a block, a tile of activations
+// stays in the first-level cache while the block's panels pass.
 #pragma once
 
 #include <quant/core/executor.hpp>
@@ -171,10 +171,11 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
 template <quantization_scheme S, class X, class Output>
 void multiply_pieces(const X& x, const packed_view<S>& w, const Output& out,
                      const product_pieces& pieces, std::size_t first, std::size_t last) noexcept {
-    pieces.for_each(first, last, [&](std::size_t tile, std::size_t tiles_end, std::size_t panel,
-                                     std::size_t panels_end) {
-        multiply_range(x.slice(tile, tiles_end), w, out, panel, panels_end);
-    });
+    pieces.for_each(
+        first, last,
+        [&](std::size_t tile, std::size_t tiles_end, std::size_t panel, std::size_t panels_end) {
+            multiply_range(x.slice(tile, tiles_end), w, out, panel, panels_end);
+        });
 }
 
 /// All tokens, as packed_tiles, times all panels.

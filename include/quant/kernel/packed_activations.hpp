@@ -139,7 +139,8 @@ template <activation A, real_element T, class... Args>
 [[nodiscard]] result<packed_activations<A>> try_pack_activations(matrix_view<T> x,
                                                                  Args&&... args) noexcept {
     return packed_activations<A>::try_from(x, detail::find_executor(args...),
-                                           detail::find_prologue(args...), detail::find_scratch(args...));
+                                           detail::find_prologue(args...),
+                                           detail::find_scratch(args...));
 }
 /// @copydoc try_pack_activations
 template <activation A, quantization_scheme S, real_element T, class... Args>
@@ -147,7 +148,8 @@ template <activation A, quantization_scheme S, real_element T, class... Args>
 [[nodiscard]] result<detail::activations_for<S, A>> try_pack_activations(matrix_view<T> x,
                                                                          Args&&... args) noexcept {
     return detail::activations_for<S, A>::try_from(x, detail::find_executor(args...),
-                                                   detail::find_prologue(args...), detail::find_scratch(args...));
+                                                   detail::find_prologue(args...),
+                                                   detail::find_scratch(args...));
 }
 
 #if QUANT_HAS_EXCEPTIONS

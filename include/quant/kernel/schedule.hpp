@@ -117,7 +117,7 @@ struct product_pieces {
                                   double before) const noexcept {
         constexpr double decode = 1;
         const std::size_t parts = div_ceil(tiles, tiles_per_part);
-        const double whole = static_cast<double>(panels) * 16  * static_cast<double>(cols) *
+        const double whole = static_cast<double>(panels) * 16 * static_cast<double>(cols) *
                              (static_cast<double>(tokens) + decode * static_cast<double>(tiles));
         return {before, whole / static_cast<double>(blocks) / static_cast<double>(parts),
                 blocks * parts};
@@ -130,8 +130,7 @@ struct product_pieces {
             const std::size_t part = first / blocks;
             const std::size_t until = std::min(last, (part + 1) * blocks);
             const std::size_t tile = part * tiles_per_part;
-            f(tile, std::min(tile + tiles_per_part, tiles),
-              (first - part * blocks) * block_panels,
+            f(tile, std::min(tile + tiles_per_part, tiles), (first - part * blocks) * block_panels,
               std::min((until - part * blocks) * block_panels, panels));
             first = until;
         }
