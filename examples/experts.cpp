@@ -12,15 +12,17 @@
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
 using a8 = quant::default_activations<w4>;
 
+namespace {
+
 constexpr std::size_t tokens = 24, width = 256, hidden = 512, experts = 4, chosen = 2;
 
-static std::vector<float> wave(std::size_t n, float step) {
+std::vector<float> wave(std::size_t n, float step) {
     std::vector<float> values(n);
     for (std::size_t i = 0; i < n; ++i) values[i] = std::sin(step * static_cast<float>(i));
     return values;
 }
 
-static quant::packed_matrix<w4> layer(std::size_t rows, std::size_t cols, float step) {
+quant::packed_matrix<w4> layer(std::size_t rows, std::size_t cols, float step) {
     const auto w = wave(rows * cols, step);
     return quant::quantize_packed<w4>(quant::matrix_view(w.data(), rows, cols));
 }
@@ -35,7 +37,7 @@ struct routing {
     std::array<std::vector<float>, experts> shares;
 };
 
-static routing route(const std::vector<float>& scores) {
+routing route(const std::vector<float>& scores) {
     routing made;
     for (std::uint32_t t = 0; t < tokens; ++t) {
         std::array<std::size_t, experts> order{0, 1, 2, 3};
@@ -50,6 +52,8 @@ static routing route(const std::vector<float>& scores) {
     }
     return made;
 }
+
+} // namespace
 
 int main() {
     std::vector<expert> mixture;

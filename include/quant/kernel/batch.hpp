@@ -151,7 +151,6 @@ public:
 
     /// Lays out the memory, on a cache line, and plans the work.
     void place(std::byte* memory) noexcept {
-        // Implicit-lifetime types in bytes: construct_at makes them on each compiler.
         items_ = reinterpret_cast<item*>(memory);
         packing_ = reinterpret_cast<work_share*>(memory + count_ * sizeof(item));
         products_ = packing_ + count_;
