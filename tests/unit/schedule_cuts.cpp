@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-using namespace quant::core_detail;
+using namespace quant::detail;
 
 TEST_CASE("every piece belongs to one task, in order", "[schedule]") {
     std::uint32_t state = 1;

@@ -19,10 +19,14 @@ namespace quant::inline QUANT_VOCABULARY {
 struct scratch : not_an_executor {
     std::span<std::byte> memory;
 
-    explicit constexpr scratch(std::span<std::byte> bytes) noexcept : memory(bytes) {}
+    QUANT_DETAIL_INLINE explicit constexpr scratch(std::span<std::byte> bytes) noexcept
+        : memory(bytes) {}
 };
 
-namespace core_detail {
+} // namespace quant::inline QUANT_VOCABULARY
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
 
 inline constexpr std::size_t scratch_alignment = 64;
 
@@ -47,5 +51,5 @@ inline constexpr std::size_t scratch_alignment = 64;
            (scratch_alignment - address % scratch_alignment) % scratch_alignment;
 }
 
-} // namespace core_detail
-} // namespace quant::inline QUANT_VOCABULARY
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -71,35 +71,16 @@ public:
         const detail::maybe_size row_bytes =
             detail::row_buffer_bytes(detail::prepared_row_scratch(x, prologue));
         const detail::maybe_size all_rows = detail::checked_mul(row_bytes, tasks);
-        const std::size_t tile_bytes = made.tiles_.bytes() + detail::over_read_bytes;
-
-        // What the packing alone needs is not kept with the tiles.
         detail::buffer<std::byte> own_rows;
-        std::byte* rows = nullptr;
-        if (given != nullptr) {
-            const std::size_t rows_at = detail::round_up(tile_bytes, detail::scratch_alignment);
-            auto taken = detail::take_scratch(*given, detail::checked_add(rows_at, all_rows),
-                                              "matmul: scratch");
-            if (!taken) return taken.failure();
-            made.tiles_.place(*taken);
-            rows = *taken + rows_at;
-        } else {
-            if (!all_rows) return error(errc::size_overflow, where, "exceeds the address space");
-            auto own = detail::buffer<std::byte>::uninitialized(tile_bytes, where);
-            if (!own) return own.failure();
-            auto more = detail::buffer<std::byte>::uninitialized(*all_rows, where);
-            if (!more) return more.failure();
-            made.memory_ = std::move(*own);
-            made.tiles_.place(made.memory_.data());
-            own_rows = std::move(*more);
-            rows = own_rows.data();
-        }
+        auto rows = given != nullptr ? made.place_in(*given, all_rows)
+                                     : made.place_in_own(all_rows, own_rows, where);
+        if (!rows) return rows.failure();
 
         const detail::work_list list{{&work, 1}};
         auto done = detail::for_each_row_range(
             run, tasks, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
                 list.for_each(task, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
-                    detail::pack_tiles(made.tiles_, first, last, x, {}, rows + task * *row_bytes,
+                    detail::pack_tiles(made.tiles_, first, last, x, {}, *rows + task * *row_bytes,
                                        prologue);
                 });
                 return {};
@@ -109,6 +90,32 @@ public:
     }
 
 private:
+    /// Puts the tiles into a scratch; returns where the row buffers of the packing begin.
+    [[nodiscard]] result<std::byte*> place_in(const scratch& given,
+                                              detail::maybe_size row_bytes) noexcept {
+        const std::size_t rows_at = tiles_.bytes() + detail::over_read_bytes;
+        auto taken =
+            detail::take_scratch(given, detail::checked_add(rows_at, row_bytes), "matmul: scratch");
+        if (!taken) return taken.failure();
+        tiles_.place(*taken);
+        return *taken + rows_at;
+    }
+    /// The same in memory of this object's own, and the row buffers, which are not kept, in `rows`.
+    [[nodiscard]] result<std::byte*> place_in_own(detail::maybe_size row_bytes,
+                                                  detail::buffer<std::byte>& rows,
+                                                  const char* where) noexcept {
+        if (!row_bytes) return error(errc::size_overflow, where, "exceeds the address space");
+        auto made = detail::buffer<std::byte>::uninitialized(
+            tiles_.bytes() + detail::over_read_bytes, where);
+        if (!made) return made.failure();
+        auto more = detail::buffer<std::byte>::uninitialized(*row_bytes, where);
+        if (!more) return more.failure();
+        memory_ = std::move(*made);
+        rows = std::move(*more);
+        tiles_.place(memory_.data());
+        return rows.data();
+    }
+
     detail::packed_tiles<A, Section, Block> tiles_;
     detail::buffer<std::byte> memory_;
 };

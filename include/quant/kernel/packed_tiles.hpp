@@ -107,6 +107,8 @@ inline constexpr std::size_t packing_tasks_per_thread = 2;
     return task_count(elements, tiles, concurrency, {1 << 13, 1 << 12, packing_tasks_per_thread});
 }
 
+static_assert(over_read_bytes % scratch_alignment == 0, "row buffers follow the tiles");
+
 /// Bytes of one task's row buffer of `floats` floats.
 [[nodiscard]] inline maybe_size row_buffer_bytes(maybe_size floats) noexcept {
     return checked_round_up(checked_mul(floats, sizeof(float)), scratch_alignment);

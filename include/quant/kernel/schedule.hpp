@@ -10,8 +10,8 @@
 #include <cstddef>
 #include <span>
 
-namespace quant::inline QUANT_VOCABULARY {
-namespace core_detail {
+namespace quant::inline QUANT_ABI {
+namespace detail {
 
 /// The pieces of an item, and the work of all items before it.
 struct work_share {
@@ -145,5 +145,5 @@ struct product_pieces {
                       {1 << 20, 1 << 18, product_pieces::tasks_per_thread});
 }
 
-} // namespace core_detail
-} // namespace quant::inline QUANT_VOCABULARY
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
