@@ -6,9 +6,12 @@
 #include <quant/core/half.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/core/result.hpp>
+#include <quant/core/scratch.hpp>
 #include <quant/core/thread_pool.hpp>
 #include <quant/kernel/any_packed_matrix.hpp>
 #include <quant/kernel/matmul.hpp>
+#include <quant/kernel/matmul_batch.hpp>
+#include <quant/kernel/scratch_bytes.hpp>
 #include <quant/pack/dequantize_packed.hpp>
 #include <quant/pack/gather_rows.hpp>
 #include <quant/pack/pack.hpp>

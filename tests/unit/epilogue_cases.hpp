@@ -76,7 +76,7 @@ std::size_t wrong(const problem& p,
 }
 
 /// a · b, rounded before anything is added to it.
-inline float product(float a, float b) {
+inline float rounded_product(float a, float b) {
     volatile float rounded = a * b;
     return rounded;
 }

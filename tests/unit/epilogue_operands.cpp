@@ -48,14 +48,20 @@ TEST_CASE("gates of every type multiply before outputs are rounded", "[epilogue]
             };
             const matrix_view view{values.data(), tokens, rows, stride};
             CHECK(wrong<Y>(
-                      p, [&](float y, auto t, auto r) { return product(y, g(t, r)); },
+                      p, [&](float y, auto t, auto r) { return rounded_product(y, g(t, r)); },
                       epilogue::gate{view}) == 0);
             // Rounded before the sum, even where multiply-add would fuse them.
             CHECK(wrong<Y>(
-                      p, [&](float y, auto t, auto r) { return product(y, g(t, r)) + p.bias[r]; },
+                      p,
+                      [&](float y, auto t, auto r) {
+                          return rounded_product(y, g(t, r)) + p.bias[r];
+                      },
                       epilogue::gate{view}, epilogue::bias{p.bias}) == 0);
             CHECK(wrong<Y>(
-                      p, [&](float y, auto t, auto r) { return product(y + p.bias[r], g(t, r)); },
+                      p,
+                      [&](float y, auto t, auto r) {
+                          return rounded_product(y + p.bias[r], g(t, r));
+                      },
                       epilogue::bias{p.bias}, epilogue::gate{view}) == 0);
         };
         check(std::type_identity<float>{}, std::type_identity<float>{});
@@ -71,10 +77,11 @@ TEST_CASE("gates may lie by columns, or repeat one row", "[epilogue][gate]") {
         std::vector<float> columns(7 * rows); // element (t, r) at 7·r + t
         for (std::size_t i = 0; i < columns.size(); ++i) columns[i] = static_cast<float>(i) / 8;
         CHECK(wrong<float>(
-                  p, [&](float y, auto t, auto r) { return product(y, columns[7 * r + t]); },
+                  p,
+                  [&](float y, auto t, auto r) { return rounded_product(y, columns[7 * r + t]); },
                   epilogue::gate{transposed(matrix_view{columns.data(), rows, tokens, 7})}) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto r) { return product(y, p.bias[r]); },
+                  p, [&](float y, auto, auto r) { return rounded_product(y, p.bias[r]); },
                   epilogue::gate{matrix_view{p.bias.data(), tokens, rows, 0}}) == 0);
     }
 }
@@ -97,7 +104,8 @@ TEST_CASE("a gated unit is two products into one output", "[epilogue][gate]") {
             for (std::size_t i = 0; i < y.size(); ++i) {
                 const std::size_t t = i / stride, r = i % stride, o = t * rows + r;
                 const Y right =
-                    r < rows ? Y(product(plain_up[o], widened(Y(silu_of(p.plain[o]))))) : Y(-77.0f);
+                    r < rows ? Y(rounded_product(plain_up[o], widened(Y(silu_of(p.plain[o])))))
+                             : Y(-77.0f);
                 good = good && same_bits(y[i], right);
             }
             CHECK(good);
@@ -119,10 +127,10 @@ TEST_CASE("accumulate adds to what the output held", "[epilogue][accumulate]") {
         CHECK(wrong<fp16>(p, sum, pool, epilogue::accumulate{}) == 0);
         CHECK(wrong<bf16>(p, sum, epilogue::accumulate{}, pool) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto) { return product(y, 3) - 77.0f; }, epilogue::scale{3},
-                  epilogue::accumulate{}) == 0);
+                  p, [&](float y, auto, auto) { return rounded_product(y, 3) - 77.0f; },
+                  epilogue::scale{3}, epilogue::accumulate{}) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto) { return product(y - 77.0f, 3); },
+                  p, [&](float y, auto, auto) { return rounded_product(y - 77.0f, 3); },
                   epilogue::accumulate{}, epilogue::scale{3}) == 0);
         // Packed activations and weights known at run time take the same way.
         const any_packed_matrix<w4> any(quantize_packed<w4>(matrix_view{p.w.data(), rows, cols}));
@@ -187,10 +195,10 @@ TEST_CASE("activation functions stand among the other stages", "[epilogue]") {
                   p, [&](float y, auto, auto r) { return gelu_of(y) + b(r); }, gelu{}, biases) ==
               0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto) { return gelu_tanh_of(product(y, 3)); }, scale{3},
-                  gelu_tanh{}) == 0);
+                  p, [&](float y, auto, auto) { return gelu_tanh_of(rounded_product(y, 3)); },
+                  scale{3}, gelu_tanh{}) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto) { return product(gelu_of(y), 3); }, gelu{},
+                  p, [&](float y, auto, auto) { return rounded_product(gelu_of(y), 3); }, gelu{},
                   scale{3}) == 0);
     }
 }

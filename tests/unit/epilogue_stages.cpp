@@ -44,15 +44,16 @@ TEST_CASE("bias, scale and relu do what scalar code does, in every order", "[epi
         const std::span<const float> numbers(p.bias);
         CHECK(wrong<float>(p, [&](float y, auto, auto r) { return y + b(r); }, bias{numbers}) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto) { return product(y, 1.7f); }, scale{1.7f}) == 0);
+                  p, [&](float y, auto, auto) { return rounded_product(y, 1.7f); }, scale{1.7f}) ==
+              0);
         CHECK(wrong<float>(p, [&](float y, auto, auto) { return scalar_relu(y); }, relu{}) == 0);
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto r) { return product(y + b(r), 1.7f); }, bias{numbers},
-                  scale{1.7f}) == 0);
+                  p, [&](float y, auto, auto r) { return rounded_product(y + b(r), 1.7f); },
+                  bias{numbers}, scale{1.7f}) == 0);
         // The product is rounded before the sum, even where multiply-add would fuse them.
         CHECK(wrong<float>(
-                  p, [&](float y, auto, auto r) { return product(y, 1.7f) + b(r); }, scale{1.7f},
-                  bias{numbers}) == 0);
+                  p, [&](float y, auto, auto r) { return rounded_product(y, 1.7f) + b(r); },
+                  scale{1.7f}, bias{numbers}) == 0);
         CHECK(wrong<float>(
                   p, [&](float y, auto, auto r) { return scalar_relu(y + b(r)); }, bias{numbers},
                   relu{}) == 0);

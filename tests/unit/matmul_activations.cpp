@@ -7,32 +7,32 @@ using namespace quant;
 namespace {
 
 template <class Code, class Mapping, class Granularity, class Activations>
-struct product {
+struct tested_product {
     using scheme = quant::scheme<Code, Mapping, Granularity, fp16>;
     using activations = Activations;
 };
 
-using products =
-    std::tuple<product<int4, symmetric, group_wise<32>, activations::int8<per_token>>,
-               product<int4, symmetric, group_wise<32>, activations::int16>,
-               product<int4, symmetric, group_wise<32>, activations::bf16>,
-               product<int4, symmetric, group_wise<32>, activations::fp32>,
-               product<int4, asymmetric, group_wise<32>, activations::int8<per_token>>,
-               product<int8, asymmetric, group_wise<32>, activations::int16>,
-               product<int4, asymmetric, per_channel, activations::fp32>,
-               product<int4, asymmetric_min, group_wise<32>, activations::int8<per_token>>,
-               product<int3, asymmetric_min, group_wise<64>, activations::int16>,
-               product<int4, asymmetric_min, per_channel, activations::fp32>,
-               product<int5, asymmetric_min, group_wise<7>, activations::bf16>,
-               product<int2, midrise, group_wise<32>, activations::int8<per_token>>,
-               product<binary, midrise, per_channel, activations::int16>,
-               product<int8, midrise, group_wise<10>, activations::fp32>,
-               // Activation groups finer and coarser than the weights'.
-               product<int4, symmetric, group_wise<64>, activations::int8<group_wise<32>>>,
-               product<int4, asymmetric_min, group_wise<16>, activations::int8<group_wise<64>>>,
-               product<int6, symmetric, per_channel, activations::int8<group_wise<48>>>,
-               product<int7, asymmetric, group_wise<5>, activations::int8<group_wise<15>>>,
-               product<int8, symmetric, per_tensor, activations::int16>>;
+using products = std::tuple<
+    tested_product<int4, symmetric, group_wise<32>, activations::int8<per_token>>,
+    tested_product<int4, symmetric, group_wise<32>, activations::int16>,
+    tested_product<int4, symmetric, group_wise<32>, activations::bf16>,
+    tested_product<int4, symmetric, group_wise<32>, activations::fp32>,
+    tested_product<int4, asymmetric, group_wise<32>, activations::int8<per_token>>,
+    tested_product<int8, asymmetric, group_wise<32>, activations::int16>,
+    tested_product<int4, asymmetric, per_channel, activations::fp32>,
+    tested_product<int4, asymmetric_min, group_wise<32>, activations::int8<per_token>>,
+    tested_product<int3, asymmetric_min, group_wise<64>, activations::int16>,
+    tested_product<int4, asymmetric_min, per_channel, activations::fp32>,
+    tested_product<int5, asymmetric_min, group_wise<7>, activations::bf16>,
+    tested_product<int2, midrise, group_wise<32>, activations::int8<per_token>>,
+    tested_product<binary, midrise, per_channel, activations::int16>,
+    tested_product<int8, midrise, group_wise<10>, activations::fp32>,
+    // Activation groups finer and coarser than the weights'.
+    tested_product<int4, symmetric, group_wise<64>, activations::int8<group_wise<32>>>,
+    tested_product<int4, asymmetric_min, group_wise<16>, activations::int8<group_wise<64>>>,
+    tested_product<int6, symmetric, per_channel, activations::int8<group_wise<48>>>,
+    tested_product<int7, asymmetric, group_wise<5>, activations::int8<group_wise<15>>>,
+    tested_product<int8, symmetric, per_tensor, activations::int16>>;
 
 } // namespace
 

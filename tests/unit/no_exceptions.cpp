@@ -83,6 +83,16 @@ void good_pass() {
     CHECK(try_matmul(*x, *view, d.outputs(), epilogue::bias{bias}).has_value());
     CHECK(d.y == first);
 
+    std::vector<std::byte> memory(
+        scratch_bytes<default_activations<w4>, w4>(2 * tokens, cols, pool, 2));
+    std::vector<float> more(tokens * rows);
+    const std::vector items{
+        product(d.activations(), *p, d.outputs()),
+        product(d.activations(), *view, matrix_view{more.data(), tokens, rows})};
+    d.y.assign(d.y.size(), 0);
+    CHECK(try_matmul_batch(items, pool, scratch{memory}, epilogue::bias{bias}).has_value());
+    CHECK(d.y == first && more == first);
+
     using any = any_packed_matrix<w4, w8>;
     const auto held = any::try_quantize(describe<w8>(), d.weights());
     CHECK(held.has_value() && held->descriptor() == describe<w8>());
@@ -112,6 +122,9 @@ void bad_arguments() {
     std::vector<float> many(1000 * cols);
     CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),
                      errc::executor_failed));
+    std::byte few[8];
+    CHECK(fails_with(try_matmul(d.activations(), *p, d.outputs(), scratch{few}),
+                     errc::invalid_argument));
 }
 
 } // namespace

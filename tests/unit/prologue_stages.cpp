@@ -269,3 +269,24 @@ TEST_CASE("users may write prologues that need the whole row", "[prologue]") {
     REQUIRE_FALSE(failed);
     CHECK(failed.failure().code() == errc::invalid_argument);
 }
+
+TEST_CASE("permutations of many columns are checked piece by piece", "[prologue][errors]") {
+    random_numbers random(3);
+    for (const std::size_t cols : {16384u, 16385u, 131072u, 131073u, 300000u}) {
+        auto p = random.permutation(cols);
+        const auto first_bad = [&] {
+            const auto checked = prologue::permutation{p}.check(1, cols);
+            return checked ? std::string() : std::string(checked.failure().message());
+        };
+        CHECK(first_bad().empty());
+        std::swap(p[cols / 2], p[0]);
+        p[cols - 1] = p[7];
+        CHECK(first_bad() == "index " + std::to_string(p[7]) + " at " + std::to_string(cols - 1) +
+                                 " for the second time");
+        p[cols - 2] = static_cast<std::uint32_t>(cols);
+        CHECK(first_bad() == "index " + std::to_string(cols) + " at " + std::to_string(cols - 2) +
+                                 " exceeds the last column");
+        p[9] = p[8];
+        CHECK(first_bad() == "index " + std::to_string(p[8]) + " at 9 for the second time");
+    }
+}

@@ -4,6 +4,7 @@
 #include <quant/kernel/arguments.hpp>
 #include <quant/kernel/epilogue.hpp>
 #include <quant/kernel/multiply.hpp>
+#include <quant/kernel/packed_activations.hpp>
 #include <quant/kernel/prologue.hpp>
 
 #include <concepts>
@@ -28,11 +29,12 @@ inline constexpr bool is_packed_activations = false;
 template <class A, std::size_t Section, std::size_t Block>
 inline constexpr bool is_packed_activations<packed_activations<A, Section, Block>> = true;
 
-/// What may follow x, w and y: an executor, prologue and epilogue stages.
+/// What may follow x, w and y: an executor, a scratch, prologue and epilogue stages.
 template <class T>
-concept product_argument = executor<T> || prologue_stage<std::remove_cvref_t<T>> ||
-                           epilogue_stage<std::remove_cvref_t<T>> ||
-                           std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
+concept product_argument =
+    executor<T> || scratch_argument<T> || prologue_stage<std::remove_cvref_t<T>> ||
+    epilogue_stage<std::remove_cvref_t<T>> ||
+    std::same_as<std::remove_cvref_t<T>, epilogue::accumulate>;
 
 /// Checks shapes and epilogues of a product whose operands are valid by themselves.
 template <quantization_scheme S, class Y, class... Stages>
@@ -86,6 +88,7 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
     const epilogue::residual<Y> previous(y);
     const auto stages = std::tuple_cat(stage_or_nothing(args, previous)...);
     if constexpr (is_packed_activations<X>) {
+        static_cast<void>(find_scratch(args...)); // one at most; there is nothing to put in it
         static_assert(!(prologue_stage<Args> || ...),
                       "quant::matmul: x is packed already; give prologues to pack_activations");
         using packed = typename X::activation_type;
@@ -99,7 +102,7 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
                       "pack_activations<A, S>(x) with the weights' scheme S");
         if (x.rows() == 0) return error(errc::empty, "matmul: x", "no packed activations");
         if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
-        return multiply(x, w, y, run, stages);
+        return multiply(x.view(), w, y, run, stages);
     } else {
         using chosen = chosen_activations<A, S>;
         static_assert(activation<chosen>, "quant::matmul: the template argument must be an "
@@ -109,9 +112,10 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
                       "another, in whole quads of columns");
         if (auto valid = check_readable(x, "matmul: x"); !valid) return valid;
         if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
-        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...));
+        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...),
+                                                           find_scratch(args...));
         if (!packed) return packed.failure();
-        return multiply(*packed, w, y, run, stages);
+        return multiply(packed->view(), w, y, run, stages);
     }
 }
 
@@ -120,9 +124,10 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
 /// y[tokens × out] = x[tokens × in] · wᵀ, with packed weights w (out × in).
 ///
 /// x is quantized to activations A on the way (default: default_activations of the scheme), or
-/// comes from pack_activations. Arguments after y, in any order: one executor; prologue stages,
-/// applied to each row of x before it is quantized; epilogue stages, applied to y; each in the
-/// order given. Weights and outputs are not copied; x and y must not overlap.
+/// comes from pack_activations. Arguments after y, in any order: one executor; one scratch, with
+/// which nothing is allocated (see scratch_bytes); prologue stages, applied to each row of x before
+/// it is quantized; epilogue stages, applied to y; each in the order given. Weights and outputs are
+/// not copied; x, y and the scratch must not overlap.
 ///
 /// Integer activations: the integer sums are exact and the float steps follow one order per
 /// output (kernel/tile.hpp), so that results have the same bits whatever the batch, the executor
@@ -134,7 +139,8 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
 /// @param y  tokens × out, float, fp16 or bf16, columns side by side
 ///
 /// Errors: empty, null_data, shape_mismatch, invalid_stride, size_overflow, out_of_memory (the
-/// quantized activations), executor_failed; those of the stages. On an error y is unspecified.
+/// quantized activations), invalid_argument (a scratch that is too small), executor_failed; those
+/// of the stages. On an error y is unspecified.
 /// Complexity: tokens · in · out multiply-adds.
 template <class A = automatic, class X, quantization_scheme S, real_element Y, class... Args>
     requires((detail::is_matrix_view<X> || detail::is_packed_activations<X>) &&

@@ -1,15 +1,16 @@
 // A product's schedule: which panels meet which tiles of activations, in what order, and what
 // becomes of the outputs.
 //
-// Tasks take ranges of panels. Within a task, panels go in blocks that stay in the second-level
-// cache while all tokens pass; within a block, a tile of activations stays in the first-level
-// cache while the block's panels pass.
+// Tasks take ranges of panels (and of tokens, see schedule.hpp). Within a task, panels go in blocks
+// that stay in the second-level cache while all tokens pass; within a block, a tile of activations
+// stays in the first-level cache while the block's panels pass.
 #pragma once
 
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/kernel/float_panels.hpp>
-#include <quant/kernel/packed_activations.hpp>
+#include <quant/kernel/packed_tiles.hpp>
+#include <quant/kernel/schedule.hpp>
 #include <quant/kernel/tile.hpp>
 #include <quant/kernel/tile_by_quads.hpp>
 
@@ -163,32 +164,33 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
     }
 }
 
-/// Panels per task: a few tasks per thread, none so small that handing it out costs more than it
-/// brings.
-[[nodiscard]] inline std::size_t panels_per_task(std::size_t panels, std::size_t cols,
-                                                 std::size_t tokens,
-                                                 std::size_t concurrency) noexcept {
-    constexpr double worthwhile = 1 << 18; // multiply-adds, some ten microseconds of one thread
-    const double per_panel =
-        static_cast<double>(panel_rows) * static_cast<double>(cols) * static_cast<double>(tokens);
-    const std::size_t fair = div_ceil(panels, concurrency > 1 ? 4 * concurrency : 1);
-    const double least = worthwhile / per_panel;
-    const std::size_t wanted =
-        least >= static_cast<double>(panels) ? panels : static_cast<std::size_t>(least) + 1;
-    return std::min(round_up(std::max(fair, wanted), 4), std::max<std::size_t>(panels, 1));
+/// Pieces first … last − 1 of a product.
+template <quantization_scheme S, class X, class Output>
+void multiply_pieces(const X& x, const packed_view<S>& w, const Output& out,
+                     const product_pieces& pieces, std::size_t first, std::size_t last) noexcept {
+    pieces.for_each(
+        first, last,
+        [&](std::size_t tile, std::size_t tiles_end, std::size_t panel, std::size_t panels_end) {
+            multiply_range(x.slice(tile, tiles_end), w, out, panel, panels_end);
+        });
 }
 
+/// All tokens, as packed_tiles, times all panels.
 template <quantization_scheme S, class X, class Y, class E, class... Stages>
 [[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y, E& run,
                                     const std::tuple<const Stages&...>& stages) noexcept {
-    const std::size_t panels = div_ceil(w.rows(), panel_rows);
-    const std::size_t per_task = panels_per_task(panels, w.cols(), x.rows(), concurrency_of(run));
+    const std::size_t concurrency = concurrency_of(run);
+    const product_pieces pieces(div_ceil(w.rows(), panel_rows), x.tiles(), concurrency);
+    const work_share work = pieces.work(w.cols(), x.rows(), 0);
+    const std::size_t tasks = product_tasks(work.after(), work.pieces, concurrency);
+    const work_list list{{&work, 1}};
     const product_output<Y, Stages...> out{y, stages};
     return run_tasks(
-        run, div_ceil(panels, per_task),
-        [&](std::size_t index) noexcept {
-            const std::size_t first = index * per_task;
-            multiply_range(x, w, out, first, std::min(first + per_task, panels));
+        run, tasks,
+        [&](std::size_t task) noexcept {
+            list.for_each(task, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
+                multiply_pieces(x, w, out, pieces, first, last);
+            });
         },
         "matmul");
 }

@@ -5,12 +5,13 @@
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/kernel/arguments.hpp>
-#include <quant/kernel/pack_token.hpp>
+#include <quant/kernel/packed_tiles.hpp>
 #include <quant/kernel/prologue.hpp>
+#include <quant/kernel/schedule.hpp>
 #include <quant/quantize/rows.hpp>
 
-#include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace quant::inline QUANT_ABI {
 
@@ -18,7 +19,8 @@ namespace quant::inline QUANT_ABI {
 ///
 /// Section 0 (`all`): serves every scheme whose groups are whole rows or multiples of A's group
 /// (of 32 columns where A has one scale per token). Other sections: serves schemes of that group.
-/// Made by pack_activations; move only.
+/// Made by pack_activations; move only. If made in a scratch, it views that memory, which must
+/// outlive it and hold nothing else meanwhile.
 template <activation A, std::size_t Section = all, std::size_t Block = detail::common_block<A>>
 class packed_activations {
     static_assert(Section != all || (Block % 4 == 0 && Block <= detail::longest_step),
@@ -31,70 +33,56 @@ public:
     static constexpr std::size_t block = Block;
 
     packed_activations() noexcept = default;
-
-    [[nodiscard]] std::size_t rows() const noexcept { return tokens_; }
-    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
-
-    /// Tiles of up to detail::tile_tokens<A> tokens, all but equal in size.
-    [[nodiscard]] std::size_t tiles() const noexcept { return split_.tiles; }
-    [[nodiscard]] std::size_t first_token(std::size_t tile) const noexcept {
-        return split_.first_token(tile);
-    }
-    [[nodiscard]] std::size_t tokens_in(std::size_t tile) const noexcept {
-        return split_.tokens_in(tile);
-    }
-    [[nodiscard]] detail::activation_tile<A, Section, Block>
-    tile(std::size_t index) const noexcept {
-        return {{{cols_}, tokens_in(index)}, memory_.data() + tile_at(index)};
+    packed_activations(packed_activations&& other) noexcept
+        : tiles_(std::exchange(other.tiles_, {})), memory_(std::move(other.memory_)) {}
+    packed_activations& operator=(packed_activations&& other) noexcept {
+        tiles_ = std::exchange(other.tiles_, {});
+        memory_ = std::move(other.memory_);
+        return *this;
     }
 
-    /// Packs x; see pack_activations.
+    [[nodiscard]] std::size_t rows() const noexcept { return tiles_.rows(); }
+    [[nodiscard]] std::size_t cols() const noexcept { return tiles_.cols(); }
+    [[nodiscard]] std::size_t tiles() const noexcept { return tiles_.tiles(); }
+    /// The tiles, for kernels.
+    [[nodiscard]] const detail::packed_tiles<A, Section, Block>& view() const noexcept {
+        return tiles_;
+    }
+
+    /// Packs x, in a scratch if there is one; see pack_activations.
     template <real_element T, executor E, class... Stages>
     [[nodiscard]] static result<packed_activations>
-    try_from(matrix_view<T> x, E&& run,
-             const detail::prologue_stages<Stages...>& prologue = {}) noexcept {
+    try_from(matrix_view<T> x, E&& run, const detail::prologue_stages<Stages...>& prologue = {},
+             const scratch* given = nullptr) noexcept {
         constexpr const char* where = "matmul: x";
         if (auto valid = detail::check_readable(x, where); !valid) return valid.failure();
         if (auto valid = detail::check_prologue(x.rows(), x.cols(), prologue); !valid) {
             return valid.failure();
         }
-        packed_activations made;
-        made.tokens_ = x.rows();
-        made.cols_ = x.cols();
-        // Sections may pad 15 columns of each; sums and scales are smaller than the values.
-        const auto per_token = detail::checked_mul(x.cols(), 256);
-        if (!detail::checked_mul(per_token, x.rows() + detail::tile_tokens<A>)) {
+        if (!detail::packed_tiles<A, Section, Block>::has_size(x.rows(), x.cols())) {
             return detail::make_error(errc::size_overflow, where,
                                       "%zu x %zu exceeds the address space", x.rows(), x.cols());
         }
-        made.split_ = detail::tile_split(x.rows(), detail::tile_tokens<A>);
-        made.larger_bytes_ = made.tile_bytes(made.split_.smaller() + 1);
-        made.smaller_bytes_ = made.tile_bytes(made.split_.smaller());
-        auto memory = detail::buffer<std::byte>::uninitialized(
-            made.tile_at(made.tiles()) + detail::over_read_bytes, where);
-        if (!memory) return memory.failure();
-        made.memory_ = std::move(*memory);
+        packed_activations made;
+        made.tiles_ = {x.rows(), x.cols()};
+        const detail::work_share work = detail::packing_work(made.tiles_, 0);
+        const std::size_t tasks =
+            detail::packing_tasks(work.after(), work.pieces, detail::concurrency_of(run));
+        const detail::maybe_size row_bytes =
+            detail::row_buffer_bytes(detail::prepared_row_scratch(x, prologue));
+        const detail::maybe_size all_rows = detail::checked_mul(row_bytes, tasks);
+        detail::buffer<std::byte> own_rows;
+        auto rows = given != nullptr ? made.place_in(*given, all_rows)
+                                     : made.place_in_own(all_rows, own_rows, where);
+        if (!rows) return rows.failure();
 
+        const detail::work_list list{{&work, 1}};
         auto done = detail::for_each_row_range(
-            run, made.tiles(), tiles_per_task(made.tiles(), x.cols()), where,
-            [&](std::size_t first, std::size_t last) -> result<void> {
-                const std::size_t width = detail::prepared_row_scratch(x, prologue);
-                auto scratch = detail::buffer<float>::uninitialized(width, where);
-                if (!scratch) return scratch.failure();
-                for (std::size_t t = first; t < last; ++t) {
-                    const detail::activation_tile<A, Section, Block, std::byte> tile{
-                        made.tile(t).at, made.memory_.data() + made.tile_at(t)};
-                    detail::clear_padding(tile);
-                    for (std::size_t i = 0; i < tile.at.tokens; ++i) {
-                        const float* row = detail::prepared_row(x, made.first_token(t) + i,
-                                                                scratch->data(), prologue);
-                        if constexpr (is_integer_activation<A>) {
-                            detail::pack_integer_token(tile, i, row);
-                        } else {
-                            detail::pack_float_token(tile, i, row);
-                        }
-                    }
-                }
+            run, tasks, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
+                list.for_each(task, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
+                    detail::pack_tiles(made.tiles_, first, last, x, {}, *rows + task * *row_bytes,
+                                       prologue);
+                });
                 return {};
             });
         if (!done) return done.failure();
@@ -102,22 +90,33 @@ public:
     }
 
 private:
-    [[nodiscard]] static std::size_t tiles_per_task(std::size_t tiles, std::size_t cols) noexcept {
-        constexpr std::size_t worthwhile = 1 << 15; // elements
-        return std::min(tiles, detail::div_ceil(worthwhile, cols * detail::tile_tokens<A>));
+    /// Puts the tiles into a scratch; returns where the row buffers of the packing begin.
+    [[nodiscard]] result<std::byte*> place_in(const scratch& given,
+                                              detail::maybe_size row_bytes) noexcept {
+        const std::size_t rows_at = tiles_.bytes() + detail::over_read_bytes;
+        auto taken =
+            detail::take_scratch(given, detail::checked_add(rows_at, row_bytes), "matmul: scratch");
+        if (!taken) return taken.failure();
+        tiles_.place(*taken);
+        return *taken + rows_at;
     }
-    [[nodiscard]] std::size_t tile_bytes(std::size_t tokens) const noexcept {
-        return detail::tile_layout<A, Section, Block>{{cols_}, tokens}.bytes();
-    }
-    [[nodiscard]] std::size_t tile_at(std::size_t index) const noexcept {
-        const std::size_t larger = std::min(index, split_.larger_tiles());
-        return larger * larger_bytes_ + (index - larger) * smaller_bytes_;
+    /// The same in memory of this object's own, and the row buffers, which are not kept, in `rows`.
+    [[nodiscard]] result<std::byte*> place_in_own(detail::maybe_size row_bytes,
+                                                  detail::buffer<std::byte>& rows,
+                                                  const char* where) noexcept {
+        if (!row_bytes) return error(errc::size_overflow, where, "exceeds the address space");
+        auto made = detail::buffer<std::byte>::uninitialized(
+            tiles_.bytes() + detail::over_read_bytes, where);
+        if (!made) return made.failure();
+        auto more = detail::buffer<std::byte>::uninitialized(*row_bytes, where);
+        if (!more) return more.failure();
+        memory_ = std::move(*made);
+        rows = std::move(*more);
+        tiles_.place(memory_.data());
+        return rows.data();
     }
 
-    detail::moved_size tokens_;
-    detail::moved_size cols_;
-    detail::tile_split split_;
-    std::size_t larger_bytes_ = 0, smaller_bytes_ = 0;
+    detail::packed_tiles<A, Section, Block> tiles_;
     detail::buffer<std::byte> memory_;
 };
 
@@ -126,25 +125,29 @@ template <quantization_scheme S, activation A>
 using activations_for =
     packed_activations<A, product_plan<S, A>::section, product_plan<S, A>::block>;
 
-/// What may follow x where activations are packed: an executor, prologue stages.
+/// What may follow x where activations are packed: an executor, a scratch, prologue stages.
 template <class T>
-concept packing_argument = executor<T> || prologue_stage<std::remove_cvref_t<T>>;
+concept packing_argument =
+    executor<T> || scratch_argument<T> || prologue_stage<std::remove_cvref_t<T>>;
 } // namespace detail
 
 /// Quantizes activations once for several products (Q, K and V; gate and up).
 ///
 /// pack_activations<A>(x) serves every scheme whose groups are whole rows or multiples of A's
 /// group (32 columns per token); pack_activations<A, S>(x) serves schemes grouped like S.
-/// Arguments after x, in any order: one executor; prologue stages, applied to each row in the order
-/// given before it is quantized.
+/// Arguments after x, in any order: one executor; one scratch, in which the result then lies (see
+/// scratch_bytes; nothing is allocated); prologue stages, applied to each row in the order given
+/// before it is quantized.
 /// A row of x with NaN or infinity makes that token's outputs NaN and no other's.
-/// Errors: empty, null_data, size_overflow, out_of_memory, executor_failed; those of the prologue.
+/// Errors: empty, null_data, size_overflow, out_of_memory, executor_failed; invalid_argument if the
+/// scratch is too small; those of the prologue.
 template <activation A, real_element T, class... Args>
     requires(detail::packing_argument<Args> && ...)
 [[nodiscard]] result<packed_activations<A>> try_pack_activations(matrix_view<T> x,
                                                                  Args&&... args) noexcept {
     return packed_activations<A>::try_from(x, detail::find_executor(args...),
-                                           detail::find_prologue(args...));
+                                           detail::find_prologue(args...),
+                                           detail::find_scratch(args...));
 }
 /// @copydoc try_pack_activations
 template <activation A, quantization_scheme S, real_element T, class... Args>
@@ -152,7 +155,8 @@ template <activation A, quantization_scheme S, real_element T, class... Args>
 [[nodiscard]] result<detail::activations_for<S, A>> try_pack_activations(matrix_view<T> x,
                                                                          Args&&... args) noexcept {
     return detail::activations_for<S, A>::try_from(x, detail::find_executor(args...),
-                                                   detail::find_prologue(args...));
+                                                   detail::find_prologue(args...),
+                                                   detail::find_scratch(args...));
 }
 
 #if QUANT_HAS_EXCEPTIONS

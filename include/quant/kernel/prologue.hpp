@@ -4,7 +4,6 @@
 // stages to it in the order in which they are given. No pass over memory is added.
 #pragma once
 
-#include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/quantize/rows.hpp>
@@ -63,8 +62,8 @@ struct column_scale : not_an_executor {
 /// x'[k] = x[p[k]], p a permutation of 0 … columns − 1: for weights whose columns were quantized in
 /// the order p (act-order of GPTQ).
 ///
-/// Every call checks p, in O(columns).
-/// Errors: invalid_argument for an index out of range or repeated; out_of_memory.
+/// Every call checks p, in O(columns) up to 131072 of them, again for each further 131072.
+/// Errors: invalid_argument for an index out of range or repeated.
 struct permutation : not_an_executor {
     std::span<const std::uint32_t> indices;
 
@@ -72,11 +71,13 @@ struct permutation : not_an_executor {
 
     [[nodiscard]] result<void> check(std::size_t /*tokens*/, std::size_t cols) const noexcept {
         if (auto valid = detail::check_per_column(indices, cols, where); !valid) return valid;
-        std::uint8_t few[16384];
-        if (cols <= sizeof few) return check_each_once(few);
-        auto many = detail::buffer<std::uint8_t>::uninitialized(cols, where);
-        if (!many) return many.failure();
-        return check_each_once(many->data());
+        std::uint8_t seen[marks];
+        const std::size_t bad = cols <= marks ? first_bad(seen) : first_bad_by_bits(seen);
+        if (bad == cols) return {};
+        return detail::make_error(errc::invalid_argument, where,
+                                  indices[bad] < cols ? "index %zu at %zu for the second time"
+                                                      : "index %zu at %zu exceeds the last column",
+                                  std::size_t{indices[bad]}, bad);
     }
     void apply(std::span<float> row, std::span<float> scratch) const noexcept {
         std::memcpy(scratch.data(), row.data(), row.size_bytes());
@@ -86,25 +87,43 @@ struct permutation : not_an_executor {
 private:
     static constexpr const char* where = "matmul: prologue::permutation";
 
-    /// `seen` has a byte per column.
-    [[nodiscard]] result<void> check_each_once(std::uint8_t* seen) const noexcept {
+    static constexpr std::size_t marks = 16384;
+
+    /// The first index that is out of range or repeats one before it; `seen` has a byte per column.
+    [[nodiscard]] std::size_t first_bad(std::uint8_t* seen) const noexcept {
         const std::size_t cols = indices.size();
         bool in_range = true;
         for (const std::size_t index : indices) in_range = in_range & (index < cols);
-        if (in_range) { // loops without branches; what is wrong, if anything, is told below
+        if (in_range) { // loops without branches; which one is wrong, if any, is found below
             std::memset(seen, 0, cols);
             for (const std::size_t index : indices) seen[index] = 1;
             std::size_t distinct = 0;
             for (std::size_t k = 0; k < cols; ++k) distinct += seen[k];
-            if (distinct == cols) return {};
+            if (distinct == cols) return cols;
         }
         std::memset(seen, 0, cols);
         std::size_t k = 0;
         while (indices[k] < cols && seen[indices[k]] == 0) seen[indices[k++]] = 1;
-        return detail::make_error(errc::invalid_argument, where,
-                                  indices[k] < cols ? "index %zu at %zu for the second time"
-                                                    : "index %zu at %zu exceeds the last column",
-                                  std::size_t{indices[k]}, k);
+        return k;
+    }
+    /// The same for any number of columns, a bit for each of some columns at a time: checking
+    /// allocates nothing.
+    [[nodiscard]] std::size_t first_bad_by_bits(std::uint8_t* seen) const noexcept {
+        const std::size_t cols = indices.size();
+        constexpr std::size_t window = marks * 8;
+        std::size_t bad = 0;
+        while (bad < cols && indices[bad] < cols) ++bad;
+        for (std::size_t first = 0; first < cols; first += window) {
+            std::memset(seen, 0, marks);
+            for (std::size_t k = 0; k < bad; ++k) {
+                const std::size_t bit = std::size_t{indices[k]} - first; // huge if below
+                if (bit >= window) continue;
+                const auto mask = static_cast<std::uint8_t>(1u << bit % 8);
+                if ((seen[bit / 8] & mask) != 0) bad = k;
+                seen[bit / 8] = static_cast<std::uint8_t>(seen[bit / 8] | mask);
+            }
+        }
+        return bad;
     }
 };
 

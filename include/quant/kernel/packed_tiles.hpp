@@ -1,0 +1,140 @@
+// packed_tiles: tiles of packed activations in somebody's memory, and how they are filled.
+#pragma once
+
+#include <quant/core/scratch.hpp>
+#include <quant/kernel/pack_token.hpp>
+#include <quant/kernel/prologue.hpp>
+#include <quant/kernel/schedule.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// The tiles of some tokens, or consecutive ones of them: a trivial value to pass around.
+template <activation A, std::size_t Section, std::size_t Block>
+class packed_tiles {
+public:
+    using activation_type = A;
+    static constexpr std::size_t section = Section;
+    static constexpr std::size_t block = Block;
+
+    packed_tiles() noexcept = default;
+    /// `tokens` rows of `cols` columns, for which has_size.
+    packed_tiles(std::size_t tokens, std::size_t cols) noexcept
+        : cols_(cols), split_(tokens, tile_tokens<A>), last_(split_.tiles),
+          larger_bytes_(bytes_of_tile(split_.smaller() + 1, cols)),
+          smaller_bytes_(bytes_of_tile(split_.smaller(), cols)) {}
+
+    /// Whether the size of such tiles can be computed without overflow.
+    [[nodiscard]] static bool has_size(std::size_t tokens, std::size_t cols) noexcept {
+        // Sections may pad 15 columns of each; sums and scales are smaller than the values.
+        const auto per_token = checked_mul(cols, 256);
+        return checked_mul(per_token, checked_add(tokens, tile_tokens<A>)).has_value();
+    }
+    [[nodiscard]] static std::size_t bytes_of_tile(std::size_t tokens, std::size_t cols) noexcept {
+        return tile_layout<A, Section, Block>{{cols}, tokens}.bytes();
+    }
+    /// Bytes of all tiles; products may read over_read_bytes behind them.
+    [[nodiscard]] std::size_t bytes() const noexcept { return at(split_.tiles); }
+
+    [[nodiscard]] std::size_t rows() const noexcept {
+        return split_.tiles == 0 ? 0 : split_.first_token(last_) - split_.first_token(first_);
+    }
+    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
+    /// Tiles of up to tile_tokens<A> tokens, all but equal in size.
+    [[nodiscard]] std::size_t tiles() const noexcept { return last_ - first_; }
+    [[nodiscard]] std::size_t first_token(std::size_t tile) const noexcept {
+        return split_.first_token(first_ + tile);
+    }
+    [[nodiscard]] std::size_t tokens_in(std::size_t tile) const noexcept {
+        return split_.tokens_in(first_ + tile);
+    }
+    [[nodiscard]] activation_tile<A, Section, Block> tile(std::size_t index) const noexcept {
+        return {{{cols_}, tokens_in(index)}, base_ + at(first_ + index)};
+    }
+    /// @copydoc tile
+    [[nodiscard]] activation_tile<A, Section, Block, std::byte>
+    mutable_tile(std::size_t index) const noexcept {
+        return {{{cols_}, tokens_in(index)}, base_ + at(first_ + index)};
+    }
+
+    /// Says where the tiles lie, on a 64-byte boundary.
+    void place(std::byte* base) noexcept { base_ = base; }
+
+    /// Tiles first … last − 1; their tokens keep their numbers.
+    [[nodiscard]] packed_tiles slice(std::size_t first, std::size_t last) const noexcept {
+        packed_tiles made = *this;
+        made.first_ = first_ + first;
+        made.last_ = first_ + last;
+        return made;
+    }
+
+private:
+    [[nodiscard]] std::size_t at(std::size_t index) const noexcept {
+        const std::size_t larger = std::min(index, split_.tiles == 0 ? 0 : split_.larger_tiles());
+        return larger * larger_bytes_ + (index - larger) * smaller_bytes_;
+    }
+
+    std::size_t cols_ = 0;
+    tile_split split_;
+    std::size_t first_ = 0, last_ = 0;
+    std::size_t larger_bytes_ = 0, smaller_bytes_ = 0;
+    std::byte* base_ = nullptr;
+};
+
+template <quantization_scheme S, activation A>
+using tiles_for = packed_tiles<A, product_plan<S, A>::section, product_plan<S, A>::block>;
+
+/// The work of packing one product's tiles; its pieces are tiles.
+template <class Tiles>
+[[nodiscard]] work_share packing_work(const Tiles& tiles, double before) noexcept {
+    return {before,
+            static_cast<double>(tiles.cols()) *
+                static_cast<double>(div_ceil(tiles.rows(), tiles.tiles())),
+            tiles.tiles()};
+}
+
+/// Each task of the packing needs row buffers of its own, so two per thread must do.
+inline constexpr std::size_t packing_tasks_per_thread = 2;
+
+[[nodiscard]] inline std::size_t packing_tasks(double elements, std::size_t tiles,
+                                               std::size_t concurrency) noexcept {
+    // An element takes as long as ten multiply-adds of a product.
+    return task_count(elements, tiles, concurrency, {1 << 13, 1 << 12, packing_tasks_per_thread});
+}
+
+static_assert(over_read_bytes % scratch_alignment == 0, "row buffers follow the tiles");
+
+/// Bytes of one task's row buffer of `floats` floats.
+[[nodiscard]] inline maybe_size row_buffer_bytes(maybe_size floats) noexcept {
+    return checked_round_up(checked_mul(floats, sizeof(float)), scratch_alignment);
+}
+
+/// Packs tiles first … last − 1. Token t is row t of x, or rows[t] if there are rows.
+template <class Tiles, class T, class... Stages>
+void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matrix_view<T>& x,
+                std::span<const std::uint32_t> rows, std::byte* row_buffer,
+                const prologue_stages<Stages...>& prologue) {
+    auto* floats = reinterpret_cast<float*>(row_buffer);
+    for (std::size_t t = first; t < last; ++t) {
+        const auto tile = to.mutable_tile(t);
+        clear_padding(tile);
+        for (std::size_t i = 0; i < tile.at.tokens; ++i) {
+            const std::size_t token = to.first_token(t) + i;
+            const float* row =
+                prepared_row(x, rows.empty() ? token : rows[token], floats, prologue);
+            if constexpr (is_integer_activation<typename Tiles::activation_type>) {
+                pack_integer_token(tile, i, row);
+            } else {
+                pack_float_token(tile, i, row);
+            }
+        }
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
