@@ -26,26 +26,35 @@ void* allocate(std::size_t size, std::size_t boundary) noexcept {
 }
 } // namespace
 
-void* operator new(std::size_t size) {
+// Not inlined: g++ would see `free` meet what, to its knowledge, the original allocated.
+[[gnu::noinline]] void* operator new(std::size_t size) {
     if (void* made = allocate(size, alignof(std::max_align_t))) return made;
     throw std::bad_alloc();
 }
-void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
     return allocate(size, alignof(std::max_align_t));
 }
-void* operator new(std::size_t size, std::align_val_t boundary) {
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t boundary) {
     if (void* made = allocate(size, static_cast<std::size_t>(boundary))) return made;
     throw std::bad_alloc();
 }
-void* operator new(std::size_t size, std::align_val_t boundary, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void* operator new(std::size_t size, std::align_val_t boundary,
+                                     const std::nothrow_t&) noexcept {
     return allocate(size, static_cast<std::size_t>(boundary));
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, const std::nothrow_t&) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t, const std::nothrow_t&) noexcept {
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+    std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+    std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, const std::nothrow_t&) noexcept {
+    std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t,
+                                       const std::nothrow_t&) noexcept {
     std::free(memory);
 }
 
