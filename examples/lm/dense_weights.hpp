@@ -5,6 +5,8 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <span>
 
 namespace lm {
 
@@ -26,8 +28,11 @@ public:
                   quant::thread_pool& pool) const override {
         dense_product(x, view_, y, pool);
     }
-    void read_row(std::size_t row, std::span<float> values) const override {
-        std::copy_n(view_.row(row), cols(), values.begin());
+    void read_rows(std::span<const token> tokens, quant::matrix_view<float> values,
+                   quant::thread_pool&) const override {
+        for (std::size_t t = 0; t < tokens.size(); ++t) {
+            std::copy_n(view_.row(static_cast<std::size_t>(tokens[t])), cols(), values.row(t));
+        }
     }
 
 private:

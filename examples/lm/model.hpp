@@ -107,8 +107,9 @@ public:
     /// y = x · wᵀ for x [tokens × cols], y [tokens × rows].
     virtual void multiply(quant::matrix_view<const float> x, quant::matrix_view<float> y,
                           quant::thread_pool& pool) const = 0;
-    /// Row `row` as floats, to `values` [cols].
-    virtual void read_row(std::size_t row, std::span<float> values) const = 0;
+    /// One row for each token, its number the token's, as floats: values [tokens × cols].
+    virtual void read_rows(std::span<const token> tokens, quant::matrix_view<float> values,
+                           quant::thread_pool& pool) const = 0;
 };
 
 using weight_pointer = std::unique_ptr<const weight_matrix>;

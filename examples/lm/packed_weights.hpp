@@ -25,9 +25,9 @@ public:
         quant::matmul(x, packed_, y, pool);
     }
 
-    void read_row(std::size_t row, std::span<float> values) const override {
-        quant::gather_rows(packed_, std::span<const std::size_t>(&row, 1),
-                           quant::matrix_view<float>(values.data(), 1, cols()));
+    void read_rows(std::span<const token> tokens, quant::matrix_view<float> values,
+                   quant::thread_pool& pool) const override {
+        quant::gather_rows(packed_, tokens, values, pool);
     }
 
 private:

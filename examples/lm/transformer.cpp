@@ -86,11 +86,8 @@ quant::matrix_view<const float> transformer::read(std::span<const token> tokens,
 }
 
 void transformer::run_layers(std::span<const token> tokens) {
-    const std::size_t dim = model_->shape.dim;
-    for (std::size_t t = 0; t < tokens.size(); ++t) {
-        model_->embedding->read_row(static_cast<std::size_t>(tokens[t]),
-                                    std::span(stream_).subspan(t * dim, dim));
-    }
+    model_->embedding->read_rows(tokens, {stream_.data(), tokens.size(), model_->shape.dim},
+                                 *pool_);
     for (std::size_t i = 0; i < model_->layers.size(); ++i) {
         attend(model_->layers[i], i, tokens.size());
         feed_forward(model_->layers[i], tokens.size());

@@ -148,10 +148,11 @@ void dequantize_panel(const std::byte* panel, std::size_t rows, std::size_t cols
     }
 }
 
-/// The 32 codes of one lane of a superblock.
+/// The 32 codes of one lane of a superblock. Not inlined: one copy per bit width serves all
+/// schemes.
 template <int B>
-QUANT_DETAIL_INLINE void decode_lane(const std::byte* superblock, std::size_t lane,
-                                     std::uint8_t* codes) noexcept {
+QUANT_DETAIL_OUTLINE void decode_lane(const std::byte* superblock, std::size_t lane,
+                                      std::uint8_t* codes) noexcept {
     unroll<superblock_cols / quad_cols>([&](auto quad) QUANT_DETAIL_LAMBDA {
         std::uint32_t bytes = 0; // four codes, in the host's order
         unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {

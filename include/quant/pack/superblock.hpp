@@ -63,10 +63,11 @@ QUANT_DETAIL_INLINE void spread_fields(const simd::i32x16& line, simd::i32x16* c
     });
 }
 
-/// Writes a superblock: all its bytes, from 16 rows of 32 codes, `stride` apart.
+/// Writes a superblock: all its bytes, from 16 rows of 32 codes, `stride` apart. Not inlined: one
+/// copy per bit width serves all schemes.
 template <int B>
-QUANT_DETAIL_INLINE void encode_superblock(const std::uint8_t* codes, std::size_t stride,
-                                           std::byte* superblock) noexcept {
+QUANT_DETAIL_OUTLINE void encode_superblock(const std::uint8_t* codes, std::size_t stride,
+                                            std::byte* superblock) noexcept {
     const auto* from = reinterpret_cast<const std::byte*>(codes);
     const simd::tile_part upper = simd::load_tile(from, stride);
     const simd::tile_part lower = simd::load_tile(from + 8 * stride, stride);
@@ -88,10 +89,10 @@ QUANT_DETAIL_INLINE void encode_superblock(const std::uint8_t* codes, std::size_
     });
 }
 
-/// Reads a superblock's codes to 16 rows of 32 bytes, `stride` apart.
+/// Reads a superblock's codes to 16 rows of 32 bytes, `stride` apart; not inlined either.
 template <int B>
-QUANT_DETAIL_INLINE void decode_superblock(const std::byte* superblock, std::size_t stride,
-                                           std::uint8_t* codes) noexcept {
+QUANT_DETAIL_OUTLINE void decode_superblock(const std::byte* superblock, std::size_t stride,
+                                            std::uint8_t* codes) noexcept {
     simd::tile_part upper, lower;
     unroll<planes<B>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         using plane = tile_plane<B, i>;

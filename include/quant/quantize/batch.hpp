@@ -79,6 +79,42 @@ QUANT_DETAIL_INLINE simd::i32x16 greatest_key(const float* w, std::size_t n) noe
     return key;
 }
 
+/// What folds two registers of partial results into one.
+struct keep_greatest_key {
+    template <class T>
+    QUANT_DETAIL_INLINE T operator()(T a, T b) const noexcept {
+        return simd::native_max_unsigned(a, b);
+    }
+};
+struct keep_lowest {
+    template <class T>
+    QUANT_DETAIL_INLINE T operator()(T a, T b) const noexcept {
+        return simd::native_min(a, b);
+    }
+};
+struct keep_highest {
+    template <class T>
+    QUANT_DETAIL_INLINE T operator()(T a, T b) const noexcept {
+        return simd::native_max(a, b);
+    }
+};
+
+/// simd::reduce_each, of which one copy serves all schemes: compilers take long over it.
+template <class Op, class T>
+[[nodiscard]] QUANT_DETAIL_OUTLINE simd::lanes<T>
+reduce_each_from_memory(const simd::lanes<T> (&v)[16]) noexcept {
+    return simd::reduce_each(v, Op{});
+}
+template <class Op, class T>
+[[nodiscard]] QUANT_DETAIL_INLINE simd::lanes<T>
+reduce_groups(const simd::lanes<T> (&v)[16]) noexcept {
+    if constexpr (isa::current::vector_bytes == 64) {
+        return simd::reduce_each(v, Op{}); // registers hold all sixteen
+    } else {
+        return reduce_each_from_memory<Op>(v);
+    }
+}
+
 /// Extents of the groups of a batch of n columns; lanes without a group have zeros.
 template <quantization_scheme S, bool Whole>
 QUANT_DETAIL_INLINE group_extents measure(const float* w, std::size_t n) noexcept {
@@ -91,9 +127,7 @@ QUANT_DETAIL_INLINE group_extents measure(const float* w, std::size_t n) noexcep
         for_each_group_of_batch<S, Whole>(
             n, [&](std::size_t g, std::size_t c, std::size_t count)
                    QUANT_DETAIL_LAMBDA { keys[g] = greatest_key(w + c, count); });
-        const auto greatest = simd::reduce_each(keys, [](auto a, auto b) QUANT_DETAIL_LAMBDA {
-            return simd::native_max_unsigned(a, b);
-        });
+        const auto greatest = reduce_groups<keep_greatest_key>(keys);
         extents.extreme = simd::bits_to_float(simd::rotate_right_1(greatest));
         extents.finite = all_finite(extents.extreme);
     } else {
@@ -122,10 +156,8 @@ QUANT_DETAIL_INLINE group_extents measure(const float* w, std::size_t n) noexcep
                 lowest[g] = low;
                 highest[g] = high;
             });
-        extents.lowest = simd::reduce_each(
-            lowest, [](auto a, auto b) QUANT_DETAIL_LAMBDA { return simd::native_min(a, b); });
-        extents.highest = simd::reduce_each(
-            highest, [](auto a, auto b) QUANT_DETAIL_LAMBDA { return simd::native_max(a, b); });
+        extents.lowest = reduce_groups<keep_lowest>(lowest);
+        extents.highest = reduce_groups<keep_highest>(highest);
         extents.finite = all_finite(sum);
     }
     return extents;
@@ -217,10 +249,10 @@ QUANT_DETAIL_INLINE void for_each_run(std::size_t n, F&& f) {
     }
 }
 
-/// Codes of a batch of n columns.
+/// Codes of a batch of n columns. Not inlined: one copy serves all who encode.
 template <quantization_scheme S>
-QUANT_DETAIL_INLINE void encode_batch(const float* w, std::size_t n, const group_grids& grids,
-                                      std::uint8_t* codes) noexcept {
+QUANT_DETAIL_OUTLINE void encode_batch(const float* w, std::size_t n, const group_grids& grids,
+                                       std::uint8_t* codes) noexcept {
     for_each_run<S>(n, [&](std::size_t c, std::size_t count, auto group_at) QUANT_DETAIL_LAMBDA {
         encode_sixteens<S>(w + c, count, grids, codes + c, group_at);
     });

@@ -11,6 +11,8 @@
 
 #if QUANT_DETAIL_SCALAR
 #include <quant/simd/native_generic.hpp>
+#elif defined(__aarch64__)
+#include <quant/simd/native_neon.hpp>
 #else
 #include <quant/simd/native_xsimd.hpp>
 #endif

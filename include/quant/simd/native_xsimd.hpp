@@ -137,8 +137,6 @@ QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
     __asm__("" : "+v"(value.data));
 #elif defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
     __asm__("" : "+x"(value.data));
-#elif defined(__GNUC__) && defined(__aarch64__)
-    __asm__("" : "+w"(value.data));
 #endif
     return value;
 }
