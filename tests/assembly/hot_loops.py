@@ -214,7 +214,13 @@ def hot_loop(function, kinds_wanted, key=""):
     """The hot loop of a function, or None if none multiplies as it shall."""
     frame = frame_registers(function)
     multiplying = []
-    for first, last in loops(function):
+    all_loops = loops(function)
+    if key.startswith("stretch"):  # whose scale steps are multiply-adds around loops of additions
+        all_loops = [
+            a for a in all_loops
+            if function.instructions[a[1]].mnemonic not in ("jmp", "b")  # back from a cold block
+            and not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in all_loops)]
+    for first, last in all_loops:
         code = function.instructions[first:last + 1]
         work, counts = count(code, kinds_wanted, frame)
         if work:
