@@ -230,7 +230,9 @@ def hot_loop(function, kinds_wanted, key=""):
                             and (b[0], b[1]) != (a[0], a[1]) for b in multiplying)]
     if not innermost:
         return None
-    _, _, work, counts, code = max(innermost, key=lambda a: a[2])
+    # A path through scale steps alone may multiply as much as the chains do, not as densely.
+    weight = (lambda a: a[2] / len(a[4])) if key.startswith("stretch") else (lambda a: a[2])
+    _, _, work, counts, code = max(innermost, key=weight)
     work /= passes(code, key)
     scale = SUPERBLOCK / work
     return HotLoop(function.name, {c: n * scale for c, n in counts.items()}, work, code)
