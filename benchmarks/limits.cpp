@@ -188,7 +188,7 @@ double read_bandwidth(std::size_t size, double seconds) {
     return best;
 }
 
-double l2_read() { return read_bandwidth(cache_bytes(2) / 2, 0.005); }
+double l2_read() { return read_bandwidth(cache_bytes(2) / 2, 0.0002); }
 
 std::size_t cache_bytes(int level) {
 #if defined(__linux__)

@@ -9,8 +9,9 @@
     check_budgets.py --self-test                         feeds itself dumps that must fail
 
 Compilers have tables of their own, because what one can do does not excuse the other; where there is
-none, only that every kernel has a hot loop is checked. Each kernel has a line: scheme | activations | tokens x panels, and the most instructions of each
-class per superblock and token that its hot loop may have. docs/assembly.md explains the classes.
+none, only that every kernel has a hot loop is checked. Each kernel has a line: scheme | activations |
+tokens x panels, and the most instructions of each class per superblock and token that its hot loop
+may have. docs/assembly.md explains the classes.
 A kernel fails if a class exceeds its budget, if it has no hot loop, or if it has no budget.
 """
 import argparse
@@ -106,7 +107,7 @@ def check(arguments):
     dump = hot_loops.disassemble(arguments.objdump, arguments.object)
     kernels = hot_loops.kernels(hot_loops.parse(dump))
     if not kernels:
-        print(f"{arguments.object}: no kernel found; is multiply_tile still called so?")
+        print(f"{arguments.object}: no kernel found; are {' and '.join(hot_loops.KERNELS)} still called so?")
         return 1
     if arguments.show:
         for key, loop in sorted(kernels.items()):

@@ -9,6 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 SUPERBLOCK = 512
+KERNELS = ("multiply_tile", "multiply_stretch")
 CLASSES = ("dot", "load", "convert", "shuffle", "bits", "float", "stack", "total")
 
 # What an instruction is, by its mnemonic; the first match counts. (A load is a matter of operands.)
@@ -201,11 +202,25 @@ def count(code, kinds_wanted, frame):
     return sum(work), counts
 
 
-def hot_loop(function, kinds_wanted):
+def passes(code, key):
+    """How often a loop multiplies each weight with each token: with both halves of 16-bit
+    activations; by halves of 8-bit codes where sums of pairs have 16 bits."""
+    halves = 2 if "| int16" in key else 1
+    by_halves = key.startswith("W8 ") and any("maddubsw" in i.mnemonic for i in code)
+    return 2 * halves if by_halves else halves
+
+
+def hot_loop(function, kinds_wanted, key=""):
     """The hot loop of a function, or None if none multiplies as it shall."""
     frame = frame_registers(function)
     multiplying = []
-    for first, last in loops(function):
+    all_loops = loops(function)
+    if key.startswith("stretch"):  # whose scale steps are multiply-adds around loops of additions
+        all_loops = [
+            a for a in all_loops
+            if function.instructions[a[1]].mnemonic not in ("jmp", "b")  # back from a cold block
+            and not any(a != b and a[0] <= b[0] and b[1] <= a[1] for b in all_loops)]
+    for first, last in all_loops:
         code = function.instructions[first:last + 1]
         work, counts = count(code, kinds_wanted, frame)
         if work:
@@ -215,7 +230,10 @@ def hot_loop(function, kinds_wanted):
                             and (b[0], b[1]) != (a[0], a[1]) for b in multiplying)]
     if not innermost:
         return None
-    _, _, work, counts, code = max(innermost, key=lambda a: a[2])
+    # A path through scale steps alone may multiply as much as the chains do, not as densely.
+    weight = (lambda a: a[2] / len(a[4])) if key.startswith("stretch") else (lambda a: a[2])
+    _, _, work, counts, code = max(innermost, key=weight)
+    work /= passes(code, key)
     scale = SUPERBLOCK / work
     return HotLoop(function.name, {c: n * scale for c, n in counts.items()}, work, code)
 
@@ -250,15 +268,23 @@ def key_of(name):
     """(key, activation) of a kernel's function, or None for other functions: what its template
     arguments say, whatever their number: scheme, activation, then numbers (tokens, panels)."""
     match = re.search(r"(\w+)<(?:\w+::)*scheme<", name)
-    if not match:
-        return None
-    arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
-    inside = template_arguments(arguments[0], arguments[0].index("<"))
-    scheme = re.sub(r"^int_code<(\d)>$", r"W\1", inside[0]) + " " + " ".join(inside[1:])
-    activation = next((a for a in arguments[1:] if re.match(r"int8|int16|bf16|fp32", a)), "")
-    numbers = [a for a in arguments[1:] if re.fullmatch(r"-?\d+|true|false", a)]
-    key = f"{scheme} | {activation} | {' x '.join(numbers)}"
-    return key if match[1] == "multiply_tile" else f"{key} | {match[1]}", activation
+    if match:
+        arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
+        inside = template_arguments(arguments[0], arguments[0].index("<"))
+        what = re.sub(r"^int_code<(\d)>$", r"W\1", inside[0]) + " " + " ".join(inside[1:])
+    else:
+        match = re.search(r"(multiply_stretch)<", name)
+        if not match:
+            return None
+        arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
+        long_steps, has_minimum = [a in ("true", "1") for a in arguments[1:3]]
+        what = "stretch of " + ("long" if long_steps else "short") + " steps"
+        what += ", minimum" if has_minimum else ""
+        del arguments[1:3]
+    activation = next((a for a in arguments if re.match(r"int8|int16|bf16|fp32", a)), "")
+    numbers = [a for a in arguments if re.fullmatch(r"-?\d+|true|false", a)]
+    key = f"{what} | {activation} | {' x '.join(numbers)}"
+    return key if match[1] in KERNELS else f"{key} | {match[1]}", activation
 
 
 def disassemble(objdump, path):
@@ -267,16 +293,16 @@ def disassemble(objdump, path):
 
 
 def kernels(functions):
-    """key → HotLoop, or None where a tile has none; functions of other kinds only if they have."""
+    """key → HotLoop, or None where a kernel has none; functions of other kinds only if they have."""
     found = {}
     for function in functions:
         named = key_of(function.name)
         if named is None:
             continue
         key, activation = named
-        loop = hot_loop(function, wanted_kind(activation))
-        is_tile = "multiply_tile" in function.name.split("(")[0]
-        if loop is None and not (is_tile and key not in found):
+        loop = hot_loop(function, wanted_kind(activation), key)
+        is_kernel = any(f"::{kernel}<" in function.name for kernel in KERNELS)
+        if loop is None and not (is_kernel and key not in found):
             continue
         known = found.get(key)
         if known is None or (loop and loop.multiply_adds > known.multiply_adds):

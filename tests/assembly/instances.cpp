@@ -1,6 +1,10 @@
-// Products whose hot loops are compared with budgets.json; compiled for each instruction set, never
-// run. Exported functions, so that no compiler drops them.
+// Kernels whose hot loops are compared with budgets.json; compiled for each instruction set, never
+// run. Few of them: compilers take about a second for each.
 #include <quant/quant.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
 
 namespace {
 
@@ -11,44 +15,45 @@ using grouped = scheme<int_code<Bits>, Mapping, group_wise<Group>, fp16>;
 template <int Bits>
 using by_channel = scheme<int_code<Bits>, symmetric, per_channel, float>;
 
-using per_token_int8 = quant::activations::int8<per_token>;
+using per_token_int8 = activations::int8<per_token>;
 
+/// Products of T tokens with as many panels as they meet there.
+template <class S, class A, std::size_t... T>
+constexpr std::tuple tiles{&detail::multiply_tile<S, A, T, detail::tile_panels<S, A, T>>...};
+
+/// Of as many tokens as fill the registers; and of one token, or four, too.
 template <class S, class A = per_token_int8>
-bool product(const matrix_view<const float>& x, const void* w, const matrix_view<float>& y) {
-    return try_matmul<A>(x, *static_cast<const packed_matrix<S>*>(w), y).has_value();
-}
+constexpr auto largest = tiles<S, A, detail::tile_tokens<A>>;
+template <class S>
+constexpr auto one_and_largest = tiles<S, per_token_int8, 1, detail::tile_tokens<per_token_int8>>;
+template <class S>
+constexpr auto four =
+    tiles<S, per_token_int8, std::min<std::size_t>(4, detail::tile_tokens<per_token_int8>)>;
 
-} // namespace
+/// Products of a stretch of levels, decoded from any scheme like S.
+template <class S, class A>
+constexpr std::tuple stretch{
+    &detail::multiply_stretch<A, detail::has_long_steps<S, A>, S::has_minimum,
+                              detail::tile_tokens<A>, detail::float_panel_count<S, A>>};
 
-#define INSTANCE(name, ...) \
-    extern bool name(const matrix_view<const float>&, const void*, const matrix_view<float>&); \
-    bool name(const matrix_view<const float>& x, const void* w, const matrix_view<float>& y) { \
-        return product<__VA_ARGS__>(x, w, y); \
-    }
+template <class A>
+constexpr auto float_kernels =
+    std::tuple_cat(tiles<grouped<4, 32>, A, 1>, stretch<grouped<4, 32>, A>,
+                   stretch<grouped<4, 32, asymmetric_min>, A>, stretch<by_channel<8>, A>);
 
 // What every instruction set is asked for; compilers take long over registers of 128 bits.
-INSTANCE(w2_g64, grouped<2, 64>)
-INSTANCE(w3_g64, grouped<3, 64>)
-INSTANCE(w8_channel, by_channel<8>)
-INSTANCE(w4_channel, by_channel<4>)
-INSTANCE(w4_g32, grouped<4, 32>)
-INSTANCE(w4_g32_minimum, grouped<4, 32, asymmetric_min>)
-INSTANCE(w4_g32_x_fp32, grouped<4, 32>, quant::activations::fp32)
+[[gnu::used]] constexpr auto few =
+    std::tuple_cat(one_and_largest<grouped<3, 64>>, one_and_largest<by_channel<8>>,
+                   one_and_largest<grouped<4, 32>>, one_and_largest<grouped<4, 32, asymmetric_min>>,
+                   float_kernels<activations::fp32>);
 
 #if !defined(QUANT_FEW_INSTANCES)
-// The other widths.
-INSTANCE(w1_g64, grouped<1, 64, midrise>)
-INSTANCE(w4_g64, grouped<4, 64>)
-INSTANCE(w5_g64, grouped<5, 64>)
-INSTANCE(w6_g64, grouped<6, 64>)
-INSTANCE(w7_g64, grouped<7, 64>)
-INSTANCE(w8_g64, grouped<8, 64>)
-// Other groups, zero points.
-INSTANCE(w4_g128, grouped<4, 128>)
-INSTANCE(w8_g32, grouped<8, 32>)
-INSTANCE(w4_g32_zero_point, grouped<4, 32, asymmetric>)
-// Other activations.
-INSTANCE(w4_g32_x_g32, grouped<4, 32>, default_activations<grouped<4, 32>>)
-INSTANCE(w4_g32_x_int16, grouped<4, 32>, quant::activations::int16)
-INSTANCE(w4_g32_x_bf16, grouped<4, 32>, quant::activations::bf16)
+[[gnu::used]] constexpr auto others =
+    std::tuple_cat(four<by_channel<8>>, four<grouped<4, 32>>, largest<grouped<1, 64, midrise>>,
+                   largest<grouped<2, 64>>, largest<grouped<5, 64>>, largest<grouped<6, 64>>,
+                   largest<grouped<4, 32, asymmetric>>,
+                   largest<grouped<4, 32>, default_activations<grouped<4, 32>>>,
+                   largest<grouped<4, 32>, activations::int16>, float_kernels<activations::bf16>);
 #endif
+
+} // namespace

@@ -8,6 +8,11 @@ NAME = ("bool quant::v0::detail::multiply_tile<quant::v0::scheme<quant::v0::int_
 KEY = "W4 symmetric group_wise<32> fp16 | int8<per_token> | {tokens} x {panels}"
 
 
+STRETCH = ("void quant::v0::detail::multiply_stretch<quant::v0::activations::fp32, true, false, 6ul, "
+           "4ul>(quant::v0::detail::level_stretch<quant::v0::activations::fp32, 4ul> const&, "
+           "std::byte const*, float const*, float*, float*)")
+
+
 def function(name, lines, step=4):
     """Text such as objdump prints; a line `@n` in an operand becomes the address of line n."""
     text = [f"0000000000000000 <{name}>:"]
@@ -35,6 +40,16 @@ def vnni_loop(extra=()):
 
 
 WITHIN = "dot 8 load 12 convert 0 shuffle 0 bits 12 float 0 stack 0 total 27"
+
+# 8-bit codes by halves of four bits: every weight is multiplied twice.
+BY_HALVES = ["vpand (%rdi),%ymm30,%ymm4", "vpmaddubsw (%rsi),%ymm4,%ymm5", "vpaddw %ymm5,%ymm0,%ymm0",
+             "vpsrlw $0x4,%ymm4,%ymm6", "vpmaddubsw (%rsi),%ymm6,%ymm7", "vpaddw %ymm7,%ymm1,%ymm1",
+             "vpmaddwd %ymm0,%ymm29,%ymm8", "cmp %rdi,%rdx", "jne @0", "ret"]
+
+# The chains' loop counts; not the loop around it, of scale steps and of a loop of additions.
+CHAINS = ["vmovups (%rdi),%zmm1", "vfmadd231ps (%rsi){1to16},%zmm1,%zmm2", "cmp %rdi,%rdx", "jne @0",
+          "vfmadd231ps %zmm2,%zmm3,%zmm4", "vaddss (%rcx),%xmm5,%xmm5", "cmp %rcx,%r8", "jne @5",
+          "vfmadd231ps %zmm5,%zmm6,%zmm7", "cmp %r9,%r10", "jne @4", "ret"]
 
 SCALAR = ["movzbl (%rdi),%eax", "imul %ecx,%eax", "add %eax,%edx", "inc %rdi", "cmp %rdi,%rsi",
           "jne @0", "ret"]
@@ -93,6 +108,13 @@ def run(compare):
     nested = kernels_of(function(name, NESTED))[key]
     expect(problems, "the inner loop", nested.counts["convert"] == 0 and nested.counts["dot"] == 8,
            nested.counts)
+    whole = KEY.format(tokens=1, panels=1).replace("W4", "W8")
+    halves = kernels_of(function(name.replace("int_code<4>", "int_code<8>"), BY_HALVES))[whole].counts
+    expect(problems, "8 bits by halves", (halves["dot"], halves["convert"]) == (32, 16), halves)
+    stretch = kernels_of(function(STRETCH, CHAINS))
+    stretch_key = "stretch of long steps | fp32 | 6 x 4"
+    expect(problems, "a stretch", list(stretch) == [stretch_key] and stretch[stretch_key].counts["total"] == 128,
+           stretch)
     neon = kernels_of(function(name, NEON))[key].counts
     expect(problems, "NEON", (neon["dot"], neon["load"], neon["bits"]) == (32, 16, 32), neon)
     wasm = kernels_of(function(name, WASM))[key].counts
