@@ -39,16 +39,16 @@ std::vector<operands<S>> mixed() {
 }
 
 template <class A = automatic, class S, class... Args>
-void check_batch(std::vector<operands<S>>& all, Args&&... args) {
+void check_batch(std::vector<operands<S>>& products, Args&&... args) {
     std::vector<product<S>> items;
-    for (auto& o : all) {
+    for (auto& o : products) {
         o.y.assign(o.y.size(), -77.0f);
         items.push_back(o.item());
     }
     matmul_batch<A>(items, args...);
-    for (std::size_t i = 0; i < all.size(); ++i) {
+    for (std::size_t i = 0; i < products.size(); ++i) {
         CAPTURE(i);
-        CHECK(same_bits(all[i].y, all[i].template alone<A>()));
+        CHECK(same_bits(products[i].y, products[i].template alone<A>()));
     }
 }
 
@@ -56,50 +56,50 @@ void check_batch(std::vector<operands<S>>& all, Args&&... args) {
 
 TEMPLATE_TEST_CASE("a batch is its products, for any executor", "[batch]", default_activations<w4>,
                    activations::fp32) {
-    auto all = mixed<>();
-    check_batch<TestType>(all, any_executor(std::cref(serial)));
+    auto products = mixed<>();
+    check_batch<TestType>(products, any_executor(std::cref(serial)));
     for (const std::size_t threads : {1u, 2u, 3u, 7u}) {
         thread_pool pool(threads);
-        check_batch<TestType>(all, any_executor(std::ref(pool)));
+        check_batch<TestType>(products, any_executor(std::ref(pool)));
     }
-    check_batch<TestType>(all, any_executor([](std::size_t count, task f) {
+    check_batch<TestType>(products, any_executor([](std::size_t count, task f) {
                               for (std::size_t i = count; i-- > 0;) f(i);
                           }));
 }
 
 TEST_CASE("a batch of weights in odd groups is its products", "[batch]") {
     using odd_groups = scheme<int3, asymmetric_min, group_wise<5>, float>;
-    auto all = mixed<odd_groups>();
+    auto products = mixed<odd_groups>();
     thread_pool pool(3);
-    check_batch(all, pool);
+    check_batch(products, pool);
 }
 
 TEST_CASE("a batch takes two parallel regions, however many products", "[batch]") {
-    std::vector<operands<>> all;
-    for (std::size_t i = 0; i < 20; ++i) all.emplace_back(160, 512, 12 + i % 3);
+    std::vector<operands<>> products;
+    for (std::size_t i = 0; i < 20; ++i) products.emplace_back(160, 512, 12 + i % 3);
     std::size_t regions = 0, tasks = 0;
     const any_executor count_regions = [&](std::size_t count, task f) {
         ++regions;
         tasks += count;
         serial(count, f);
     };
-    check_batch(all, count_regions);
+    check_batch(products, count_regions);
     CHECK(regions == 2);
     CHECK(tasks <= 16 * (2 + 4));
 }
 
 TEST_CASE("epilogues and prologues apply to each product of a batch", "[batch]") {
-    std::vector<operands<>> all;
-    all.emplace_back(70, 96, 5);
-    all.emplace_back(70, 96, 9, std::vector<std::uint32_t>{2, 2, 7});
-    all.emplace_back(70, 96, 40);
+    std::vector<operands<>> products;
+    products.emplace_back(70, 96, 5);
+    products.emplace_back(70, 96, 9, std::vector<std::uint32_t>{2, 2, 7});
+    products.emplace_back(70, 96, 40);
     const auto bias = numbers(70, 8), factors = numbers(96, 9);
     thread_pool pool(2);
     std::vector<product<w4>> items;
-    for (auto& o : all) items.push_back(o.item());
+    for (auto& o : products) items.push_back(o.item());
     matmul_batch(items, epilogue::bias{bias}, pool, prologue::column_scale{factors},
                  epilogue::silu{}, epilogue::accumulate{});
-    for (const auto& o : all) {
+    for (const auto& o : products) {
         CHECK(same_bits(o.y, o.alone(prologue::column_scale{factors}, epilogue::bias{bias},
                                      epilogue::silu{}, epilogue::accumulate{})));
     }

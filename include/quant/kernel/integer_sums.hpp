@@ -69,8 +69,7 @@ struct integer_sums {
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
-            simd::store_to_broadcast(base[h], activation_sum[h] *
-                                                  simd::native_broadcast<std::int32_t>(factor));
+            simd::store_to_broadcast(base[h], simd::native_times<factor>(activation_sum[h]));
         });
         if constexpr (shift_at_end) {
             unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
@@ -137,8 +136,8 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         if constexpr (S::multiplier == 2 && !odd) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
-                simd::store_to_broadcast(
-                    base[h], activation_sum[h] * simd::native_broadcast<std::int32_t>(-S::offset));
+                simd::store_to_broadcast(base[h],
+                                         simd::native_times<-S::offset>(activation_sum[h]));
             });
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)

@@ -134,6 +134,20 @@ QUANT_DETAIL_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noe
         [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_opaque(x * y); }, a, b);
 }
 
+/// Factor·a, wrapping, by shifts: for ±2^n and ±(2^n − 1), 0 among them.
+template <std::int32_t Factor>
+QUANT_DETAIL_INLINE native<std::int32_t> native_times(native<std::int32_t> a) noexcept {
+    constexpr auto size = static_cast<std::uint32_t>(Factor < 0 ? -Factor : Factor);
+    constexpr bool less_one = !std::has_single_bit(size);
+    static_assert(std::has_single_bit(size + (less_one ? 1 : 0)));
+    const auto shifted = native_shift_left<std::countr_zero(size + (less_one ? 1 : 0))>(a);
+    if constexpr (Factor < 0) {
+        return (less_one ? a : native_broadcast<std::int32_t>(0)) - shifted;
+    } else {
+        return less_one ? shifted - a : shifted;
+    }
+}
+
 /// Nearest integer, ties to even. Values that int32 cannot hold give some large magnitude of
 /// unspecified sign: clamp before converting where they can occur.
 QUANT_DETAIL_INLINE i32x16 nearest(const f32x16& a) noexcept {
