@@ -159,6 +159,26 @@ TEST_CASE("dot4 keeps 255 times -128 and 127, which saturate 16 bits", "[simd]")
     }
 }
 
+TEST_CASE("times by shifts is the product, wrapped", "[simd]") {
+    using simd::native;
+    const auto check = [](auto factor) {
+        for (const std::int32_t value : {0, 1, -1, 12345, -98765, 0x7FFFFFFF, -0x7FFFFFFF - 1}) {
+            std::array<std::int32_t, 16> from{}, got{};
+            from.fill(unknown(value));
+            simd::native_store<std::int32_t>(
+                got.data(),
+                simd::native_times<factor()>(simd::native_load<std::int32_t>(from.data())));
+            const auto product =
+                static_cast<std::uint32_t>(value) * static_cast<std::uint32_t>(factor());
+            CHECK(got[0] == static_cast<std::int32_t>(product));
+            CHECK(got[simd::native_size<std::int32_t> - 1] == static_cast<std::int32_t>(product));
+        }
+    };
+    [&]<int... Factor>(std::integer_sequence<int, Factor...>) {
+        (check(std::integral_constant<int, Factor>{}), ...);
+    }(std::integer_sequence<int, 0, 1, -1, 2, -8, 16, 128, -128, -256, 7, -15, 255, -255>{});
+}
+
 TEST_CASE("nearest rounds ties to even", "[simd]") {
     const sixteen_floats halves = {0.5f,  1.5f,  2.5f,   3.5f,   -0.5f,   -1.5f,   -2.5f,    -3.5f,
                                    0.49f, 0.51f, 254.5f, 255.5f, -127.5f, -128.5f, 32511.5f, -0.0f};

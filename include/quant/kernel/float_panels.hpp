@@ -118,7 +118,8 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
         });
     }
     const auto* levels = &stretch.levels[0][0][0];
-    for (std::size_t s = 0; s < stretch.count; ++s) {
+    std::size_t s = 0;
+    do { // a stretch has a step
         const stretch_step<P>& step = stretch.steps[s];
         simd::f32x16 sum[P][T];
         unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
@@ -164,7 +165,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                 value = simd::fma(simd::broadcast(total), step.minimum[i / T], value);
             }
         });
-    }
+    } while (++s < stretch.count);
     unroll<P * T>([&](auto i)
                       QUANT_DETAIL_LAMBDA { simd::store(out + i * panel_rows, y[i / T][i % T]); });
 }
