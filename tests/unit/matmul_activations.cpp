@@ -53,6 +53,24 @@ TEST_CASE("sums of very long rows do not wrap", "[matmul]") {
     CHECK(std::abs(y - 255.0f * cols) <= 1e-6f * 255.0f * cols);
 }
 
+TEST_CASE("what goes block by block is what goes token by token", "[matmul]") {
+    // Six panels of 16 rows are more than a block's bytes; the last block is a part of one.
+    constexpr std::size_t rows = 230, cols = 8200, tokens = 7;
+    using A = activations::int8<per_token>;
+    using S = scheme<int8, symmetric, group_wise<128>, fp16>;
+    const auto w = cases::numbers(3).vector(rows * cols);
+    const auto x = cases::numbers(4).vector(tokens * cols);
+    const auto p = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
+    std::vector<float> together(tokens * rows), alone(tokens * rows);
+    matmul<A>(matrix_view<const float>{x.data(), tokens, cols}, p,
+              matrix_view<float>{together.data(), tokens, rows});
+    for (std::size_t t = 0; t < tokens; ++t) {
+        matmul<A>(matrix_view<const float>{x.data() + t * cols, 1, cols}, p,
+                  matrix_view<float>{alone.data() + t * rows, 1, rows});
+    }
+    CHECK(cases::same_bytes(together, alone));
+}
+
 TEST_CASE("activations packed once serve schemes of several groups", "[matmul]") {
     constexpr std::size_t rows = 40, cols = 300, tokens = 5;
     using A = activations::int8<per_token>;

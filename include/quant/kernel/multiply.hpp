@@ -50,9 +50,9 @@ struct product_output {
     }
 };
 
-/// Weights of one block; with the activations of a tile beside them they fit most second-level
-/// caches.
-inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 19;
+/// Weights of one block; with the next block and the activations of a tile beside them they fit
+/// most second-level caches.
+inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 18;
 
 /// Calls f with n, 1 … Largest, as a compile-time constant.
 template <std::size_t Largest, class F>
@@ -80,12 +80,13 @@ struct panel_group {
 /// One tile of T tokens times panels first … last − 1.
 template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
 void multiply_panels(const Tile& x, std::size_t first_token, const packed_view<S>& w,
-                     const Output& out, std::size_t first, std::size_t last) noexcept {
+                     const Output& out, std::size_t first, std::size_t last,
+                     look_ahead_shares& next) noexcept {
     constexpr std::size_t P = tile_panels<S, A, T>;
     alignas(64) float sums[P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
         const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums);
+        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take());
         out.finish_tile(sums, first_token, T, panel, group.count);
     }
 }
@@ -120,6 +121,30 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     }
 }
 
+/// All tokens times panels first … last − 1, block by block, by tiles that decode as they go.
+template <quantization_scheme S, class X, class Output>
+void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
+                     std::size_t last) noexcept {
+    using A = typename X::activation_type;
+    constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
+    constexpr std::size_t together = 6; // groups of 2 and of 3 panels end alike
+    const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
+    const std::size_t block = x.tiles() == 1 ? last - first : std::max(fit, together);
+    const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
+    for (std::size_t panel = first; panel < last; panel += block) {
+        const std::size_t end = std::min(panel + block, last);
+        look_ahead_shares next(w.panels() + end * w.panel_bytes(),
+                               (std::min(end + block, last) - end) * w.panel_bytes(),
+                               x.tiles() * div_ceil(end - panel, group), div_ceil(w.cols(), 32));
+        for (std::size_t i = 0; i < x.tiles(); ++i) {
+            const auto tile = x.tile(i);
+            with_constant<largest>(tile.at.tokens, [&](auto tokens) {
+                multiply_panels<S, A, tokens>(tile, x.first_token(i), w, out, panel, end, next);
+            });
+        }
+    }
+}
+
 /// All tokens times panels first … last − 1.
 template <quantization_scheme S, class X, class Output>
 void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
@@ -147,20 +172,7 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
             }
         }
     } else {
-        constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
-        constexpr std::size_t together = 6; // groups of 2 and of 3 panels end alike
-        const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
-        const std::size_t block = x.tiles() == 1 ? last - first : std::max(fit, together);
-        for (std::size_t panel = first; panel < last; panel += block) {
-            const std::size_t panels_end = std::min(panel + block, last);
-            for (std::size_t i = 0; i < x.tiles(); ++i) {
-                const auto tile = x.tile(i);
-                with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                    multiply_panels<S, A, tokens>(tile, x.first_token(i), w, out, panel,
-                                                  panels_end);
-                });
-            }
-        }
+        multiply_blocks<S>(x, w, out, first, last);
     }
 }
 

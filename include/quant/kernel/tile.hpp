@@ -19,6 +19,7 @@
 
 #include <quant/kernel/float_sums.hpp>
 #include <quant/kernel/integer_sums.hpp>
+#include <quant/kernel/look_ahead.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,15 +30,14 @@ namespace detail {
 
 /// Panels that a tile of T tokens takes at once: what the registers hold. Where a scale covers
 /// whole rows, the float sums lie in memory and leave room for more.
+template <activation A>
+[[nodiscard]] constexpr std::size_t panels_of_tile(std::size_t tokens) noexcept {
+    if (isa::current::vector_bytes != 64) return 1;
+    const std::size_t sums = tokens * tile_layout<A, all, 4>::halves;
+    return sums <= 3 ? 4 : sums == 4 ? 3 : 2;
+}
 template <quantization_scheme S, activation A, std::size_t T>
-inline constexpr std::size_t tile_panels = [] {
-    if (isa::current::vector_bytes != 64) return std::size_t{1};
-    constexpr std::size_t sums_per_token = tile_layout<A, all, 4>::halves;
-    constexpr std::size_t rows = T * sums_per_token;
-    if (rows <= 3) return std::size_t{4};
-    if (rows == 4) return std::size_t{3};
-    return std::size_t{2};
-}();
+inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
 
 /// Where the walk stands, in bytes or elements from the start of the panel and of the tile.
 struct tile_walk {
@@ -71,9 +71,9 @@ class tile_product {
     static constexpr bool sums_fit_16_bits = plan::step <= 255;
 
 public:
-    QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x,
-                                     float* out) noexcept
-        : panels_(panels), values_(x.base), half_bytes_(x.at.half_bytes()),
+    QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
+                                     look_ahead ahead) noexcept
+        : ahead_(ahead), panels_(panels), values_(x.base), half_bytes_(x.at.half_bytes()),
           half_sums_(x.at.sums_per_half()), blocks_(x.at.row.blocks()),
           sums_(x.template sums<stored_sum>(0, 0)), scales_(x.scales(0)), out_(out) {}
 
@@ -195,7 +195,10 @@ private:
                                        values_ + walk_.quads * (T * quad_cols * value_bytes),
                                        half_bytes_);
         walk_.quads += Last - First;
-        if constexpr (Last == 8) walk_.weights += at::superblock_bytes;
+        if constexpr (Last == 8) {
+            walk_.weights += at::superblock_bytes;
+            if constexpr (T > 1) ahead_.fetch();
+        }
     }
 
     QUANT_DETAIL_INLINE void finish(sums_type& sums, const lane_grid<S> (&grid)[P],
@@ -239,6 +242,7 @@ private:
         }
     }
 
+    look_ahead ahead_;
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
     std::size_t half_bytes_, half_sums_, blocks_;
@@ -254,8 +258,8 @@ template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void
 multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
               const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
-              float* out) noexcept {
-    tile_product<S, A, T, P>(panels, x, out).run(cols);
+              float* out, look_ahead ahead) noexcept {
+    tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
 }
 
 } // namespace detail

@@ -48,6 +48,21 @@ template <activation A>
     return row;
 }
 
+/// Σ x of a block of float activations: sixteen sums of every sixteenth column each, then sums of
+/// those 8, 4, 2 and 1 apart.
+struct block_sum {
+    float partial[16] = {};
+
+    [[nodiscard]] float total() const {
+        float sums[16];
+        std::copy_n(partial, 16, sums);
+        for (std::size_t apart = 8; apart > 0; apart /= 2) {
+            for (std::size_t i = 0; i < apart; ++i) sums[i] += sums[i + apart];
+        }
+        return sums[0];
+    }
+};
+
 /// One output: row `r` of the weights times one row of activations.
 template <activation A, quantization_scheme S>
 [[nodiscard]] float dot(const quantized<S>& w, std::size_t r, const activation_row& x) {
@@ -72,7 +87,8 @@ template <activation A, quantization_scheme S>
             const float x_scale = per_token ? 1.0f : x.scales[k];
             std::int64_t exact = 0, exact_sum = 0;
             std::int64_t low = 0, high = 0;
-            float chained = 0, sum = 0, block_sum = 0;
+            float chained = 0, sum = 0;
+            block_sum block;
             const std::size_t first = k;
             for (; k < step_end; ++k) {
                 const int t = level<S>(w.codes[r * w.cols + k], z);
@@ -85,14 +101,14 @@ template <activation A, quantization_scheme S>
                     exact_sum += code;
                 } else {
                     chained = std::fma(static_cast<float>(t), x.values[k], chained);
-                    block_sum += x.values[k];
+                    block.partial[(k - first) % 16] += x.values[k];
                     if (sums_by_32 && (k - first) % 32 == 31) {
-                        sum += block_sum;
-                        block_sum = 0;
+                        sum += block.total();
+                        block = {};
                     }
                 }
             }
-            sum += block_sum;
+            sum += block.total();
             float d = chained;
             if constexpr (integer) {
                 d = A::halves == 2

@@ -134,6 +134,15 @@ QUANT_DETAIL_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noe
         [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_opaque(x * y); }, a, b);
 }
 
+/// Asks for the cache line at an address, in the second-level cache.
+QUANT_DETAIL_INLINE void prefetch([[maybe_unused]] const void* address) noexcept {
+#if defined(__GNUC__)
+    __builtin_prefetch(address, 0, 2);
+#elif defined(_M_X64)
+    _mm_prefetch(static_cast<const char*>(address), _MM_HINT_T1);
+#endif
+}
+
 /// Factor·a, wrapping, by shifts: for ±2^n and ±(2^n − 1), 0 among them.
 template <std::int32_t Factor>
 QUANT_DETAIL_INLINE native<std::int32_t> native_times(native<std::int32_t> a) noexcept {
