@@ -1,8 +1,8 @@
 // look_ahead: the next block of panels, fetched while all tokens pass the present one.
 //
-// Weights come from memory once per product. Processors fetch ahead by themselves, but no further
-// than a page, and a block's first tile would wait for what it multiplies at once. So every tile
-// asks for its share of the next block.
+// Weights come from memory once per product. Processors fetch ahead by themselves, but not far: a
+// block's first tile would wait for them, and a token alone would now wait, now decode. So every
+// tile asks for its share of the next block.
 #pragma once
 
 #include <quant/core/checked.hpp>

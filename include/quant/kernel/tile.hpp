@@ -197,7 +197,7 @@ private:
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
-            if constexpr (T > 1) ahead_.fetch();
+            ahead_.fetch();
         }
     }
 
