@@ -86,8 +86,13 @@ public:
 #endif
         const std::size_t size = bytes.value_or(PTRDIFF_MAX);
         void* memory = core_detail::allocate_large(size);
-        // Fails in the way of all other allocations of the program.
-        if (memory == nullptr) memory = ::operator new(size, core_detail::line_alignment);
+        if (memory == nullptr) {
+#if QUANT_HAS_EXCEPTIONS
+            throw std::bad_alloc();
+#else // fails in the way of all other allocations of the program
+            memory = ::operator new(size, core_detail::line_alignment);
+#endif
+        }
         return static_cast<T*>(memory);
     }
     void deallocate(T* memory, std::size_t n) noexcept {

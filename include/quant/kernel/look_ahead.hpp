@@ -6,6 +6,8 @@
 #pragma once
 
 #include <quant/core/checked.hpp>
+#include <quant/core/unroll.hpp>
+#include <quant/pack/packed_matrix.hpp>
 #include <quant/simd/lanes.hpp>
 
 #include <algorithm>
@@ -16,36 +18,50 @@ namespace detail {
 
 inline constexpr std::size_t cache_line = 64;
 
-/// What one walk over the columns fetches: so many lines with each superblock.
+/// What one walk over the columns asks for: `Requests` addresses with each superblock, `step` bytes
+/// apart. Several in one line cost next to nothing, a loop over as many as there are lines to fetch
+/// would cost compilers the registers of the sums.
 struct look_ahead {
     const std::byte* next = nullptr;
-    std::size_t lines = 0;
+    std::size_t step = 0;
 
+    template <std::size_t Requests>
     QUANT_DETAIL_INLINE void fetch() noexcept {
-        for (std::size_t i = 0; i < lines; ++i, next += cache_line) simd::prefetch(next);
+        unroll<Requests>([&](auto i) QUANT_DETAIL_LAMBDA { simd::prefetch(next + i * step); });
+        next += Requests * step;
     }
 };
 
-/// Cuts a block's bytes into shares of walks, in order; the last ones may be empty.
+/// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own.
+/// From four tokens on there are mostly several tiles to share them. Few tokens decode 4 and 8 bits
+/// and multiply faster than memory gives them: the processor's own fetching ahead keeps up, and
+/// more requests would slow it down.
+template <quantization_scheme S, std::size_t T, std::size_t P>
+inline constexpr std::size_t look_ahead_requests = [] {
+    constexpr auto bits = static_cast<std::size_t>(S::bits);
+    if (bits % 4 == 0 && 2 * T <= bits) return std::size_t{0};
+    const std::size_t lines = div_ceil(P * layout<S>::superblock_bytes, cache_line);
+    return T < 4 ? lines : div_ceil(lines, 2);
+}();
+
+/// Cuts a block's bytes into shares of walks, in order.
 class look_ahead_shares {
 public:
-    look_ahead_shares() noexcept = default;
-    look_ahead_shares(const std::byte* from, std::size_t bytes, std::size_t walks,
-                      std::size_t superblocks) noexcept
-        : from_(from), lines_(bytes / cache_line), superblocks_(superblocks),
-          per_superblock_(div_ceil(lines_, walks * superblocks)) {}
+    /// For `requests` in all.
+    look_ahead_shares(const std::byte* from, std::size_t bytes, std::size_t requests) noexcept
+        : from_(from),
+          step_(std::min(cache_line, div_ceil(bytes, std::max(requests, std::size_t{1})))) {}
 
-    [[nodiscard]] look_ahead take() noexcept {
-        const std::size_t lines = std::min(per_superblock_, lines_ / superblocks_);
-        const look_ahead share{from_, lines};
-        from_ += lines * superblocks_ * cache_line;
-        lines_ -= lines * superblocks_;
+    /// Those of the next walk, of so many requests.
+    [[nodiscard]] look_ahead take(std::size_t requests) noexcept {
+        const look_ahead share{from_, step_};
+        from_ += requests * step_;
         return share;
     }
 
 private:
-    const std::byte* from_ = nullptr;
-    std::size_t lines_ = 0, superblocks_ = 1, per_superblock_ = 0;
+    const std::byte* from_;
+    std::size_t step_;
 };
 
 } // namespace detail

@@ -77,16 +77,23 @@ struct panel_group {
     }
 };
 
+/// Superblocks of a panel; where groups are padded, about as many.
+template <quantization_scheme S>
+[[nodiscard]] std::size_t superblocks(const packed_view<S>& w) noexcept {
+    return div_ceil(w.cols(), superblock_cols);
+}
+
 /// One tile of T tokens times panels first … last − 1.
 template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
 void multiply_panels(const Tile& x, std::size_t first_token, const packed_view<S>& w,
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
     constexpr std::size_t P = tile_panels<S, A, T>;
+    const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
     alignas(64) float sums[P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
         const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take());
+        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests));
         out.finish_tile(sums, first_token, T, panel, group.count);
     }
 }
@@ -121,35 +128,28 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     }
 }
 
-/// Whether few tokens, all in one tile, should ask for the weights that follow: where decoding or
-/// multiplying them takes about as long as fetching them. Else the processor's own fetching ahead
-/// keeps up, and more requests would slow it down.
-template <quantization_scheme S>
-[[nodiscard]] bool few_tokens_look_ahead(std::size_t tokens, std::size_t group_bytes) noexcept {
-    constexpr bool decodes_fast = S::bits % 4 == 0;
-    return (!decodes_fast || 2 * tokens > S::bits) && group_bytes <= 2 * panel_block_bytes;
-}
-
 /// All tokens times panels first … last − 1, block by block, by tiles that decode as they go.
 template <quantization_scheme S, class X, class Output>
 void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
                      std::size_t last) noexcept {
     using A = typename X::activation_type;
     constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
-    const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
     constexpr std::size_t together = 6; // groups of 2 and of 3 panels end alike
-    std::size_t block = group;
-    bool look_ahead = true;
-    if (x.tiles() == 1) {
-        look_ahead = few_tokens_look_ahead<S>(x.rows(), group * w.panel_bytes());
-    } else {
-        block = std::max(panel_block_bytes / w.panel_bytes() / together * together, together);
-    }
+    const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
+    const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
+    const std::size_t block = x.tiles() == 1 ? group : std::max(fit, together);
+    // What does not stay in the second-level cache until its turn is not asked for.
+    const bool ask = x.tiles() > 1 || group * w.panel_bytes() <= 2 * panel_block_bytes;
+    std::size_t requests = 0; // of all tiles in a block
+    with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
+        requests = look_ahead_requests<S, tokens, tile_panels<S, A, tokens>> * superblocks(w) *
+                   x.tiles() * div_ceil(block, group);
+    });
     for (std::size_t panel = first; panel < last; panel += block) {
         const std::size_t end = std::min(panel + block, last);
-        const std::size_t next_panels = look_ahead ? std::min(end + block, last) - end : 0;
+        const std::size_t next_panels = ask ? std::min(end + block, last) - end : 0;
         look_ahead_shares next(w.panels() + end * w.panel_bytes(), next_panels * w.panel_bytes(),
-                               x.tiles() * div_ceil(end - panel, group), div_ceil(w.cols(), 32));
+                               requests);
         for (std::size_t i = 0; i < x.tiles(); ++i) {
             const auto tile = x.tile(i);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {

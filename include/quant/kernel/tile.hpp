@@ -197,7 +197,7 @@ private:
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
-            ahead_.fetch();
+            ahead_.template fetch<look_ahead_requests<S, T, P>>();
         }
     }
 
