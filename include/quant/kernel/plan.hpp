@@ -101,21 +101,33 @@ struct activation_layout {
     [[nodiscard]] constexpr std::size_t quads() const noexcept { return round_up(used_quads(), 8); }
     /// Quads up to the last that holds a column.
     [[nodiscard]] constexpr std::size_t used_quads() const noexcept {
-        if constexpr (Section == all) return quads_of(cols);
-        return cols / Section * section_quads + quads_of(cols % Section);
+        if constexpr (Section == all) {
+            return quads_of(cols);
+        } else {
+            return cols / Section * section_quads + quads_of(cols % Section);
+        }
     }
     [[nodiscard]] constexpr std::size_t blocks() const noexcept {
-        if constexpr (Section == all) return blocks_of(cols);
-        return cols / Section * blocks_of(Section) + blocks_of(cols % Section);
+        if constexpr (Section == all) {
+            return blocks_of(cols);
+        } else {
+            return cols / Section * blocks_of(Section) + blocks_of(cols % Section);
+        }
     }
     /// Quad and block in which a column that begins a block lies.
     [[nodiscard]] constexpr std::size_t quad_at(std::size_t col) const noexcept {
-        if constexpr (Section == all) return quads_of(col);
-        return col / Section * section_quads + quads_of(col % Section);
+        if constexpr (Section == all) {
+            return quads_of(col);
+        } else {
+            return col / Section * section_quads + quads_of(col % Section);
+        }
     }
     [[nodiscard]] constexpr std::size_t block_at(std::size_t col) const noexcept {
-        if constexpr (Section == all) return blocks_of(col);
-        return col / Section * blocks_of(Section) + blocks_of(col % Section);
+        if constexpr (Section == all) {
+            return blocks_of(col);
+        } else {
+            return col / Section * blocks_of(Section) + blocks_of(col % Section);
+        }
     }
 
     /// f(block, first column, columns, first quad, byte of the quad at which the first column

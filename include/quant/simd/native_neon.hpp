@@ -124,7 +124,11 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_float_to_bits(native<float> a) n
 /// Shifts as of unsigned integers.
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_right(native<std::int32_t> a) noexcept {
-    return native_signed(vshrq_n_u32(native_unsigned(a), N));
+    if constexpr (N == 0) { // the instruction has 1 to 32
+        return a;
+    } else {
+        return native_signed(vshrq_n_u32(native_unsigned(a), N));
+    }
 }
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_left(native<std::int32_t> a) noexcept {
@@ -166,6 +170,9 @@ QUANT_DETAIL_INLINE std::int32_t native_reduce_add(native<std::int32_t> a) noexc
 }
 QUANT_DETAIL_INLINE float native_reduce_min(native<float> a) noexcept { return vminvq_f32(a.data); }
 QUANT_DETAIL_INLINE float native_reduce_max(native<float> a) noexcept { return vmaxvq_f32(a.data); }
+QUANT_DETAIL_INLINE std::int32_t native_reduce_max(native<std::int32_t> a) noexcept {
+    return vmaxvq_s32(a.data);
+}
 
 /// Hides where the value came from, so that a product in it cannot be fused with an addition.
 QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
