@@ -1,5 +1,6 @@
 // Well-formed GGUF files are read completely: entries, arrays, tensors, from memory and from disk.
 #include "gguf_image.hpp"
+#include "temporary_file.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -7,7 +8,6 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -75,35 +75,6 @@ void check_small_model(const file& model) {
     CHECK(model.find("d") == nullptr);
     CHECK(model.find("") == nullptr);
 }
-
-/// A file on disk that goes away with the object.
-class temporary_file {
-public:
-    temporary_file(std::string_view name, std::span<const std::byte> bytes)
-        : path_(std::filesystem::temp_directory_path() /
-                ("quant_gguf_" + std::string(name) + unique())) {
-        std::ofstream out(path_, std::ios::binary);
-        out.write(reinterpret_cast<const char*>(bytes.data()),
-                  static_cast<std::streamsize>(bytes.size()));
-    }
-    ~temporary_file() {
-        std::error_code ignored;
-        std::filesystem::remove(path_, ignored);
-    }
-    temporary_file(const temporary_file&) = delete;
-    temporary_file& operator=(const temporary_file&) = delete;
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-    static std::string unique() {
-#if defined(__unix__)
-        return std::to_string(::getpid());
-#else
-        return {};
-#endif
-    }
-    std::filesystem::path path_;
-};
 
 } // namespace
 

@@ -6,6 +6,7 @@
 #include "generate.hpp"
 #include "gguf_image.hpp"
 #include "sampler.hpp"
+#include "temporary_file.hpp"
 #include "transformer.hpp"
 
 #include <catch2/catch_test_macros.hpp>
@@ -13,7 +14,6 @@
 
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -102,29 +102,6 @@ std::unique_ptr<const lm::tokenizer> byte_tokenizer() {
     return std::make_unique<lm::score_bpe>(std::move(all), std::move(scores), true,
                                            lm::special_tokens{1, 2, true});
 }
-
-/// A file that lives as long as the test.
-class temporary_file {
-public:
-    temporary_file(const std::string& name, std::span<const std::byte> bytes)
-        : path_(std::filesystem::temp_directory_path() /
-                ("quant_lm_" + std::to_string(std::random_device{}()) + name)) {
-        std::ofstream(path_, std::ios::binary)
-            .write(reinterpret_cast<const char*>(bytes.data()),
-                   static_cast<std::streamsize>(bytes.size()));
-    }
-    ~temporary_file() {
-        std::error_code ignored;
-        std::filesystem::remove(path_, ignored);
-    }
-    temporary_file(const temporary_file&) = delete;
-    temporary_file& operator=(const temporary_file&) = delete;
-
-    [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
-private:
-    std::filesystem::path path_;
-};
 
 TEST_CASE("a prompt read at once and token by token gives the same logits") {
     const lm::float_model weights = random_model();
