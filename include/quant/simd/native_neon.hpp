@@ -13,6 +13,8 @@
 #include <cstring>
 #include <type_traits>
 
+#if defined(__aarch64__) // an empty header elsewhere, so that each header compiles alone
+
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
@@ -184,3 +186,5 @@ QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
 
 } // namespace simd
 } // namespace quant::inline QUANT_ABI
+
+#endif
