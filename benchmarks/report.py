@@ -4,8 +4,9 @@
     report.py [--root DIR] [--rivals FILE.json]... RESULTS.json...
 
 RESULTS are what `benchmark.quant --benchmark_out=FILE --benchmark_out_format=json` wrote; several
-files of one build are taken together, a case that is in two of them from the last. Percent of a peak are taken anew, with the best value that the peak had in the whole
-run. Everything between `<!-- measured: NAME -->` and `<!-- end -->` is replaced. Host names and
+files of one build are taken together, a case that is in two of them from the one in which it did
+better. Percent of a peak are taken anew, with the best value that the peak had in all of them.
+Everything between `<!-- measured: NAME -->` and `<!-- end -->` is replaced. Host names and
 paths, which Google Benchmark records, stay out. Charts need matplotlib.
 """
 import argparse
@@ -37,6 +38,15 @@ class Case:
     def is_rate(self):
         return self.against == "absolute"
 
+    def beats(self, other):
+        if other is None:
+            return True
+        if self.against == "rise":
+            return self.percent < other.percent
+        if self.percent is not None and other.percent is not None:
+            return self.percent > other.percent
+        return self.best > other.best
+
     @property
     def met(self):
         if self.against == "rise":
@@ -64,7 +74,8 @@ class Build:
             for entry in data["benchmarks"]:
                 if not entry.get("error_occurred"):
                     case = Case(entry)
-                    found[case.name] = case
+                    if case.beats(found.get(case.name)):
+                        found[case.name] = case
         self.cases = list(found.values())
         self.name = name_of(self.context)
         # Names of charts stay when a compiler's version changes.
