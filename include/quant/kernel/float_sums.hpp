@@ -28,7 +28,7 @@ template <quantization_scheme S, class T>
 inline constexpr std::array<T, 16> level_table = [] {
     std::array<T, 16> table{};
     for (int u = 0; u <= S::max_code; ++u) {
-        const float level = static_cast<float>(S::multiplier * u - S::offset);
+        const float level = S::is_level(u) ? S::step(u) : 0.0f;
         if constexpr (std::is_same_v<T, float>) {
             table[static_cast<std::size_t>(u)] = level;
         } else {
@@ -45,13 +45,16 @@ QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
     const auto shifted = simd::shift_right<8 * static_cast<int>(Column)>(codes);
     if constexpr (levels_by_table<S> && simd::has_lookup) {
         return simd::lookup(level_table<S, float>, shifted);
+    } else if constexpr (!S::is_linear) {
+        return steps_of<S>(shifted);
     } else {
         const auto code = shifted & simd::broadcast<std::int32_t>(0xFF);
         return simd::to_float((S::multiplier == 1 ? code : code + code) - shift);
     }
 }
 
-/// Levels of two neighbouring columns as pairs of bf16, which holds integers up to 256 exactly.
+/// Levels of two neighbouring columns as pairs of bf16, which holds them exactly: integers up to
+/// 256, and what takes_activations lets pass.
 template <quantization_scheme S, std::size_t Pair>
 QUANT_DETAIL_INLINE simd::i32x16 level_pair(const simd::i32x16& codes,
                                             const simd::i32x16& shift) noexcept {

@@ -4,9 +4,12 @@
 #include <quant/kernel/activation_tiles.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/planes.hpp>
+#include <quant/quantize/group.hpp>
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
 
+#include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -21,7 +24,7 @@ struct lane_grid {
     const std::byte* offsets; ///< 16 of offset_type, if the scheme has offsets
 
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 scale() const noexcept {
-        return simd::load_as_float<typename S::scale_type>(scales);
+        return times_unit<S>(simd::load_as_float<typename S::scale_type>(scales));
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 minimum() const noexcept
         requires(S::has_minimum)
@@ -35,10 +38,32 @@ struct lane_grid {
     }
 };
 
+/// What steps that are looked up are raised by, so that none is negative: the least 2^n − 1 or 2^n
+/// that does.
+template <quantization_scheme S>
+inline constexpr int raised_by = [] {
+    const int least = -static_cast<int>(S::least_step);
+    int raise = 0;
+    while (raise < least && raise < 127) raise = 2 * raise + 1;
+    return raise < least ? 128 : raise;
+}();
+/// Steps so raised, by code.
+template <quantization_scheme S>
+inline constexpr std::array<std::uint8_t, 64> raised_steps = [] {
+    std::array<std::uint8_t, 64> table{};
+    for (int u = 0; u <= S::max_code; ++u) {
+        if (!S::is_level(u)) continue;
+        table[static_cast<std::size_t>(u)] =
+            static_cast<std::uint8_t>(static_cast<int>(S::step(u)) + raised_by<S>);
+    }
+    return table;
+}();
+
 /// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
 /// the code as stored and x̂ one half of an activation's code.
 ///
-/// What is multiplied is unsigned: the code u, or 2u + 1 for midrise. Each sum starts at what that
+/// What is multiplied is unsigned: the code u, 2u + 1 for midrise, or a step raised by as much as
+/// the least one needs, for codes that name their steps themselves. Each sum starts at what that
 /// is too much, −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
@@ -52,8 +77,14 @@ struct integer_sums {
 
     /// Whether 2u + 1 is multiplied; the bits of what is; and what it exceeds a level by.
     static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
-    static constexpr int operand_bits = S::bits + (odd ? 1 : 0);
-    static constexpr int excess = odd ? 1 << S::bits : S::multiplier == 2 ? 0 : S::offset;
+    static constexpr int operand_bits =
+        S::is_linear ? S::bits + (odd ? 1 : 0)
+                     : std::bit_width(static_cast<unsigned>(static_cast<int>(S::greatest_step)) +
+                                      static_cast<unsigned>(raised_by<S>));
+    static constexpr int excess = !S::is_linear        ? raised_by<S>
+                                  : odd                ? 1 << S::bits
+                                  : S::multiplier == 2 ? 0
+                                                       : S::offset;
     /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the
     /// end.
     static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
@@ -125,8 +156,11 @@ struct integer_sums {
         unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
             auto& s = sum[i / P][i % P][0];
-            const auto operand =
-                odd ? codes[i % P] + codes[i % P] + simd::broadcast(0x01010101) : codes[i % P];
+            const auto operand = [&]() QUANT_DETAIL_LAMBDA {
+                if constexpr (!S::is_linear) return raised(codes[i % P]);
+                if constexpr (odd) return codes[i % P] + codes[i % P] + simd::broadcast(0x01010101);
+                return codes[i % P];
+            }();
             s = simd::dot4<operand_bits>(s, operand, simd::load_quad(from));
         });
     }
@@ -216,7 +250,13 @@ private:
                                            simd::i32x16 (&codes)[P]) noexcept {
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
+            if constexpr (!S::is_linear) codes[p] = raised(codes[p]);
         });
+    }
+
+    QUANT_DETAIL_INLINE static simd::i32x16 raised(const simd::i32x16& codes) noexcept {
+        return simd::lookup_bytes<static_cast<std::size_t>(S::max_code) + 1>(raised_steps<S>,
+                                                                             codes);
     }
 
     /// dot(sum, codes, quad) for all sums of one quad. The same for all quads, and folds instead of

@@ -40,6 +40,9 @@ inline constexpr std::size_t common_block =
 /// Step and section of the product of scheme S with activations A.
 template <quantization_scheme S, activation A>
 struct product_plan {
+    static_assert(takes_activations<S, A>,
+                  "quant::matmul: this code's levels are not exact in these activations' numbers; "
+                  "take activations::bf16 or activations::fp32");
     static constexpr std::size_t group = S::group_cols;
     static constexpr std::size_t act_group = activation_group<A>();
 

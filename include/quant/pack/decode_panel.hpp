@@ -86,7 +86,8 @@ struct piece_grids {
         using at = layout<S>;
         for (std::size_t g = first; g < last; ++g) {
             const std::size_t to = (g - first) * panel_rows;
-            simd::store(scale + to, numbers<typename S::scale_type>(panel + at::scales_at(g)));
+            simd::store(scale + to,
+                        times_unit<S>(numbers<typename S::scale_type>(panel + at::scales_at(g))));
             if constexpr (S::has_minimum) {
                 simd::store(minimum + to,
                             numbers<typename S::scale_type>(panel + at::offsets_at(g)));
@@ -188,7 +189,8 @@ void dequantize_lane(const std::byte* panel, std::size_t lane, std::size_t cols,
         for (std::size_t g = g0; g < groups_end<S>(last, cols); ++g) {
             using scale_type = typename S::scale_type;
             const std::byte* numbers = panel + lane * at::scale_bytes;
-            scale[g - g0] = static_cast<float>(get_number<scale_type>(numbers + at::scales_at(g)));
+            scale[g - g0] =
+                static_cast<float>(get_number<scale_type>(numbers + at::scales_at(g))) * S::unit;
             if constexpr (S::has_minimum) {
                 minimum[g - g0] =
                     static_cast<float>(get_number<scale_type>(numbers + at::offsets_at(g)));

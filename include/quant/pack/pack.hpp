@@ -146,6 +146,9 @@ template <quantization_scheme S, executor E = const serial_executor&>
     if (auto valid = detail::matrix_internals::check_numbers(*made, numbers); !valid) {
         return valid.failure();
     }
+    if constexpr (!S::is_linear) {
+        if (auto valid = made->validate(); !valid) return valid.failure();
+    }
     return made;
 }
 

@@ -30,6 +30,8 @@ void put_number(std::byte* to, T value) noexcept {
         put_little_endian(to, std::bit_cast<std::uint32_t>(value));
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
         *to = static_cast<std::byte>(value);
+    } else if constexpr (sizeof(T) == 1) {
+        *to = static_cast<std::byte>(value.bits);
     } else {
         put_little_endian(to, value.bits);
     }
@@ -40,6 +42,8 @@ template <class T>
         return std::bit_cast<float>(get_little_endian<std::uint32_t>(from));
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
         return static_cast<std::uint8_t>(*from);
+    } else if constexpr (sizeof(T) == 1) {
+        return T::from_bits(static_cast<std::uint8_t>(*from));
     } else {
         return T::from_bits(get_little_endian<std::uint16_t>(from));
     }

@@ -84,10 +84,34 @@ struct default_activation_granularity<GroupCols> {
 
 } // namespace core_detail
 
-/// Activations that suit a scheme: int8 by the weights' group if that is 32 … 128 columns, per
-/// token if it is coarser, by the greatest common divisor of the group and 32 if it is finer.
+namespace core_detail {
+
+/// Whether bf16 holds all levels of a scheme exactly.
 template <quantization_scheme S>
-using default_activations =
-    activations::int8<typename core_detail::default_activation_granularity<S::group_cols>::type>;
+inline constexpr bool steps_fit_bf16 = [] {
+    for (int u = 0; u <= S::max_code; ++u) {
+        if (S::is_level(u) && !fits_bf16(S::step(u))) return false;
+    }
+    return true;
+}();
+
+} // namespace core_detail
+
+/// Whether products of scheme S take activations A: integer ones need levels that are integers,
+/// bf16 ones levels that bf16 holds.
+template <quantization_scheme S, activation A>
+inline constexpr bool takes_activations =
+    is_integer_activation<A>               ? S::has_integer_steps
+    : std::is_same_v<A, activations::bf16> ? core_detail::steps_fit_bf16<S>
+                                           : true;
+
+/// Activations that suit a scheme: int8 by the weights' group if that is 32 … 128 columns, per
+/// token if it is coarser, by the greatest common divisor of the group and 32 if it is finer;
+/// bf16 where levels are no small integers, fp32 where bf16 does not hold them either.
+template <quantization_scheme S>
+using default_activations = std::conditional_t<
+    S::has_integer_steps,
+    activations::int8<typename core_detail::default_activation_granularity<S::group_cols>::type>,
+    std::conditional_t<core_detail::steps_fit_bf16<S>, activations::bf16, activations::fp32>>;
 
 } // namespace quant::inline QUANT_VOCABULARY

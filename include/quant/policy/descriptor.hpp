@@ -3,6 +3,7 @@
 
 #include <quant/policy/scheme.hpp>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -11,14 +12,14 @@
 namespace quant::inline QUANT_VOCABULARY {
 
 /// Numbers below are written to packed files: they never change and are never reused.
-enum class code_kind : std::uint8_t { integer = 1 };
+enum class code_kind : std::uint8_t { integer = 1, codebook = 2, minifloat = 3 };
 enum class mapping_kind : std::uint8_t {
     symmetric = 1,
     midrise = 2,
     asymmetric = 3,
     asymmetric_min = 4
 };
-enum class scale_kind : std::uint8_t { float32 = 1, fp16 = 2, bf16 = 3 };
+enum class scale_kind : std::uint8_t { float32 = 1, fp16 = 2, bf16 = 3, e8m0 = 4, fp8 = 5 };
 
 /// A scheme as a value. Two schemes are the same format exactly if their descriptors are equal.
 struct scheme_descriptor {
@@ -28,6 +29,9 @@ struct scheme_descriptor {
     scale_kind scale{};
     std::uint32_t group_rows = 0; ///< rows that share a scale; 0: all
     std::uint32_t group_cols = 0; ///< columns that share a scale; 0: all
+    /// Which levels: 0 for integers, the mantissa bits of a minifloat, a codebook's fingerprint
+    /// (FNV-1a over the 32-bit patterns of its levels as floats, each lowest byte first).
+    std::uint64_t levels = 0;
 
     friend constexpr bool operator==(const scheme_descriptor&,
                                      const scheme_descriptor&) noexcept = default;
@@ -51,17 +55,45 @@ inline constexpr scale_kind scale_kind_of<fp16> = scale_kind::fp16;
 template <>
 inline constexpr scale_kind scale_kind_of<bf16> = scale_kind::bf16;
 
+template <>
+inline constexpr scale_kind scale_kind_of<e8m0> = scale_kind::e8m0;
+template <>
+inline constexpr scale_kind scale_kind_of<fp8_e4m3> = scale_kind::fp8;
+
+template <class T>
+inline constexpr code_kind code_kind_of = code_kind::integer;
+template <class Table>
+inline constexpr code_kind code_kind_of<codebook<Table>> = code_kind::codebook;
+template <int E, int M>
+inline constexpr code_kind code_kind_of<minifloat<E, M>> = code_kind::minifloat;
+
+template <class T>
+inline constexpr std::uint64_t levels_of = 0;
+template <class Table>
+inline constexpr std::uint64_t levels_of<codebook<Table>> = [] {
+    std::uint64_t hash = 14695981039346656037u;
+    for (const auto level : Table::levels) {
+        const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(level));
+        for (int i = 0; i < 32; i += 8) hash = (hash ^ (bits >> i & 0xFFu)) * 1099511628211u;
+    }
+    return hash;
+}();
+template <int E, int M>
+inline constexpr std::uint64_t levels_of<minifloat<E, M>> = M;
+
 } // namespace core_detail
 
 /// The descriptor of a scheme.
 template <quantization_scheme S>
 [[nodiscard]] constexpr scheme_descriptor describe() noexcept {
-    return {code_kind::integer,
+    using code_type = typename S::code_type;
+    return {core_detail::code_kind_of<code_type>,
             static_cast<std::uint8_t>(S::bits),
             core_detail::mapping_kind_of<typename S::mapping_type>,
             core_detail::scale_kind_of<typename S::scale_type>,
             static_cast<std::uint32_t>(S::group_rows),
-            static_cast<std::uint32_t>(S::group_cols)};
+            static_cast<std::uint32_t>(S::group_cols),
+            core_detail::levels_of<code_type>};
 }
 
 [[nodiscard]] constexpr const char* to_string(mapping_kind kind) noexcept {
@@ -79,11 +111,14 @@ template <quantization_scheme S>
     case scale_kind::float32: return "float";
     case scale_kind::fp16: return "fp16";
     case scale_kind::bf16: return "bf16";
+    case scale_kind::e8m0: return "e8m0";
+    case scale_kind::fp8: return "fp8_e4m3";
     }
     return "unknown scale";
 }
 
-/// Readable name, such as "int4 symmetric group_wise<32> fp16".
+/// Readable name, such as "int4 symmetric group_wise<32> fp16"; "e2m1" is a minifloat,
+/// "codebook4:0123456789abcdef" a table with its fingerprint.
 [[nodiscard]] inline std::string to_string(const scheme_descriptor& d) {
     char group[64];
     if (d.group_rows == all) {
@@ -96,9 +131,20 @@ template <quantization_scheme S>
         std::snprintf(group, sizeof group, "block_wise<%u, %u>",
                       static_cast<unsigned>(d.group_rows), static_cast<unsigned>(d.group_cols));
     }
+    char levels[64];
+    const unsigned bits = d.bits;
+    if (d.code == code_kind::minifloat) {
+        const auto mantissa = static_cast<unsigned>(d.levels);
+        std::snprintf(levels, sizeof levels, "e%um%u", bits - 1 - mantissa, mantissa);
+    } else if (d.code == code_kind::codebook) {
+        std::snprintf(levels, sizeof levels, "codebook%u:%016llx", bits,
+                      static_cast<unsigned long long>(d.levels));
+    } else {
+        std::snprintf(levels, sizeof levels, "int%u", bits);
+    }
     char text[160];
-    std::snprintf(text, sizeof text, "int%u %s %s %s", static_cast<unsigned>(d.bits),
-                  to_string(d.mapping), group, to_string(d.scale));
+    std::snprintf(text, sizeof text, "%s %s %s %s", levels, to_string(d.mapping), group,
+                  to_string(d.scale));
     return text;
 }
 

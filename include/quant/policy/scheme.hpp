@@ -26,23 +26,87 @@ struct scheme {
                   "quant::scheme: the third argument must be a granularity: per_tensor, "
                   "per_channel, group_wise<N> or block_wise<R, C>");
     static_assert(is_scale<Scale>, "quant::scheme: the fourth argument must be a scale type: "
-                                   "float, quant::fp16 or quant::bf16");
+                                   "float, quant::fp16, bf16, fp8_e4m3 or e8m0");
 
     using code_type = Code;
     using mapping_type = Mapping;
     using granularity_type = Granularity;
     using scale_type = Scale;
 
-    static constexpr int bits = Code::bits;
-    static constexpr int max_code = Code::max_code;
+    static constexpr int bits = code_traits<Code>::bits;
+    static constexpr int max_code = code_traits<Code>::max_code;
+    static constexpr level_kind levels = code_traits<Code>::kind;
+    static constexpr bool is_linear = levels == level_kind::linear;
+    static_assert(is_linear || std::is_same_v<Mapping, symmetric>,
+                  "quant::scheme: a codebook or floating-point code names its levels itself; its "
+                  "mapping must be symmetric");
+    static_assert(!std::is_same_v<Mapping, asymmetric_min> || has_signed_scales<Scale>,
+                  "quant::scheme: a minimum needs a scale type with a sign: float, fp16 or bf16");
     static constexpr group_offset offset_kind = Mapping::stores;
     static constexpr bool has_zero_point = offset_kind == group_offset::zero_point;
     static constexpr bool has_minimum = offset_kind == group_offset::minimum;
     static constexpr bool has_offset = offset_kind != group_offset::none;
-    /// t = multiplier·u − offset − z is the integer that the scale multiplies.
+    /// Linear codes: t = multiplier·u − offset − z is the integer that the scale multiplies.
     static constexpr int multiplier = Mapping::multiplier;
-    static constexpr int offset = Mapping::template offset<bits>;
-    static constexpr int zero_code = Mapping::template zero_code<bits>;
+    static constexpr int offset = is_linear ? Mapping::template offset<bits> : 0;
+
+    /// A level is unit·t with t = step(u) (− z): powers of two are taken out of levels that are
+    /// small integers then. 1 for linear codes.
+    static constexpr float unit = [] {
+        if constexpr (is_linear) {
+            return 1.0f;
+        } else {
+            return core_detail::level_steps<Code>::unit;
+        }
+    }();
+    [[nodiscard]] static constexpr float step(int u) noexcept {
+        if constexpr (is_linear) {
+            return static_cast<float>(multiplier * u - offset);
+        } else {
+            return core_detail::level_steps<Code>::step(u);
+        }
+    }
+    static constexpr float least_step = [] {
+        if constexpr (is_linear) {
+            return step(0);
+        } else {
+            return core_detail::level_steps<Code>::least;
+        }
+    }();
+    static constexpr float greatest_step = [] {
+        if constexpr (is_linear) {
+            return step(max_code);
+        } else {
+            return core_detail::level_steps<Code>::greatest;
+        }
+    }();
+    /// Whether steps are integers of 8 bits (9, midrise and with zero points), so that products
+    /// with integer activations are exact.
+    static constexpr bool has_integer_steps = [] {
+        if constexpr (is_linear) {
+            return true;
+        } else {
+            return core_detail::level_steps<Code>::fit_int8;
+        }
+    }();
+    /// Whether a code stands for a number.
+    [[nodiscard]] static constexpr bool is_level(int u) noexcept {
+        if constexpr (is_linear) {
+            return u <= max_code;
+        } else {
+            return code_traits<Code>::valid(u);
+        }
+    }
+    /// The code that a zero scale's weights get: its level times 0 is +0.
+    static constexpr int zero_code = [] {
+        if constexpr (is_linear) {
+            return Mapping::template zero_code<bits>;
+        } else {
+            int found = 0;
+            while (!(is_level(found) && step(found) >= 0)) ++found;
+            return found;
+        }
+    }();
 
     /// How a group's offset is stored: a byte for a zero point, the scale's type for a minimum.
     using offset_type = std::conditional_t<has_minimum, Scale, std::uint8_t>;

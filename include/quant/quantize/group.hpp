@@ -6,6 +6,7 @@
 
 #include <quant/core/matrix_view.hpp>
 #include <quant/policy/scheme.hpp>
+#include <quant/quantize/levels.hpp>
 #include <quant/simd/convert.hpp>
 
 #include <algorithm>
@@ -80,15 +81,33 @@ struct group_extents {
     }
 };
 
+/// Whether levels reach equally far below and above zero, as far as ranges are concerned: the
+/// scale's sign turns the farther side to where it is wanted.
+template <quantization_scheme S>
+inline constexpr bool turns_to_extreme =
+    std::is_same_v<typename S::mapping_type, symmetric> &&
+    (has_signed_scales<typename S::scale_type> || -S::least_step == S::greatest_step);
 /// Whether a mapping needs the extreme alone.
 template <quantization_scheme S>
-inline constexpr bool needs_extreme = std::is_same_v<typename S::mapping_type, symmetric> ||
-                                      std::is_same_v<typename S::mapping_type, midrise>;
+inline constexpr bool needs_extreme =
+    turns_to_extreme<S> || std::is_same_v<typename S::mapping_type, midrise>;
+
+/// Scales as numbers of their type hold step sizes divided by the scheme's unit, a power of two.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::f32x16 times_unit(const simd::f32x16& scales) noexcept {
+    if constexpr (S::unit == 1.0f) return scales;
+    return scales * simd::broadcast(S::unit);
+}
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::f32x16 by_unit(const simd::f32x16& step_sizes) noexcept {
+    if constexpr (S::unit == 1.0f) return step_sizes;
+    return step_sizes * simd::broadcast(1.0f / S::unit);
+}
 
 /// What sixteen groups store, as floats, one in each lane.
 template <quantization_scheme S>
 struct stored_groups {
-    simd::f32x16 scale;
+    simd::f32x16 scale; ///< what steps are multiplied by: the scale as stored, times the unit
     simd::f32x16 minimum;
     simd::i32x16 zero_point;
     bool fit = true; ///< scales and minimums fit their types, levels are finite
@@ -98,7 +117,7 @@ struct stored_groups {
     load(const typename S::scale_type* scales, const typename S::offset_type* offsets,
          std::size_t n) noexcept {
         stored_groups stored;
-        stored.scale = load_numbers(scales, n);
+        stored.scale = times_unit<S>(load_numbers(scales, n));
         if constexpr (S::has_minimum) stored.minimum = load_numbers(offsets, n);
         if constexpr (S::has_zero_point) {
             std::uint8_t bytes[16] = {};
@@ -111,7 +130,7 @@ struct stored_groups {
     /// To n ≤ 16 groups side by side.
     QUANT_DETAIL_INLINE void store(typename S::scale_type* scales, typename S::offset_type* offsets,
                                    std::size_t n) const noexcept {
-        simd::store_from_float<typename S::scale_type>(scales, scale, n);
+        simd::store_from_float<typename S::scale_type>(scales, by_unit<S>(scale), n);
         if constexpr (S::has_minimum) {
             simd::store_from_float<typename S::scale_type>(offsets, minimum, n);
         }
@@ -152,11 +171,20 @@ QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noe
     using mapping = typename S::mapping_type;
     const auto n = simd::broadcast(static_cast<float>(S::max_code));
     const auto zero = simd::broadcast(0.0f);
-    if constexpr (std::is_same_v<mapping, symmetric>) {
-        // The weight of largest magnitude sits on the outermost level, −2^(B−1); the scale takes
+    if constexpr (std::is_same_v<mapping, symmetric> && !needs_extreme<S>) {
+        return simd::max(extents.highest / simd::broadcast(S::greatest_step),
+                         extents.lowest / simd::broadcast(S::least_step)) +
+               zero; // never −0
+    } else if constexpr (std::is_same_v<mapping, symmetric> && -S::least_step == S::greatest_step) {
+        return simd::abs(extents.extreme) / simd::broadcast(S::greatest_step);
+    } else if constexpr (std::is_same_v<mapping, symmetric> && S::is_linear) {
+        // The weight of largest magnitude sits on the farthest level, −2^(B−1); the scale takes
         // its sign. Uses all levels: 5 to 10 % less error at 4 bits than a positive scale.
         // A product by a power of two rounds as the quotient does.
-        return extents.extreme * simd::broadcast(-1.0f / static_cast<float>(S::offset));
+        return extents.extreme * simd::broadcast(1.0f / S::least_step);
+    } else if constexpr (std::is_same_v<mapping, symmetric>) {
+        constexpr bool below = -S::least_step > S::greatest_step;
+        return extents.extreme / simd::broadcast(below ? S::least_step : S::greatest_step);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
         return simd::abs(extents.extreme) / n;
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
@@ -167,16 +195,24 @@ QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noe
     }
 }
 
+/// The scale that is stored for a wanted one: the nearest number of its type; of powers of two,
+/// which lie so far apart that the nearest would cut off weights, the next greater one.
+template <class Scale>
+QUANT_DETAIL_INLINE simd::f32x16 scale_to_store(const simd::f32x16& wanted) noexcept {
+    const auto nearest = simd::rounded_to<Scale>(wanted);
+    if constexpr (!std::is_same_v<Scale, e8m0>) return nearest;
+    return simd::select_greater(wanted, nearest, nearest + nearest, nearest);
+}
+
 /// Scales and offsets that cover ranges, rounded to what is stored. Scales below 2^-126, whose
 /// reciprocals would overflow, become zero.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE stored_groups<S> fit_min_max(const group_extents& extents) noexcept {
     using scale_type = typename S::scale_type;
     const auto zero = simd::broadcast(0.0f);
-    constexpr int symmetric_farthest = std::max(S::offset, S::multiplier * S::max_code - S::offset);
-    auto farthest = simd::broadcast(static_cast<float>(symmetric_farthest)); // level, in steps
+    auto farthest = simd::broadcast(std::max(-S::least_step, S::greatest_step));
     stored_groups<S> stored;
-    stored.scale = simd::rounded_to<scale_type>(min_max_scale<S>(extents));
+    stored.scale = times_unit<S>(scale_to_store<scale_type>(by_unit<S>(min_max_scale<S>(extents))));
     stored.scale = select_tiny(stored.scale, zero, stored.scale);
     if constexpr (S::has_minimum) {
         stored.minimum = simd::rounded_to<scale_type>(extents.lowest) + zero; // never −0
@@ -213,7 +249,7 @@ struct group_grids {
 
 /// What encode returns for code 0.
 template <quantization_scheme S>
-inline constexpr int first_level = needs_extreme<S> ? -S::zero_code : 0;
+inline constexpr int first_level = S::is_linear && !S::has_offset ? -S::zero_code : 0;
 
 /// Levels of sixteen weights on group g's grid; clamped to max_code + 1 levels from first_level on
 /// they are the codes, counted from there.
@@ -222,7 +258,9 @@ QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group
                                         std::size_t g) noexcept {
     using mapping = typename S::mapping_type;
     const auto inverse = simd::broadcast(grids.factor[g]);
-    if constexpr (std::is_same_v<mapping, symmetric>) {
+    if constexpr (!S::is_linear) {
+        return nearest_codes<S>(weights * inverse);
+    } else if constexpr (std::is_same_v<mapping, symmetric>) {
         return simd::nearest(weights * inverse);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
         return simd::nearest(simd::floor(weights * inverse * simd::broadcast(0.5f)));
@@ -240,11 +278,12 @@ QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group
 template <quantization_scheme S, class Grids>
 QUANT_DETAIL_INLINE simd::f32x16 decode(const simd::i32x16& codes, const Grids& grids,
                                         std::size_t g) noexcept {
+    const auto factor = simd::broadcast(grids.factor[g]);
+    if constexpr (!S::is_linear) return simd::rounded_product(factor, steps_of<S>(codes));
     auto shift = simd::broadcast<std::int32_t>(S::offset);
     if constexpr (S::has_zero_point) shift = simd::broadcast(grids.zero_point[g]);
     const auto level = (S::multiplier == 1 ? codes : codes + codes) - shift;
-    const auto scaled =
-        simd::rounded_product(simd::broadcast(grids.factor[g]), simd::to_float(level));
+    const auto scaled = simd::rounded_product(factor, simd::to_float(level));
     if constexpr (S::has_minimum) return scaled + simd::broadcast(grids.minimum[g]);
     return scaled;
 }

@@ -52,7 +52,7 @@ template <class T>
 
 /// A quantized matrix in row-major form.
 ///
-/// codes()[r·cols + c], 0 … 2^bits − 1; scales()[scale_row(r)·groups_per_row + c / group] and,
+/// codes()[r·cols + c], 0 … max_code; scales()[scale_row(r)·groups_per_row + c / group] and,
 /// for mappings that have one, offsets() alike (zero points or minimums). Move only: copies are
 /// large, and clone() can say when memory is short.
 template <quantization_scheme S>
@@ -218,16 +218,32 @@ private:
                                       sizes.codes / cols, cols, sizes.codes, sizes.scales,
                                       sizes.offsets, codes.size(), scales.size(), offsets.size());
         }
-        if (!detail::all_below_power<S::bits>(codes)) {
-            for (std::size_t i = 0; i < codes.size(); ++i) {
-                if (codes[i] > S::max_code) {
-                    return detail::make_error(errc::code_out_of_range, where,
-                                              "code %d at row %zu, column %zu exceeds %d", codes[i],
-                                              i / cols, i % cols, S::max_code);
-                }
+        if (auto valid = check_codes(cols, codes, where); !valid) return valid;
+        return check_numbers(S::groups_per_row(cols), scales, offsets, where);
+    }
+
+    [[nodiscard]] static result<void>
+    check_codes(std::size_t cols, std::span<const std::uint8_t> codes, const char* where) noexcept {
+        constexpr bool all_codes_are_levels = [] {
+            for (int u = 0; u < 1 << S::bits; ++u) {
+                if (!S::is_level(u)) return false;
+            }
+            return true;
+        }();
+        if (all_codes_are_levels && detail::all_below_power<S::bits>(codes)) return {};
+        for (std::size_t i = 0; i < codes.size(); ++i) {
+            if (codes[i] > S::max_code) {
+                return detail::make_error(errc::code_out_of_range, where,
+                                          "code %d at row %zu, column %zu exceeds %d", codes[i],
+                                          i / cols, i % cols, S::max_code);
+            }
+            if (!S::is_level(codes[i])) {
+                return detail::make_error(errc::code_out_of_range, where,
+                                          "code %d at row %zu, column %zu is not a finite number",
+                                          codes[i], i / cols, i % cols);
             }
         }
-        return check_numbers(S::groups_per_row(cols), scales, offsets, where);
+        return {};
     }
 
     [[nodiscard]] static result<void> check_numbers(std::size_t groups,

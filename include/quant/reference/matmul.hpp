@@ -78,7 +78,7 @@ template <activation A, quantization_scheme S>
     for (std::size_t c = 0; c < w.cols; c += size) {
         const std::size_t end = std::min(w.cols, c + size);
         const std::size_t g = w.group_index(r, c);
-        const float scale = static_cast<float>(w.scales[g]);
+        const float scale = static_cast<float>(w.scales[g]) * S::unit;
         int z = 0;
         if constexpr (S::has_zero_point) z = w.offsets[g];
         for (std::size_t k = c; k < end;) {
@@ -91,8 +91,9 @@ template <activation A, quantization_scheme S>
             block_sum block;
             const std::size_t first = k;
             for (; k < step_end; ++k) {
-                const int t = level<S>(w.codes[r * w.cols + k], z);
+                const float step = level<S>(w.codes[r * w.cols + k], z);
                 if constexpr (integer) {
+                    const auto t = static_cast<std::int64_t>(step);
                     const auto code = static_cast<std::int64_t>(x.values[k]);
                     const std::int64_t upper = A::halves == 2 ? (code + 128) >> 8 : 0;
                     high += t * upper;
@@ -100,7 +101,7 @@ template <activation A, quantization_scheme S>
                     exact += t * code;
                     exact_sum += code;
                 } else {
-                    chained = std::fma(static_cast<float>(t), x.values[k], chained);
+                    chained = std::fma(step, x.values[k], chained);
                     block.partial[(k - first) % 16] += x.values[k];
                     if (sums_by_32 && (k - first) % 32 == 31) {
                         sum += block.total();

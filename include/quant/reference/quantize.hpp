@@ -39,6 +39,23 @@ struct quantized {
     return std::fabs(scale) < 0x1p-126f ? 0.0f : scale;
 }
 
+/// What steps are multiplied by, given the scale as it is stored: flushed, and times the unit.
+template <quantization_scheme S>
+[[nodiscard]] float step_size(typename S::scale_type scale) {
+    return flush_tiny(static_cast<float>(scale) * S::unit);
+}
+
+/// The scale that is stored for a wanted one: the nearest number of its type; of powers of two,
+/// which lie so far apart that the nearest would cut off weights, the next greater one.
+template <class Scale>
+[[nodiscard]] Scale scale_to_store(float wanted) {
+    const Scale nearest(wanted);
+    if constexpr (std::is_same_v<Scale, e8m0>) {
+        if (wanted > static_cast<float>(nearest)) return e8m0(2 * static_cast<float>(nearest));
+    }
+    return nearest;
+}
+
 /// Scale and offset of a group that spans [lowest, highest], before they are stored.
 struct fitted {
     float scale = 0;
@@ -51,9 +68,17 @@ template <quantization_scheme S>
     const float n = static_cast<float>(S::max_code);
     using mapping = typename S::mapping_type;
     if constexpr (std::is_same_v<mapping, symmetric>) {
-        // The element of largest magnitude sits on the outermost level, −2^(B−1).
         const float extreme = highest > -lowest ? highest : lowest;
-        return {-extreme / static_cast<float>(1 << (S::bits - 1)), 0};
+        if constexpr (!has_signed_scales<typename S::scale_type>) {
+            // Both ends just fit.
+            return {std::max(highest / S::greatest_step, lowest / S::least_step) + 0.0f, 0};
+        } else if constexpr (-S::least_step == S::greatest_step) {
+            return {std::fabs(extreme) / S::greatest_step, 0};
+        } else {
+            // The element of largest magnitude sits on the farthest level, whatever its sign.
+            constexpr bool below = -S::least_step > S::greatest_step;
+            return {extreme / (below ? S::least_step : S::greatest_step), 0};
+        }
     } else if constexpr (std::is_same_v<mapping, midrise>) {
         return {std::max(highest, -lowest) / n, 0};
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
@@ -63,7 +88,23 @@ template <quantization_scheme S>
     }
 }
 
-/// The code nearest to `value` on a group's grid.
+/// The code whose step is nearest to t. Of two equally near: the lower level of a table, the even
+/// code of a minifloat. Beyond the ends, the end; −0 counts as 0.
+template <quantization_scheme S>
+[[nodiscard]] std::uint8_t nearest_step(float t) {
+    if constexpr (S::levels == level_kind::table) {
+        int code = 0;
+        while (code < S::max_code && t > (S::step(code) + S::step(code + 1)) * 0.5f) ++code;
+        return static_cast<std::uint8_t>(code);
+    } else {
+        using number = typename S::code_type;
+        const float level = std::clamp(t, S::least_step, S::greatest_step) * S::unit;
+        const number code(level);
+        return static_cast<float>(code) == 0 ? std::uint8_t{0} : code.bits;
+    }
+}
+
+/// The code nearest to `value` on a group's grid, whose levels are `scale` times steps.
 template <quantization_scheme S>
 [[nodiscard]] std::uint8_t encode(float value, float scale, float minimum, int zero_point) {
     using mapping = typename S::mapping_type;
@@ -71,7 +112,9 @@ template <quantization_scheme S>
     const float inverse = 1.0f / scale;
     const float n = static_cast<float>(S::max_code);
     float code = 0;
-    if constexpr (std::is_same_v<mapping, symmetric>) {
+    if constexpr (!S::is_linear) {
+        return nearest_step<S>(value * inverse);
+    } else if constexpr (std::is_same_v<mapping, symmetric>) {
         code = std::nearbyint(value * inverse) + static_cast<float>(S::offset);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
         code = std::floor(value * inverse * 0.5f) + static_cast<float>(S::zero_code);
@@ -110,9 +153,10 @@ template <quantization_scheme S>
     std::vector<int> zero_point(groups, 0);
     for (std::size_t g = 0; g < groups; ++g) {
         const fitted fit = fit_min_max<S>(lowest[g], highest[g]);
-        q.scales[g] = scale_type(flush_tiny(static_cast<float>(scale_type(fit.scale))));
+        q.scales[g] = scale_type(
+            flush_tiny(static_cast<float>(scale_to_store<scale_type>(fit.scale / S::unit))));
         minimum[g] = static_cast<float>(scale_type(fit.minimum)) + 0.0f; // −0 becomes 0
-        zero_point[g] = fit_zero_point<S>(lowest[g], static_cast<float>(q.scales[g]));
+        zero_point[g] = fit_zero_point<S>(lowest[g], step_size<S>(q.scales[g]));
         if constexpr (S::has_minimum) q.offsets.push_back(scale_type(minimum[g]));
         if constexpr (S::has_zero_point) {
             q.offsets.push_back(static_cast<std::uint8_t>(zero_point[g]));
@@ -120,15 +164,15 @@ template <quantization_scheme S>
     }
     for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t g = q.group_index(i / cols, i % cols);
-        q.codes[i] = encode<S>(w[i], static_cast<float>(q.scales[g]), minimum[g], zero_point[g]);
+        q.codes[i] = encode<S>(w[i], step_size<S>(q.scales[g]), minimum[g], zero_point[g]);
     }
     return q;
 }
 
-/// The integer t that a group's scale multiplies.
+/// What a group's step size multiplies; an integer where the scheme has integer steps.
 template <quantization_scheme S>
-[[nodiscard]] int level(int code, int zero_point) {
-    return S::multiplier * code - S::offset - zero_point;
+[[nodiscard]] float level(int code, int zero_point) {
+    return S::step(code) - static_cast<float>(zero_point);
 }
 
 /// The real numbers that codes stand for: s·t, plus the minimum where there is one.
@@ -139,8 +183,7 @@ template <quantization_scheme S>
         const std::size_t g = q.group_index(i / q.cols, i % q.cols);
         int z = 0;
         if constexpr (S::has_zero_point) z = q.offsets[g];
-        w[i] = rounded_product(static_cast<float>(q.scales[g]),
-                               static_cast<float>(level<S>(q.codes[i], z)));
+        w[i] = rounded_product(static_cast<float>(q.scales[g]) * S::unit, level<S>(q.codes[i], z));
         if constexpr (S::has_minimum) w[i] += static_cast<float>(q.offsets[g]);
     }
     return w;

@@ -3,6 +3,7 @@
 
 #include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
+#include <quant/simd/minifloat.hpp>
 
 namespace quant::inline QUANT_ABI {
 namespace simd {
@@ -116,13 +117,17 @@ QUANT_DETAIL_INLINE f32x16 load_bf16(const void* from) noexcept {
     return bits_to_float(shift_left<16>(load_u16(from)));
 }
 
-/// Sixteen numbers of type T (float, fp16, bf16) at any address, as floats.
+/// Sixteen numbers of type T (float, fp16, bf16, fp8_e4m3, e8m0) at any address, as floats.
 template <class T>
 QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     if constexpr (std::is_same_v<T, float>) {
         return load<float>(from);
     } else if constexpr (std::is_same_v<T, fp16>) {
         return load_fp16(from);
+    } else if constexpr (std::is_same_v<T, fp8_e4m3>) {
+        return fp8_e4m3_bits_to_float(load_u8(from));
+    } else if constexpr (std::is_same_v<T, e8m0>) {
+        return e8m0_bits_to_float(load_u8(from));
     } else {
         static_assert(std::is_same_v<T, bf16>);
         return load_bf16(from);
@@ -203,14 +208,18 @@ QUANT_DETAIL_INLINE void store_fp16(void* to, const f32x16& value) noexcept {
 #endif
 }
 
-/// Writes sixteen numbers of type T (float, fp16, bf16) at any address, rounded to nearest, ties to
-/// even; the same bits as T(float) on every instruction set.
+/// Writes sixteen numbers of type T (float, fp16, bf16, fp8_e4m3, e8m0) at any address, rounded as
+/// T(float) rounds: the same bits on every instruction set.
 template <class T>
 QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value) noexcept {
     if constexpr (std::is_same_v<T, float>) {
         store(to, value);
     } else if constexpr (std::is_same_v<T, fp16>) {
         store_fp16(to, value);
+    } else if constexpr (std::is_same_v<T, fp8_e4m3>) {
+        store_u8(to, float_to_fp8_e4m3_bits(value));
+    } else if constexpr (std::is_same_v<T, e8m0>) {
+        store_u8(to, float_to_e8m0_bits(value));
     } else {
         static_assert(std::is_same_v<T, bf16>);
         store_u16(to, float_to_bf16_bits(value));

@@ -1,7 +1,13 @@
-// Tables of sixteen entries, looked up lane by lane.
+// Tables looked up lane by lane or byte by byte.
 //
-//   AVX-512BW     vpermps; vpshufb and vpermw for pairs of 16 bits
-//   elsewhere     none: has_lookup is false, codes are converted instead
+//                 16 floats   pairs of 16 bits   up to 64 floats    bytes of up to 64
+//   AVX-512BW     vpermps     vpshufb, vpermw    vpermt2ps          vpermb; vpshufb and selection
+//   AVX2          -           -                  vgatherdps         vpshufb and selection
+//   SSSE3         -           -                  one by one         pshufb and selection
+//   AArch64       -           -                  one by one         tbl
+//   elsewhere     -           -                  one by one         one by one
+//
+// has_lookup says whether the first two exist; codes are converted instead where they do not.
 #pragma once
 
 #include <quant/simd/intrinsics.hpp>
@@ -33,13 +39,12 @@ QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>& tab
                                         const i32x16& bytes) noexcept {
     // Each lane's two bytes, widened to 16 bits; 0x80 gives a zero byte.
     constexpr int widen = Pair == 0 ? static_cast<int>(0x80018000u) : static_cast<int>(0x80038002u);
-    const __m512i within =
-        _mm512_add_epi32(_mm512_set1_epi32(widen),
-                         _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x00040004, 0x00080008,
-                                                               0x000C000C)));
+    const __m512i within = _mm512_add_epi32(
+        _mm512_set1_epi32(widen),
+        _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x00040004, 0x00080008, 0x000C000C)));
     const __m512i index = _mm512_shuffle_epi8(bytes.r[0], within);
-    const __m512i entries = _mm512_castsi256_si512(
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(table.data())));
+    const __m512i entries =
+        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(table.data())));
     i32x16 found;
     found.r[0] = _mm512_permutexvar_epi16(index, entries);
     return found;
@@ -59,6 +64,130 @@ QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>&,
 }
 
 #endif
+
+/// table[lane], lanes being below N.
+template <std::size_t N>
+QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 64>& table,
+                                         const i32x16& index) noexcept {
+    static_assert(N <= 64);
+    f32x16 found;
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    const auto entries = [&](std::size_t from)
+                             QUANT_DETAIL_LAMBDA { return _mm512_loadu_ps(table.data() + from); };
+    if constexpr (N <= 16) {
+        found.r[0] = _mm512_permutexvar_ps(index.r[0], entries(0));
+    } else {
+        found.r[0] = _mm512_permutex2var_ps(entries(0), index.r[0], entries(16));
+    }
+    if constexpr (N > 32) {
+        const __m512 upper = _mm512_permutex2var_ps(entries(32), index.r[0], entries(48));
+        const __mmask16 is_upper = _mm512_test_epi32_mask(index.r[0], _mm512_set1_epi32(32));
+        found.r[0] = _mm512_mask_mov_ps(found.r[0], is_upper, upper);
+    }
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
+        found.r[i] = _mm256_i32gather_ps(table.data(), index.r[i], 4);
+    });
+#else
+    std::int32_t indices[16];
+    store(indices, index);
+    float elements[16];
+    for (int i = 0; i < 16; ++i) elements[i] = table[static_cast<std::size_t>(indices[i])];
+    found = load<float>(elements);
+#endif
+    return found;
+}
+
+namespace folding {
+
+#if !QUANT_DETAIL_SCALAR && (defined(__SSSE3__) || defined(__AVX__))
+/// table[first + low four bits of each byte], bytes being below 128.
+template <class Register>
+QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 64>& table,
+                                           std::size_t first, Register index) noexcept {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.data() + first));
+#if defined(__AVX512BW__)
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), index);
+#elif defined(__AVX2__)
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), index);
+#else
+    return _mm_shuffle_epi8(entries, index);
+#endif
+}
+#endif
+
+/// All ones in the bytes in which bit Bit is set.
+template <int Bit>
+QUANT_DETAIL_INLINE i32x16 spread_bit(const i32x16& bytes) noexcept {
+    const auto bit = shift_right<Bit>(bytes) & broadcast<std::int32_t>(0x01010101);
+    return shift_left<8>(bit) - bit;
+}
+
+} // namespace folding
+
+/// table[byte] for each byte of the lanes; bytes are below N.
+template <std::size_t N>
+QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 64>& table,
+                                        const i32x16& index) noexcept {
+    static_assert(N <= 64);
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512VBMI__) && defined(__AVX512BW__)
+    i32x16 found;
+    found.r[0] = _mm512_permutexvar_epi8(index.r[0], _mm512_loadu_si512(table.data()));
+    return found;
+#elif !QUANT_DETAIL_SCALAR && \
+    (defined(__AVX512BW__) || defined(__AVX2__) || (defined(__SSSE3__) && !defined(__AVX__)))
+    const auto sixteen = [&](std::size_t first) QUANT_DETAIL_LAMBDA {
+        i32x16 part;
+        detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+            part.r[i] = folding::sixteen_bytes(table, first, index.r[i].data);
+        });
+        return part;
+    };
+    // The high half where a bit is set, else the low one.
+    const auto choose = [&](const i32x16& mask, const i32x16& low,
+                            const i32x16& high) QUANT_DETAIL_LAMBDA {
+        return per_register<std::int32_t>([](auto m, auto a, auto b)
+                                              QUANT_DETAIL_LAMBDA { return a ^ ((a ^ b) & m); },
+                                          mask, low, high);
+    };
+    i32x16 found = sixteen(0);
+    if constexpr (N > 16) found = choose(folding::spread_bit<4>(index), found, sixteen(16));
+    if constexpr (N > 32) {
+        const auto upper = choose(folding::spread_bit<4>(index), sixteen(32), sixteen(48));
+        found = choose(folding::spread_bit<5>(index), found, upper);
+    }
+    return found;
+#elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
+    i32x16 found;
+    detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const uint8x16_t at = vreinterpretq_u8_s32(index.r[i].data);
+        uint8x16_t bytes;
+        if constexpr (N <= 16) {
+            bytes = vqtbl1q_u8(vld1q_u8(table.data()), at);
+        } else if constexpr (N <= 32) {
+            bytes = vqtbl2q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16)}}, at);
+        } else {
+            bytes = vqtbl4q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16),
+                                 vld1q_u8(table.data() + 32), vld1q_u8(table.data() + 48)}},
+                               at);
+        }
+        found.r[i] = vreinterpretq_s32_u8(bytes);
+    });
+    return found;
+#else
+    std::int32_t lanes_of[16];
+    store(lanes_of, index);
+    for (auto& lane : lanes_of) {
+        const auto bytes = static_cast<std::uint32_t>(lane);
+        std::uint32_t made = 0;
+        for (int shift = 0; shift < 32; shift += 8) {
+            made |= static_cast<std::uint32_t>(table[bytes >> shift & 63u]) << shift;
+        }
+        lane = static_cast<std::int32_t>(made);
+    }
+    return load<std::int32_t>(lanes_of);
+#endif
+}
 
 } // namespace simd
 } // namespace quant::inline QUANT_ABI

@@ -48,7 +48,7 @@ QUANT_DETAIL_INLINE native<T> quarters(const lanes<T> (&v)[16], std::size_t i, O
 #elif defined(__AVX__)
     return fold_quarters<T>(op(v[i].r[0], v[i].r[1]), op(v[i + 4].r[0], v[i + 4].r[1]), op);
 #else
-    return op(op(v[i].r[0], v[i].r[1]), op(v[i].r[2], v[i].r[3]));
+    return op(op(v[i].r[0], v[i].r[2]), op(v[i].r[1], v[i].r[3]));
 #endif
 }
 
@@ -56,17 +56,20 @@ QUANT_DETAIL_INLINE native<T> quarters(const lanes<T> (&v)[16], std::size_t i, O
 
 } // namespace folding
 
-/// Lane i: all lanes of v[i] combined by op, an associative and commutative function of two
-/// registers.
+/// Lane i: all lanes of v[i] combined by op, a commutative function of two registers: lanes 8
+/// apart, then 4, 2 and 1, on every instruction set.
 template <class T, class Op>
 QUANT_DETAIL_INLINE lanes<T> reduce_each(const lanes<T> (&v)[16], Op op) noexcept {
     lanes<T> made;
 #if QUANT_DETAIL_SCALAR
-    const auto lane = [&](std::size_t j) {
-        return native_each<T>([&](std::size_t i) { return v[i].r[0].v[j]; });
-    };
-    made.r[0] = lane(0);
-    for (std::size_t j = 1; j < 16; ++j) made.r[0] = op(made.r[0], lane(j));
+    native<T> folded[16];
+    for (std::size_t j = 0; j < 16; ++j) {
+        folded[j] = native_each<T>([&](std::size_t i) { return v[i].r[0].v[j]; });
+    }
+    for (std::size_t apart = 8; apart > 0; apart /= 2) {
+        for (std::size_t j = 0; j < apart; ++j) folded[j] = op(folded[j], folded[j + apart]);
+    }
+    made.r[0] = folded[0];
 #else
     detail::unroll<lanes<T>::count>([&](auto k) QUANT_DETAIL_LAMBDA {
         constexpr std::size_t first = k * native_size<T>;
