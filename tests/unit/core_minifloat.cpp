@@ -38,6 +38,7 @@ double defined_magnitude(int bits) {
 /// rounding, what the next bits would mean.
 template <class T>
 int nearest_magnitude(double value) {
+    value = std::min(value, 2 * defined_magnitude<T>(T::greatest_bits + 1));
     int found = 0;
     for (int bits = 1; bits <= T::greatest_bits + 1; ++bits) {
         const double is = std::abs(defined_magnitude<T>(bits) - value);
