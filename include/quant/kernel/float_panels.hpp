@@ -188,7 +188,7 @@ void for_each_stretch(const std::byte* const (&panels)[P], const Row& row, F&& f
         const std::size_t group_cols = std::min(group_size, cols - c);
         lane_grid<S> grid[P];
         for (std::size_t p = 0; p < P; ++p) {
-            grid[p] = {panels[p] + layout<S>::scales_at(g), panels[p] + layout<S>::offsets_at(g)};
+            grid[p] = lane_grid<S>::of(panels[p], g);
         }
         for (std::size_t s = 0; s < group_cols; s += plan::step) {
             const std::size_t n = std::min(plan::step, group_cols - s);

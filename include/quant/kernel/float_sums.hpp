@@ -12,16 +12,18 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// What is taken from codes (twice the codes, for midrise) to make them levels.
+/// What is taken from codes (twice the codes, for midrise) to make them levels; with two tables,
+/// which of them.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept {
     if constexpr (S::has_zero_point) return grid.zero_point();
+    if constexpr (S::tables == 2) return grid.table();
     return simd::broadcast<std::int32_t>(S::offset);
 }
 
 /// Whether all codes' levels fit a table of sixteen: the same for all groups, few bits.
 template <quantization_scheme S>
-inline constexpr bool levels_by_table = S::bits <= 4 && !S::has_zero_point;
+inline constexpr bool levels_by_table = S::bits <= 4 && !S::has_zero_point && S::tables == 1;
 
 /// The level of each code, code after code.
 template <quantization_scheme S, class T>
@@ -45,6 +47,8 @@ QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
     const auto shifted = simd::shift_right<8 * static_cast<int>(Column)>(codes);
     if constexpr (levels_by_table<S> && simd::has_lookup) {
         return simd::lookup(level_table<S, float>, shifted);
+    } else if constexpr (S::tables == 2) {
+        return steps_of<S>(shifted | shift);
     } else if constexpr (!S::is_linear) {
         return steps_of<S>(shifted);
     } else {

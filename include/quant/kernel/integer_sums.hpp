@@ -16,25 +16,56 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+struct no_tables {};
+
 /// What a group stores for the 16 lanes of one panel. Read when needed, not kept: registers are
 /// for sums.
 template <quantization_scheme S>
 struct lane_grid {
-    const std::byte* scales;  ///< 16 of scale_type
-    const std::byte* offsets; ///< 16 of offset_type, if the scheme has offsets
+    const std::byte* scales;           ///< 16 of scale_type
+    const std::byte* offsets;          ///< 16 of offset_type, if the scheme has offsets
+    const std::byte* supers = nullptr; ///< 16 of super_type for scales, then for minimums
+
+    /// Numbers of group g of a panel.
+    [[nodiscard]] QUANT_DETAIL_INLINE static lane_grid of(const std::byte* panel,
+                                                          std::size_t g) noexcept {
+        using at = layout<S>;
+        return {panel + at::scales_at(g), panel + at::offsets_at(g), panel + at::supers_at(g)};
+    }
 
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 scale() const noexcept {
-        return times_unit<S>(simd::load_as_float<typename S::scale_type>(scales));
+        if constexpr (S::is_two_level) {
+            return times_unit<S>(super(0) * simd::to_float(scale_values<S>(simd::load_u8(scales))));
+        } else {
+            return times_unit<S>(simd::load_as_float<typename S::scale_type>(scales));
+        }
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 minimum() const noexcept
         requires(S::has_minimum)
     {
-        return simd::load_as_float<typename S::scale_type>(offsets);
+        if constexpr (S::is_two_level) {
+            return simd::rounded_product(super(1), simd::to_float(simd::load_u8(offsets)));
+        } else {
+            return simd::load_as_float<typename S::scale_type>(offsets);
+        }
+    }
+    /// Of two tables the chosen one: 0 or 2^bits, in each byte of a lane.
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 table() const noexcept {
+        auto chosen =
+            simd::shift_left<S::bits>(simd::load_u8(scales) & simd::broadcast<std::int32_t>(1));
+        chosen = chosen | simd::shift_left<8>(chosen);
+        return chosen | simd::shift_left<16>(chosen);
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 zero_point() const noexcept
         requires(S::has_zero_point)
     {
         return simd::load_u8(offsets);
+    }
+
+private:
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 super(std::size_t i) const noexcept {
+        return simd::load_as_float<typename S::super_type>(supers +
+                                                           i * panel_rows * layout<S>::super_bytes);
     }
 };
 
@@ -49,12 +80,13 @@ inline constexpr int raised_by = [] {
 }();
 /// Steps so raised, by code.
 template <quantization_scheme S>
-inline constexpr std::array<std::uint8_t, 64> raised_steps = [] {
-    std::array<std::uint8_t, 64> table{};
-    for (int u = 0; u <= S::max_code; ++u) {
+inline constexpr std::array<std::uint8_t, 128> raised_steps = [] {
+    std::array<std::uint8_t, 128> table{};
+    for (std::size_t i = 0; i < step_entries<S>; ++i) {
+        const int u = static_cast<int>(i) & ((1 << S::bits) - 1);
         if (!S::is_level(u)) continue;
-        table[static_cast<std::size_t>(u)] =
-            static_cast<std::uint8_t>(static_cast<int>(S::step(u)) + raised_by<S>);
+        const int step = static_cast<int>(S::step(u, static_cast<int>(i) >> S::bits));
+        table[i] = static_cast<std::uint8_t>(step + raised_by<S>);
     }
     return table;
 }();
@@ -72,6 +104,8 @@ struct integer_sums {
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
     static_assert(T <= simd::native_size<std::int32_t>);
     simd::native<std::int32_t> activation_sum[halves];
+    /// Which of two tables each panel's group chose.
+    [[no_unique_address]] std::conditional_t<S::tables == 2, simd::i32x16[P], no_tables> tables;
     /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
     using memory = std::int32_t[halves][simd::native_size<std::int32_t>];
 
@@ -97,6 +131,9 @@ struct integer_sums {
                                    std::size_t half_sums, const lane_grid<S> (&grid)[P],
                                    memory& base) noexcept {
         constexpr int factor = S::has_zero_point ? -1 : -excess;
+        if constexpr (S::tables == 2) {
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { tables[p] = grid[p].table(); });
+        }
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
@@ -157,7 +194,7 @@ struct integer_sums {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
             auto& s = sum[i / P][i % P][0];
             const auto operand = [&]() QUANT_DETAIL_LAMBDA {
-                if constexpr (!S::is_linear) return raised(codes[i % P]);
+                if constexpr (!S::is_linear) return raised(codes[i % P], i % P);
                 if constexpr (odd) return codes[i % P] + codes[i % P] + simd::broadcast(0x01010101);
                 return codes[i % P];
             }();
@@ -246,17 +283,22 @@ private:
     }
 
     template <std::size_t Quad>
-    QUANT_DETAIL_INLINE static void decode(const std::byte* const (&panels)[P], std::size_t at,
-                                           simd::i32x16 (&codes)[P]) noexcept {
+    QUANT_DETAIL_INLINE void decode(const std::byte* const (&panels)[P], std::size_t at,
+                                    simd::i32x16 (&codes)[P]) const noexcept {
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
-            if constexpr (!S::is_linear) codes[p] = raised(codes[p]);
+            if constexpr (!S::is_linear) codes[p] = raised(codes[p], p);
         });
     }
 
-    QUANT_DETAIL_INLINE static simd::i32x16 raised(const simd::i32x16& codes) noexcept {
-        return simd::lookup_bytes<static_cast<std::size_t>(S::max_code) + 1>(raised_steps<S>,
-                                                                             codes);
+    /// What is multiplied for codes of a panel that names its steps itself.
+    QUANT_DETAIL_INLINE simd::i32x16 raised(const simd::i32x16& codes,
+                                            [[maybe_unused]] std::size_t panel) const noexcept {
+        if constexpr (S::tables == 2) {
+            return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes | tables[panel]);
+        } else {
+            return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes);
+        }
     }
 
     /// dot(sum, codes, quad) for all sums of one quad. The same for all quads, and folds instead of

@@ -82,7 +82,7 @@ public:
                           QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
-            steps<0>({0, at::offsets_at(0)}, div_ceil(cols, unit_cols));
+            steps<0>({0, at::offsets_at(0), 0}, div_ceil(cols, unit_cols));
         } else {
             groups(cols);
         }
@@ -96,9 +96,9 @@ public:
     }
 
 private:
-    /// Where a group's scales and offsets lie in each panel.
+    /// Where a group's scales, offsets and super-scales lie in each panel.
     struct group_place {
-        std::size_t scales, offsets;
+        std::size_t scales, offsets, supers;
     };
 
     QUANT_DETAIL_INLINE void groups(std::size_t cols) noexcept {
@@ -108,9 +108,12 @@ private:
         std::size_t chunk = 0, in_chunk = 0;
         const auto group = [&](auto parity) QUANT_DETAIL_LAMBDA {
             const std::size_t units = std::min(group_units, left);
-            const std::size_t offsets = chunk + at::groups_per_chunk * panel_rows * at::scale_bytes;
-            steps<parity>({chunk + in_chunk * panel_rows * at::scale_bytes,
-                           offsets + in_chunk * panel_rows * at::offset_bytes},
+            const std::size_t scales = chunk + at::supers_bytes;
+            const std::size_t offsets =
+                scales + at::groups_per_chunk * panel_rows * at::scale_bytes;
+            steps<parity>({scales + in_chunk * panel_rows * at::scale_bytes,
+                           offsets + in_chunk * panel_rows * at::offset_bytes,
+                           chunk + in_chunk / S::super_groups * panel_rows * at::lane_super_bytes},
                           units);
             left -= units;
             ++in_chunk;
@@ -135,7 +138,8 @@ private:
     QUANT_DETAIL_INLINE void steps(group_place group, std::size_t units) noexcept {
         lane_grid<S> grid[P];
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-            grid[p] = {panels_[p] + group.scales, panels_[p] + group.offsets};
+            grid[p] = {panels_[p] + group.scales, panels_[p] + group.offsets,
+                       panels_[p] + group.supers};
         });
         if constexpr (!whole_rows && plan::step == S::group_cols) {
             step<Parity>(grid, units);

@@ -50,8 +50,7 @@ QUANT_DETAIL_OUTLINE void multiply_by_quads(
     std::size_t g = 0;
     for (std::size_t c = 0; c < cols; c += group_size, ++g) {
         const std::size_t group_cols = std::min(group_size, cols - c);
-        const lane_grid<S> grid[1] = {
-            {panel + layout<S>::scales_at(g), panel + layout<S>::offsets_at(g)}};
+        const lane_grid<S> grid[1] = {lane_grid<S>::of(panel, g)};
         for (std::size_t s = 0; s < group_cols; s += plan::step) {
             const std::size_t n = std::min(plan::step, group_cols - s);
             const std::size_t block = x.at.row.block_at(c + s);

@@ -80,20 +80,17 @@ struct piece_grids {
     static constexpr std::size_t size = piece_groups<S> * panel_rows;
     alignas(64) float scale[size];
     alignas(64) float minimum[S::has_minimum ? size : panel_rows];
-    alignas(64) std::int32_t zero_point[S::has_zero_point ? size : panel_rows];
+    /// Or the table that the group chose.
+    alignas(64) std::int32_t zero_point[S::has_zero_point || S::tables == 2 ? size : panel_rows];
 
     void load(const std::byte* panel, std::size_t first, std::size_t last) noexcept {
         using at = layout<S>;
         for (std::size_t g = first; g < last; ++g) {
             const std::size_t to = (g - first) * panel_rows;
-            simd::store(scale + to,
-                        times_unit<S>(numbers<typename S::scale_type>(panel + at::scales_at(g))));
-            if constexpr (S::has_minimum) {
-                simd::store(minimum + to,
-                            numbers<typename S::scale_type>(panel + at::offsets_at(g)));
-            }
-            if constexpr (S::has_zero_point) {
-                simd::store(zero_point + to, simd::load_u8(panel + at::offsets_at(g)));
+            if constexpr (S::is_two_level) {
+                load_two_levels(panel, g, to);
+            } else {
+                load_one_level(panel, g, to);
             }
         }
     }
@@ -102,6 +99,37 @@ struct piece_grids {
     }
 
 private:
+    void load_one_level(const std::byte* panel, std::size_t g, std::size_t to) noexcept {
+        using at = layout<S>;
+        simd::store(scale + to,
+                    times_unit<S>(numbers<typename S::scale_type>(panel + at::scales_at(g))));
+        if constexpr (S::has_minimum) {
+            simd::store(minimum + to, numbers<typename S::scale_type>(panel + at::offsets_at(g)));
+        }
+        if constexpr (S::has_zero_point) {
+            simd::store(zero_point + to, simd::load_u8(panel + at::offsets_at(g)));
+        }
+    }
+
+    void load_two_levels(const std::byte* panel, std::size_t g, std::size_t to) noexcept {
+        using at = layout<S>;
+        using super = typename S::super_type;
+        const auto bytes = simd::load_u8(panel + at::scales_at(g));
+        const std::byte* supers = panel + at::supers_at(g);
+        simd::store(scale + to,
+                    times_unit<S>(simd::rounded_product(numbers<super>(supers),
+                                                        simd::to_float(scale_values<S>(bytes)))));
+        if constexpr (S::tables == 2) {
+            simd::store(zero_point + to, bytes & simd::broadcast<std::int32_t>(1));
+        }
+        if constexpr (S::has_minimum) {
+            simd::store(
+                minimum + to,
+                simd::rounded_product(numbers<super>(supers + panel_rows * at::super_bytes),
+                                      simd::to_float(simd::load_u8(panel + at::offsets_at(g)))));
+        }
+    }
+
     template <class T>
     [[nodiscard]] static simd::f32x16 numbers(const std::byte* from) noexcept {
         if constexpr (std::endian::native == std::endian::little) {
@@ -167,6 +195,39 @@ QUANT_DETAIL_OUTLINE void decode_lane(const std::byte* superblock, std::size_t l
     });
 }
 
+/// What group g stores for one lane; `zero_point` is the table with two tables.
+template <quantization_scheme S>
+void load_lane_numbers(const std::byte* panel, std::size_t lane, std::size_t g, float& scale,
+                       [[maybe_unused]] float& minimum,
+                       [[maybe_unused]] std::int32_t& zero_point) noexcept {
+    using at = layout<S>;
+    using scale_type = typename S::scale_type;
+    const auto stored = get_number<scale_type>(panel + at::scales_at(g) + lane * at::scale_bytes);
+    const std::byte* offset = panel + at::offsets_at(g) + lane * at::offset_bytes;
+    if constexpr (S::is_two_level) {
+        using super = typename S::super_type;
+        const std::byte* supers = panel + at::supers_at(g) + lane * at::super_bytes;
+        const auto product = [](const std::byte* number, int value) {
+            float lanes_of_it[16]; // by lanes, so that nothing is fused with it
+            simd::store(lanes_of_it,
+                        simd::rounded_product(
+                            simd::broadcast(static_cast<float>(get_number<super>(number))),
+                            simd::broadcast(static_cast<float>(value))));
+            return lanes_of_it[0];
+        };
+        scale = product(supers, S::scale_value(stored)) * S::unit;
+        if constexpr (S::tables == 2) zero_point = S::scale_table(stored);
+        if constexpr (S::has_minimum) {
+            minimum =
+                product(supers + panel_rows * at::super_bytes, get_number<std::uint8_t>(offset));
+        }
+    } else {
+        scale = static_cast<float>(stored) * S::unit;
+        if constexpr (S::has_minimum) minimum = static_cast<float>(get_number<scale_type>(offset));
+        if constexpr (S::has_zero_point) zero_point = get_number<std::uint8_t>(offset);
+    }
+}
+
 /// Writes one row of a panel.
 template <quantization_scheme S, class T>
 void dequantize_lane(const std::byte* panel, std::size_t lane, std::size_t cols, T* out) noexcept {
@@ -187,17 +248,8 @@ void dequantize_lane(const std::byte* panel, std::size_t lane, std::size_t cols,
         });
         const std::size_t g0 = group_of_padded<S>(b * superblock_cols);
         for (std::size_t g = g0; g < groups_end<S>(last, cols); ++g) {
-            using scale_type = typename S::scale_type;
-            const std::byte* numbers = panel + lane * at::scale_bytes;
-            scale[g - g0] =
-                static_cast<float>(get_number<scale_type>(numbers + at::scales_at(g))) * S::unit;
-            if constexpr (S::has_minimum) {
-                minimum[g - g0] =
-                    static_cast<float>(get_number<scale_type>(numbers + at::offsets_at(g)));
-            }
-            if constexpr (S::has_zero_point) {
-                zero_point[g - g0] = get_number<std::uint8_t>(panel + at::offsets_at(g) + lane);
-            }
+            load_lane_numbers<S>(panel, lane, g, scale[g - g0], minimum[g - g0],
+                                 zero_point[g - g0]);
         }
         for_each_run_of_piece<S>(
             b, cols,

@@ -27,6 +27,9 @@ struct layout {
     static constexpr bool whole_row = S::group_cols == all;
     static constexpr std::size_t scale_bytes = sizeof(typename S::scale_type);
     static constexpr std::size_t offset_bytes = S::has_offset ? sizeof(typename S::offset_type) : 0;
+    /// Bytes of a lane's super-scale and, if there are minimums, super-minimum.
+    static constexpr std::size_t super_bytes = S::is_two_level ? sizeof(typename S::super_type) : 0;
+    static constexpr std::size_t lane_super_bytes = super_bytes * (S::has_minimum ? 2 : 1);
     /// Columns that a full group takes, padding included; 0 for whole rows.
     static constexpr std::size_t padded_group = round_up(S::group_cols, 16);
     static constexpr std::size_t superblock_bytes = line_bytes * static_cast<std::size_t>(S::bits);
@@ -34,6 +37,10 @@ struct layout {
     static constexpr std::size_t count_groups_per_chunk() noexcept {
         std::size_t c = 1;
         if (whole_row) return c;
+        if (S::is_two_level) { // whole super-groups; lines are filled up behind the numbers
+            return S::super_groups *
+                   (S::super_groups * padded_group % superblock_cols == 0 ? 1 : 2);
+        }
         while ((c * padded_group) % superblock_cols != 0 ||
                (c * panel_rows * (scale_bytes + offset_bytes)) % line_bytes != 0) {
             ++c;
@@ -41,8 +48,11 @@ struct layout {
         return c;
     }
     static constexpr std::size_t groups_per_chunk = count_groups_per_chunk();
-    static constexpr std::size_t header_bytes =
-        round_up(groups_per_chunk * panel_rows * (scale_bytes + offset_bytes), line_bytes);
+    /// Before a chunk's scales: the supers of its groups, each 16 lanes side by side.
+    static constexpr std::size_t supers_bytes =
+        groups_per_chunk / S::super_groups * panel_rows * lane_super_bytes;
+    static constexpr std::size_t header_bytes = round_up(
+        supers_bytes + groups_per_chunk * panel_rows * (scale_bytes + offset_bytes), line_bytes);
     static constexpr std::size_t chunk_superblocks =
         whole_row ? 0 : groups_per_chunk * padded_group / superblock_cols;
     static constexpr std::size_t chunk_bytes =
@@ -76,12 +86,20 @@ struct layout {
 
     /// From the panel's start: where the scales of group g lie (16 lanes side by side).
     [[nodiscard]] static constexpr std::size_t scales_at(std::size_t g) noexcept {
-        return g / groups_per_chunk * chunk_bytes + g % groups_per_chunk * panel_rows * scale_bytes;
+        return g / groups_per_chunk * chunk_bytes + supers_bytes +
+               g % groups_per_chunk * panel_rows * scale_bytes;
     }
     /// From the panel's start: where the offsets of group g lie (16 lanes side by side).
     [[nodiscard]] static constexpr std::size_t offsets_at(std::size_t g) noexcept {
-        return g / groups_per_chunk * chunk_bytes + groups_per_chunk * panel_rows * scale_bytes +
+        return g / groups_per_chunk * chunk_bytes + supers_bytes +
+               groups_per_chunk * panel_rows * scale_bytes +
                g % groups_per_chunk * panel_rows * offset_bytes;
+    }
+    /// From the panel's start: where the super-scales that govern group g lie; the super-minimums
+    /// follow them.
+    [[nodiscard]] static constexpr std::size_t supers_at(std::size_t g) noexcept {
+        return g / groups_per_chunk * chunk_bytes +
+               g % groups_per_chunk / S::super_groups * panel_rows * lane_super_bytes;
     }
     /// From the panel's start: the superblock that holds quad q of group g, a quad being four
     /// columns of the group; its number within the superblock is quad_in_superblock.

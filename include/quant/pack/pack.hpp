@@ -20,23 +20,20 @@ template <quantization_scheme S, class E>
                                        const char* where) noexcept {
     const std::size_t panel_bytes = *layout<S>::panel_bytes(q.cols());
     const std::size_t per_task = rows_per_task(q.rows(), q.cols(), concurrency_of(run), panel_rows);
-    return for_each_row_range(
-        run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            for (std::size_t r = first; r < last; r += panel_rows) {
-                panel_rows_source<S> source;
-                source.codes = q.codes().data() + r * q.cols();
-                source.cols = q.cols();
-                source.rows = std::min(panel_rows, last - r);
-                for (std::size_t i = 0; i < source.rows; ++i) {
-                    source.scales[i] = q.scales().data() + q.first_group(r + i);
-                    if constexpr (S::has_offset) {
-                        source.offsets[i] = q.offsets().data() + q.first_group(r + i);
-                    }
-                }
-                pack_panel(source, panels + r / panel_rows * panel_bytes);
-            }
-            return {};
-        });
+    return for_each_row_range(run, q.rows(), per_task, where,
+                              [&](std::size_t first, std::size_t last) -> result<void> {
+                                  for (std::size_t r = first; r < last; r += panel_rows) {
+                                      panel_rows_source<S> source;
+                                      source.codes = q.codes().data() + r * q.cols();
+                                      source.cols = q.cols();
+                                      source.rows = std::min(panel_rows, last - r);
+                                      for (std::size_t i = 0; i < source.rows; ++i) {
+                                          source.set_row(i, q.row_numbers(r + i));
+                                      }
+                                      pack_panel(source, panels + r / panel_rows * panel_bytes);
+                                  }
+                                  return {};
+                              });
 }
 
 /// Reads one panel back: rows row … row + rows − 1, scales and offsets too where each row has its
@@ -55,6 +52,15 @@ void unpack_panel(const std::byte* panel, std::size_t row, std::size_t rows,
             unpack_numbers(
                 panel, [](std::size_t g) { return at::offsets_at(g); }, rows, groups,
                 to.mutable_offsets().data() + row * groups);
+        }
+        if constexpr (S::is_two_level) {
+            const std::size_t supers = S::supers_per_row(cols);
+            unpack_numbers(panel, super_place<S>{}, rows, supers,
+                           to.mutable_super_scales().data() + row * supers);
+            if constexpr (S::has_minimum) {
+                unpack_numbers(panel, super_place<S>{1}, rows, supers,
+                               to.mutable_super_minimums().data() + row * supers);
+            }
         }
     }
 }
@@ -143,11 +149,10 @@ template <quantization_scheme S, executor E = const serial_executor&>
     if constexpr (S::group_rows != 1) detail::unpack_shared_numbers(p, *made);
     // Bytes from elsewhere may hold what no function of this library writes.
     constexpr const char* numbers = "quantized_matrix";
-    if (auto valid = detail::matrix_internals::check_numbers(*made, numbers); !valid) {
-        return valid.failure();
-    }
-    if constexpr (!S::is_linear) {
+    if constexpr (!S::is_linear || S::is_two_level) {
         if (auto valid = made->validate(); !valid) return valid.failure();
+    } else if (auto valid = detail::matrix_internals::check_numbers(*made, numbers); !valid) {
+        return valid.failure();
     }
     return made;
 }
@@ -168,9 +173,10 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                                                            E&& run = serial) noexcept {
     using scale_type = typename S::scale_type;
     using offset_type = typename S::offset_type;
+    using super_type = typename S::super_type;
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = detail::check_options(options); !valid) return valid.failure();
+    if (auto valid = detail::check_options<S>(options, w.cols()); !valid) return valid.failure();
     auto made = detail::matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;
@@ -204,6 +210,10 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
             auto own_offsets =
                 detail::buffer<offset_type>::uninitialized(S::has_offset ? own : 0, where);
             if (!own_offsets) return own_offsets.failure();
+            const std::size_t supers = S::supers_per_row(w.cols());
+            auto own_supers =
+                detail::buffer<super_type>::uninitialized(2 * panel_rows * supers, where);
+            if (!own_supers) return own_supers.failure();
 
             for (std::size_t r = first; r < last; r += panel_rows) {
                 if (monitor.cancelled()) {
@@ -215,27 +225,24 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                 source.rows = std::min(panel_rows, last - r);
                 for (std::size_t i = 0; i < source.rows; ++i) {
                     const float* row = detail::row_as_floats(w, r + i, scratch->data());
-                    scale_type* row_scales;
-                    offset_type* row_offsets = nullptr;
+                    detail::row_numbers<S, true> numbers;
                     if constexpr (rows_share) {
-                        row_scales = scales->data() + S::scale_row(r + i) * groups;
-                        if (S::has_offset) {
-                            row_offsets = offsets->data() + S::scale_row(r + i) * groups;
-                        }
+                        const std::size_t g = S::scale_row(r + i) * groups;
+                        numbers.scales = scales->data() + g;
+                        if (S::has_offset) numbers.offsets = offsets->data() + g;
+                        detail::encode_row<S>(row, w.cols(), numbers.scales, numbers.offsets,
+                                              codes->data() + i * w.cols());
                     } else {
-                        row_scales = own_scales->data() + i * groups;
-                        if (S::has_offset) row_offsets = own_offsets->data() + i * groups;
+                        numbers.scales = own_scales->data() + i * groups;
+                        if (S::has_offset) numbers.offsets = own_offsets->data() + i * groups;
+                        numbers.supers = own_supers->data() + i * supers;
+                        numbers.super_minimums = own_supers->data() + (panel_rows + i) * supers;
                         auto quantized =
-                            detail::quantize_row<S>(row, w.cols(), r + i, row_scales, row_offsets,
-                                                    codes->data() + i * w.cols(), where);
+                            detail::quantize_row<S>(row, w.cols(), r + i, numbers,
+                                                    codes->data() + i * w.cols(), options, where);
                         if (!quantized) return quantized;
                     }
-                    source.scales[i] = row_scales;
-                    source.offsets[i] = row_offsets;
-                    if constexpr (rows_share) {
-                        detail::encode_row<S>(row, w.cols(), row_scales, row_offsets,
-                                              codes->data() + i * w.cols());
-                    }
+                    source.set_row(i, numbers);
                 }
                 detail::pack_panel(source, panels + r / panel_rows * panel_bytes);
             }

@@ -75,11 +75,15 @@ void write_packed_header(std::byte* to, std::size_t rows, std::size_t cols) noex
     to[17] = static_cast<std::byte>(d.bits);
     to[18] = static_cast<std::byte>(d.mapping);
     to[19] = static_cast<std::byte>(d.scale);
+    to[20] = static_cast<std::byte>(d.super_scale);
+    to[21] = static_cast<std::byte>(d.scale_bits | (d.signed_scales ? 0x80 : 0));
+    put_little_endian(to + 22, d.super_groups);
     put_little_endian(to + 24, d.group_rows);
     put_little_endian(to + 28, d.group_cols);
     put_little_endian(to + 32, static_cast<std::uint64_t>(rows));
     put_little_endian(to + 40, static_cast<std::uint64_t>(cols));
     put_little_endian(to + 48, static_cast<std::uint64_t>(*layout<S>::panel_bytes(cols)));
+    put_little_endian(to + 56, d.levels);
 }
 
 } // namespace detail
@@ -112,12 +116,8 @@ read_packed_header(std::span<const std::byte> bytes) noexcept {
                                   version, packed_layout_version);
     }
     const auto header_bytes = get_little_endian<std::uint32_t>(from + 12);
-    const bool reserved_zero = get_little_endian<std::uint32_t>(from + 20) == 0 &&
-                               get_little_endian<std::uint64_t>(from + 56) == 0;
-    if (header_bytes != detail::packed_header_bytes || !reserved_zero) {
-        return detail::make_error(errc::bad_layout, where,
-                                  "header of %u bytes, or reserved bytes that are not zero",
-                                  header_bytes);
+    if (header_bytes != detail::packed_header_bytes) {
+        return detail::make_error(errc::bad_layout, where, "a header of %u bytes", header_bytes);
     }
     packed_header header;
     header.scheme = {static_cast<code_kind>(from[16]),
@@ -125,7 +125,12 @@ read_packed_header(std::span<const std::byte> bytes) noexcept {
                      static_cast<mapping_kind>(from[18]),
                      static_cast<scale_kind>(from[19]),
                      get_little_endian<std::uint32_t>(from + 24),
-                     get_little_endian<std::uint32_t>(from + 28)};
+                     get_little_endian<std::uint32_t>(from + 28),
+                     get_little_endian<std::uint64_t>(from + 56),
+                     static_cast<scale_kind>(from[20]),
+                     get_little_endian<std::uint16_t>(from + 22),
+                     static_cast<std::uint8_t>(static_cast<unsigned>(from[21]) & 0x7Fu),
+                     (static_cast<unsigned>(from[21]) & 0x80u) != 0};
     header.rows = get_little_endian<std::uint64_t>(from + 32);
     header.cols = get_little_endian<std::uint64_t>(from + 40);
     header.panel_bytes = get_little_endian<std::uint64_t>(from + 48);

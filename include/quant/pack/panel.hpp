@@ -21,6 +21,26 @@ struct panel_rows_source {
     std::size_t rows = 0;
     const typename S::scale_type* scales[panel_rows] = {};
     const typename S::offset_type* offsets[panel_rows] = {};
+    const typename S::super_type* supers[panel_rows] = {};
+    const typename S::super_type* super_minimums[panel_rows] = {};
+
+    void set_row(std::size_t i, const row_numbers<S, false>& row) noexcept {
+        scales[i] = row.scales;
+        offsets[i] = row.offsets;
+        supers[i] = row.supers;
+        super_minimums[i] = row.super_minimums;
+    }
+};
+
+/// Where the super-scales of super-group s lie in a panel, and its super-minimums.
+template <quantization_scheme S>
+struct super_place {
+    std::size_t lanes_before = 0;
+
+    [[nodiscard]] constexpr std::size_t operator()(std::size_t s) const noexcept {
+        return layout<S>::supers_at(s * S::super_groups) +
+               lanes_before * panel_rows * layout<S>::super_bytes;
+    }
 };
 
 /// A scale or offset as little-endian bytes.
@@ -267,8 +287,19 @@ void pack_panel(const panel_rows_source<S>& source, std::byte* panel) noexcept {
     const std::size_t groups = S::groups_per_row(source.cols);
     const std::size_t chunks = div_ceil(groups, at::groups_per_chunk);
     // The last chunk has room for groups that do not exist, or padding after its only one.
-    if (at::whole_row || groups % at::groups_per_chunk != 0) {
+    if (at::whole_row || groups % at::groups_per_chunk != 0 || S::is_two_level) {
         std::memset(panel + (chunks - 1) * at::chunk_bytes, 0, at::header_bytes);
+    }
+    if constexpr (S::is_two_level) {
+        for (std::size_t c = 0; c + 1 < chunks; ++c) { // what fills the lines up
+            std::memset(panel + c * at::chunk_bytes, 0, at::header_bytes);
+        }
+        const std::size_t supers = S::supers_per_row(source.cols);
+        pack_numbers<false>(source.supers, source.rows, supers, panel, super_place<S>{});
+        if constexpr (S::has_minimum) {
+            pack_numbers<false>(source.super_minimums, source.rows, supers, panel,
+                                super_place<S>{1});
+        }
     }
     constexpr bool apart = S::group_rows == 1;
     pack_numbers<apart>(source.scales, source.rows, groups, panel,

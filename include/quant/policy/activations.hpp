@@ -90,7 +90,9 @@ namespace core_detail {
 template <quantization_scheme S>
 inline constexpr bool steps_fit_bf16 = [] {
     for (int u = 0; u <= S::max_code; ++u) {
-        if (S::is_level(u) && !fits_bf16(S::step(u))) return false;
+        for (int table = 0; table < S::tables; ++table) {
+            if (S::is_level(u) && !fits_bf16(S::step(u, table))) return false;
+        }
     }
     return true;
 }();

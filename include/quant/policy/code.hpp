@@ -33,15 +33,10 @@ using int3 = int_code<3>;
 using int2 = int_code<2>;
 using binary = int_code<1>;
 
-/// Levels of the user's choice: Table has `static constexpr std::array<T, N> levels`, strictly
-/// ascending, 2 ≤ N ≤ 64. With T = std::int8_t products run as those of integers; with float they
-/// take float activations. A level is multiplied by the group's scale as it is.
-///
-///     struct odd { static constexpr std::array<std::int8_t, 4> levels{-40, -9, 9, 40}; };
-///     using w2 = quant::scheme<quant::codebook<odd>, quant::symmetric, quant::group_wise<64>,
-///     quant::fp16>;
+namespace core_detail {
+
 template <class Table>
-struct codebook {
+constexpr bool valid_table() {
     using level_type = typename decltype(Table::levels)::value_type;
     static_assert(std::is_same_v<level_type, std::int8_t> || std::is_same_v<level_type, float>,
                   "quant::codebook: levels are std::int8_t or float");
@@ -57,6 +52,36 @@ struct codebook {
         "quant::codebook: levels must ascend");
     static_assert(Table::levels.front() <= 0 && Table::levels.back() > 0,
                   "quant::codebook: levels must reach from zero or below to above zero");
+    return true;
+}
+
+} // namespace core_detail
+
+/// Levels of the user's choice: Table has `static constexpr std::array<T, N> levels`, strictly
+/// ascending, 2 ≤ N ≤ 64. With T = std::int8_t products run as those of integers; with float they
+/// take float activations. A level is multiplied by the group's scale as it is.
+///
+///     struct odd { static constexpr std::array<std::int8_t, 4> levels{-40, -9, 9, 40}; };
+///     using w2 = quant::scheme<quant::codebook<odd>, quant::symmetric,
+///                              quant::group_wise<64>, quant::fp16>;
+///
+/// With a second table, of std::int8_t and of as many levels, a power of two, each group chooses
+/// between the two: a bit beside the group's integer of a two_level scale.
+template <class Table, class Second = void>
+struct codebook {
+    static_assert(core_detail::valid_table<Table>());
+    static_assert(
+        [] {
+            if constexpr (!std::is_void_v<Second>) {
+                constexpr std::size_t n = Table::levels.size();
+                return core_detail::valid_table<Second>() && Second::levels.size() == n &&
+                       std::has_single_bit(n) &&
+                       std::is_same_v<typename decltype(Table::levels)::value_type, std::int8_t> &&
+                       std::is_same_v<typename decltype(Second::levels)::value_type, std::int8_t>;
+            }
+            return true;
+        }(),
+        "quant::codebook: two tables have as many levels of std::int8_t, a power of two");
 };
 
 /// Levels −1, 0, 1 in 2 bits.
@@ -103,15 +128,21 @@ template <int B>
 struct code_traits<int_code<B>> {
     static constexpr int bits = B;
     static constexpr int max_code = int_code<B>::max_code;
+    static constexpr int tables = 1;
     static constexpr level_kind kind = level_kind::linear;
 };
-template <class Table>
-struct code_traits<codebook<Table>> {
+template <class Table, class Second>
+struct code_traits<codebook<Table, Second>> {
     static constexpr int max_code = static_cast<int>(Table::levels.size()) - 1;
     static constexpr int bits = std::bit_width(static_cast<unsigned>(max_code));
+    static constexpr int tables = std::is_void_v<Second> ? 1 : 2;
     static constexpr level_kind kind = level_kind::table;
-    [[nodiscard]] static constexpr float level(int code) noexcept {
-        return static_cast<float>(Table::levels[static_cast<std::size_t>(code)]);
+    [[nodiscard]] static constexpr float level(int code, int table = 0) noexcept {
+        const auto i = static_cast<std::size_t>(code);
+        if constexpr (tables == 2) {
+            if (table == 1) return static_cast<float>(Second::levels[i]);
+        }
+        return static_cast<float>(Table::levels[i]);
     }
     [[nodiscard]] static constexpr bool valid(int code) noexcept { return code <= max_code; }
 };
@@ -120,8 +151,9 @@ struct code_traits<minifloat<E, M>> {
     using number = minifloat<E, M>;
     static constexpr int bits = number::width;
     static constexpr int max_code = (1 << bits) - 1;
+    static constexpr int tables = 1;
     static constexpr level_kind kind = level_kind::minifloat;
-    [[nodiscard]] static constexpr float level(int code) noexcept {
+    [[nodiscard]] static constexpr float level(int code, int /*table*/ = 0) noexcept {
         return static_cast<float>(number::from_bits(static_cast<std::uint8_t>(code)));
     }
     /// Whether the code stands for a finite number.
@@ -134,8 +166,8 @@ template <class T>
 inline constexpr bool is_code = false;
 template <int B>
 inline constexpr bool is_code<int_code<B>> = true;
-template <class Table>
-inline constexpr bool is_code<codebook<Table>> = true;
+template <class Table, class Second>
+inline constexpr bool is_code<codebook<Table, Second>> = true;
 template <int E, int M>
 inline constexpr bool is_code<minifloat<E, M>> = true;
 
@@ -150,15 +182,24 @@ template <class Code>
 struct level_steps {
     using traits = code_traits<Code>;
 
+    /// f(level) of all codes and tables.
+    template <class F>
+    static constexpr void for_each(F f) {
+        for (int table = 0; table < traits::tables; ++table) {
+            for (int code = 0; code <= traits::max_code; ++code) {
+                if (traits::valid(code)) f(traits::level(code, table));
+            }
+        }
+    }
     /// Whether all levels are multiples of u that 8 bits hold.
     [[nodiscard]] static constexpr bool fit_int8_by(float u) noexcept {
-        for (int code = 0; code <= traits::max_code; ++code) {
-            if (!traits::valid(code)) continue;
-            const float step = traits::level(code) / u;
-            if (!(-128 <= step && step <= 127)) return false;
-            if (step != static_cast<float>(static_cast<int>(step))) return false;
-        }
-        return true;
+        bool fit = true;
+        for_each([&](float level) {
+            const float step = level / u;
+            fit = fit && -128 <= step && step <= 127 &&
+                  step == static_cast<float>(static_cast<int>(step));
+        });
+        return fit;
     }
     /// A minifloat's least positive number divides all its others.
     static constexpr float divisor = [] {
@@ -171,21 +212,17 @@ struct level_steps {
     static constexpr bool fit_int8 = fit_int8_by(divisor);
     static constexpr float unit = fit_int8 ? divisor : 1.0f;
 
-    [[nodiscard]] static constexpr float step(int code) noexcept {
-        return traits::level(code) / unit;
+    [[nodiscard]] static constexpr float step(int code, int table) noexcept {
+        return traits::level(code, table) / unit;
     }
     static constexpr float least = [] {
         float found = 0;
-        for (int code = 0; code <= traits::max_code; ++code) {
-            if (traits::valid(code) && step(code) < found) found = step(code);
-        }
+        for_each([&](float level) { found = level / unit < found ? level / unit : found; });
         return found;
     }();
     static constexpr float greatest = [] {
         float found = 0;
-        for (int code = 0; code <= traits::max_code; ++code) {
-            if (traits::valid(code) && step(code) > found) found = step(code);
-        }
+        for_each([&](float level) { found = level / unit > found ? level / unit : found; });
         return found;
     }();
 };

@@ -19,7 +19,14 @@ enum class mapping_kind : std::uint8_t {
     asymmetric = 3,
     asymmetric_min = 4
 };
-enum class scale_kind : std::uint8_t { float32 = 1, fp16 = 2, bf16 = 3, e8m0 = 4, fp8 = 5 };
+enum class scale_kind : std::uint8_t {
+    float32 = 1,
+    fp16 = 2,
+    bf16 = 3,
+    e8m0 = 4,
+    fp8 = 5,
+    two_level = 6
+};
 
 /// A scheme as a value. Two schemes are the same format exactly if their descriptors are equal.
 struct scheme_descriptor {
@@ -32,6 +39,12 @@ struct scheme_descriptor {
     /// Which levels: 0 for integers, the mantissa bits of a minifloat, a codebook's fingerprint
     /// (FNV-1a over the 32-bit patterns of its levels as floats, each lowest byte first).
     std::uint64_t levels = 0;
+    /// Two levels: what a super-scale is, how many groups share it, bits of a group's integer, and
+    /// whether that has a sign. Otherwise zero.
+    scale_kind super_scale{};
+    std::uint16_t super_groups = 0;
+    std::uint8_t scale_bits = 0;
+    bool signed_scales = false;
 
     friend constexpr bool operator==(const scheme_descriptor&,
                                      const scheme_descriptor&) noexcept = default;
@@ -60,22 +73,25 @@ inline constexpr scale_kind scale_kind_of<e8m0> = scale_kind::e8m0;
 template <>
 inline constexpr scale_kind scale_kind_of<fp8_e4m3> = scale_kind::fp8;
 
+template <class Group, class Super, std::size_t N>
+inline constexpr scale_kind scale_kind_of<two_level<Group, Super, N>> = scale_kind::two_level;
+
 template <class T>
 inline constexpr code_kind code_kind_of = code_kind::integer;
-template <class Table>
-inline constexpr code_kind code_kind_of<codebook<Table>> = code_kind::codebook;
+template <class Table, class Second>
+inline constexpr code_kind code_kind_of<codebook<Table, Second>> = code_kind::codebook;
 template <int E, int M>
 inline constexpr code_kind code_kind_of<minifloat<E, M>> = code_kind::minifloat;
 
 template <class T>
 inline constexpr std::uint64_t levels_of = 0;
-template <class Table>
-inline constexpr std::uint64_t levels_of<codebook<Table>> = [] {
+template <class Table, class Second>
+inline constexpr std::uint64_t levels_of<codebook<Table, Second>> = [] {
     std::uint64_t hash = 14695981039346656037u;
-    for (const auto level : Table::levels) {
-        const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(level));
+    level_steps<codebook<Table, Second>>::for_each([&](float level) {
+        const auto bits = std::bit_cast<std::uint32_t>(level);
         for (int i = 0; i < 32; i += 8) hash = (hash ^ (bits >> i & 0xFFu)) * 1099511628211u;
-    }
+    });
     return hash;
 }();
 template <int E, int M>
@@ -87,13 +103,18 @@ inline constexpr std::uint64_t levels_of<minifloat<E, M>> = M;
 template <quantization_scheme S>
 [[nodiscard]] constexpr scheme_descriptor describe() noexcept {
     using code_type = typename S::code_type;
+    constexpr bool two = S::is_two_level;
     return {core_detail::code_kind_of<code_type>,
             static_cast<std::uint8_t>(S::bits),
             core_detail::mapping_kind_of<typename S::mapping_type>,
-            core_detail::scale_kind_of<typename S::scale_type>,
+            core_detail::scale_kind_of<typename S::scale_policy>,
             static_cast<std::uint32_t>(S::group_rows),
             static_cast<std::uint32_t>(S::group_cols),
-            core_detail::levels_of<code_type>};
+            core_detail::levels_of<code_type>,
+            two ? core_detail::scale_kind_of<typename S::super_type> : scale_kind{},
+            two ? static_cast<std::uint16_t>(S::super_groups) : std::uint16_t{0},
+            two ? static_cast<std::uint8_t>(S::scale_bits) : std::uint8_t{0},
+            two && S::least_scale < 0};
 }
 
 [[nodiscard]] constexpr const char* to_string(mapping_kind kind) noexcept {
@@ -113,12 +134,14 @@ template <quantization_scheme S>
     case scale_kind::bf16: return "bf16";
     case scale_kind::e8m0: return "e8m0";
     case scale_kind::fp8: return "fp8_e4m3";
+    case scale_kind::two_level: return "two_level";
     }
     return "unknown scale";
 }
 
 /// Readable name, such as "int4 symmetric group_wise<32> fp16"; "e2m1" is a minifloat,
-/// "codebook4:0123456789abcdef" a table with its fingerprint.
+/// "codebook4:0123456789abcdef" a table with its fingerprint, "signed6 under fp16 of 16" two
+/// levels of scales.
 [[nodiscard]] inline std::string to_string(const scheme_descriptor& d) {
     char group[64];
     if (d.group_rows == all) {
@@ -142,9 +165,16 @@ template <quantization_scheme S>
     } else {
         std::snprintf(levels, sizeof levels, "int%u", bits);
     }
-    char text[160];
-    std::snprintf(text, sizeof text, "%s %s %s %s", levels, to_string(d.mapping), group,
-                  to_string(d.scale));
+    char scale[64];
+    if (d.scale == scale_kind::two_level) {
+        std::snprintf(scale, sizeof scale, "%s%u under %s of %u",
+                      d.signed_scales ? "signed" : "unsigned", static_cast<unsigned>(d.scale_bits),
+                      to_string(d.super_scale), static_cast<unsigned>(d.super_groups));
+    } else {
+        std::snprintf(scale, sizeof scale, "%s", to_string(d.scale));
+    }
+    char text[256];
+    std::snprintf(text, sizeof text, "%s %s %s %s", levels, to_string(d.mapping), group, scale);
     return text;
 }
 

@@ -40,15 +40,12 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
     return detail::for_each_row_range(
         run, q.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             for (std::size_t r = first; r < last; ++r) {
-                const std::size_t g0 = q.first_group(r);
                 const std::uint8_t* codes = q.codes().data() + r * q.cols();
-                const auto* scales = q.scales().data() + g0;
-                const auto* offsets = S::has_offset ? q.offsets().data() + g0 : nullptr;
+                const auto row_numbers = q.row_numbers(r);
                 T* row = out.row(r);
                 detail::for_each_batch<S>(
                     q.cols(), [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
-                        const auto stored = detail::stored_groups<S>::load(
-                            scales + g, S::has_offset ? offsets + g : nullptr, groups);
+                        const auto stored = detail::stored_groups<S>::load(row_numbers, g, groups);
                         detail::group_grids grids;
                         grids.set(stored, stored.scale);
                         detail::decode_batch<S>(codes + c, n, grids, row + c);

@@ -7,6 +7,7 @@
 #include <quant/core/matrix_view.hpp>
 #include <quant/policy/scheme.hpp>
 #include <quant/quantize/levels.hpp>
+#include <quant/quantize/quantized_matrix.hpp>
 #include <quant/simd/convert.hpp>
 
 #include <algorithm>
@@ -127,6 +128,36 @@ struct stored_groups {
         return stored;
     }
 
+    /// Of n ≤ 16 groups of a row, from group g on; `zero_point` is the table with two tables.
+    [[nodiscard]] QUANT_DETAIL_INLINE static stored_groups
+    load(const row_numbers<S, false>& row, std::size_t g, std::size_t n) noexcept {
+        if constexpr (!S::is_two_level) {
+            return load(row.scales + g, S::has_offset ? row.offsets + g : nullptr, n);
+        } else {
+            float super[16] = {}, super_minimum[16] = {};
+            std::int32_t value[16] = {}, minimum[16] = {}, table[16] = {};
+            for (std::size_t i = 0; i < n; ++i) {
+                const std::size_t at = (g + i) / S::super_groups;
+                super[i] = static_cast<float>(row.supers[at]);
+                value[i] = S::scale_value(row.scales[g + i]);
+                table[i] = S::scale_table(row.scales[g + i]);
+                if constexpr (S::has_minimum) {
+                    super_minimum[i] = static_cast<float>(row.super_minimums[at]);
+                    minimum[i] = row.offsets[g + i];
+                }
+            }
+            const auto product = [](const float* a, const std::int32_t* b) QUANT_DETAIL_LAMBDA {
+                return simd::rounded_product(simd::load<float>(a),
+                                             simd::to_float(simd::load<std::int32_t>(b)));
+            };
+            stored_groups stored;
+            stored.scale = times_unit<S>(product(super, value));
+            if constexpr (S::has_minimum) stored.minimum = product(super_minimum, minimum);
+            if constexpr (S::tables == 2) stored.zero_point = simd::load<std::int32_t>(table);
+            return stored;
+        }
+    }
+
     /// To n ≤ 16 groups side by side.
     QUANT_DETAIL_INLINE void store(typename S::scale_type* scales, typename S::offset_type* offsets,
                                    std::size_t n) const noexcept {
@@ -236,14 +267,16 @@ QUANT_DETAIL_INLINE stored_groups<S> fit_min_max(const group_extents& extents) n
 struct group_grids {
     alignas(64) float factor[16]; ///< the scale for decode, 1 / scale or 0 for encode
     alignas(64) float minimum[16];
-    alignas(64) std::int32_t zero_point[16];
+    alignas(64) std::int32_t zero_point[16]; ///< or the table
 
     template <quantization_scheme S>
     QUANT_DETAIL_INLINE void set(const stored_groups<S>& stored,
                                  const simd::f32x16& factors) noexcept {
         simd::store(factor, factors);
         if constexpr (S::has_minimum) simd::store(minimum, stored.minimum);
-        if constexpr (S::has_zero_point) simd::store(zero_point, stored.zero_point);
+        if constexpr (S::has_zero_point || S::tables == 2) {
+            simd::store(zero_point, stored.zero_point);
+        }
     }
 };
 
@@ -259,6 +292,9 @@ QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group
     using mapping = typename S::mapping_type;
     const auto inverse = simd::broadcast(grids.factor[g]);
     if constexpr (!S::is_linear) {
+        if constexpr (S::tables == 2) {
+            if (grids.zero_point[g] != 0) return nearest_codes<S, 1>(weights * inverse);
+        }
         return nearest_codes<S>(weights * inverse);
     } else if constexpr (std::is_same_v<mapping, symmetric>) {
         return simd::nearest(weights * inverse);
@@ -279,6 +315,10 @@ template <quantization_scheme S, class Grids>
 QUANT_DETAIL_INLINE simd::f32x16 decode(const simd::i32x16& codes, const Grids& grids,
                                         std::size_t g) noexcept {
     const auto factor = simd::broadcast(grids.factor[g]);
+    if constexpr (S::tables == 2) {
+        const auto table = simd::broadcast<std::int32_t>(grids.zero_point[g] << S::bits);
+        return simd::rounded_product(factor, steps_of<S>(codes | table));
+    }
     if constexpr (!S::is_linear) return simd::rounded_product(factor, steps_of<S>(codes));
     auto shift = simd::broadcast<std::int32_t>(S::offset);
     if constexpr (S::has_zero_point) shift = simd::broadcast(grids.zero_point[g]);

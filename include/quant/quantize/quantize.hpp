@@ -27,14 +27,14 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
 try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) noexcept {
     constexpr const char* where = "quantize: w";
     if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = detail::check_options(options); !valid) return valid.failure();
+    if (auto valid = detail::check_options<S>(options, w.cols()); !valid) return valid.failure();
     auto made = detail::matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
-    auto* scales = made->mutable_scales().data();
-    auto* offsets = made->mutable_offsets().data();
     constexpr bool rows_share = S::group_rows != 1;
     if constexpr (rows_share) {
-        if (auto fitted = detail::fit_shared<S>(w, scales, offsets, run, where); !fitted) {
+        if (auto fitted = detail::fit_shared<S>(w, made->mutable_scales().data(),
+                                                made->mutable_offsets().data(), run, where);
+            !fitted) {
             return fitted.failure();
         }
     }
@@ -51,14 +51,13 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
                     return error(errc::cancelled, where, "stopped by the caller");
                 }
                 const float* row = detail::row_as_floats(w, r, scratch->data());
-                const std::size_t g = made->first_group(r);
-                auto* row_offsets = S::has_offset ? offsets + g : nullptr;
+                const auto numbers = made->mutable_row_numbers(r);
                 std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
                 if constexpr (rows_share) {
-                    detail::encode_row<S>(row, w.cols(), scales + g, row_offsets, codes);
+                    detail::encode_row<S>(row, w.cols(), numbers.scales, numbers.offsets, codes);
                 } else {
-                    auto quantized = detail::quantize_row<S>(row, w.cols(), r, scales + g,
-                                                             row_offsets, codes, where);
+                    auto quantized =
+                        detail::quantize_row<S>(row, w.cols(), r, numbers, codes, options, where);
                     if (!quantized) return quantized;
                 }
             }

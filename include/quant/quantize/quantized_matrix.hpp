@@ -48,6 +48,24 @@ template <class T>
     return finite;
 }
 
+/// Numbers of a row's groups: where its scales and what else there is begin.
+template <quantization_scheme S, bool Writable>
+struct row_numbers {
+    template <class T>
+    using part = std::conditional_t<Writable, T, const T>;
+
+    part<typename S::scale_type>* scales = nullptr;
+    part<typename S::offset_type>* offsets = nullptr;
+    part<typename S::super_type>* supers = nullptr;
+    part<typename S::super_type>* super_minimums = nullptr;
+
+    operator row_numbers<S, false>() const noexcept
+        requires Writable
+    {
+        return {scales, offsets, supers, super_minimums};
+    }
+};
+
 } // namespace detail
 
 /// A quantized matrix in row-major form.
@@ -61,22 +79,27 @@ public:
     using scheme_type = S;
     using scale_type = typename S::scale_type;
     using offset_type = typename S::offset_type;
+    using super_type = typename S::super_type;
 
     /// An empty 0 × 0 matrix, to assign to.
     quantized_matrix() noexcept = default;
 
-    /// Takes given codes, scales and offsets (empty if S has none).
+    /// Takes given codes, scales, offsets (empty if S has none) and, if S has two levels of scales,
+    /// super-scales and super-minimums.
     /// Errors: empty, size_overflow, shape_mismatch, code_out_of_range, non_finite (a scale or
     /// minimum), out_of_memory.
     [[nodiscard]] static result<quantized_matrix>
     try_from(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
-             std::span<const scale_type> scales,
-             std::span<const offset_type> offsets = {}) noexcept {
+             std::span<const scale_type> scales, std::span<const offset_type> offsets = {},
+             std::span<const super_type> super_scales = {},
+             std::span<const super_type> super_minimums = {}) noexcept {
         constexpr const char* where = "quantized_matrix";
         const auto sizes = sizes_of(rows, cols, where);
         if (!sizes) return sizes.failure();
         // Before anything is allocated: a wrong shape may be a huge one.
-        if (auto valid = check(*sizes, cols, codes, scales, offsets, where); !valid) {
+        if (auto valid =
+                check(*sizes, cols, codes, scales, offsets, super_scales, super_minimums, where);
+            !valid) {
             return valid.failure();
         }
         auto made = try_uninitialized(rows, cols, where);
@@ -84,14 +107,19 @@ public:
         std::copy(codes.begin(), codes.end(), made->codes_.data());
         std::copy(scales.begin(), scales.end(), made->scales_.data());
         std::copy(offsets.begin(), offsets.end(), made->offsets_.data());
+        std::copy(super_scales.begin(), super_scales.end(), made->super_scales_.data());
+        std::copy(super_minimums.begin(), super_minimums.end(), made->super_minimums_.data());
         return made;
     }
 
 #if QUANT_HAS_EXCEPTIONS
     /// As try_from. @throws quant::error
     quantized_matrix(std::size_t rows, std::size_t cols, std::span<const std::uint8_t> codes,
-                     std::span<const scale_type> scales, std::span<const offset_type> offsets = {})
-        : quantized_matrix(try_from(rows, cols, codes, scales, offsets).value()) {}
+                     std::span<const scale_type> scales, std::span<const offset_type> offsets = {},
+                     std::span<const super_type> super_scales = {},
+                     std::span<const super_type> super_minimums = {})
+        : quantized_matrix(
+              try_from(rows, cols, codes, scales, offsets, super_scales, super_minimums).value()) {}
 
     /// A copy. @throws quant::error out_of_memory
     [[nodiscard]] quantized_matrix clone() const { return try_clone().value(); }
@@ -100,7 +128,8 @@ public:
     /// A copy. Errors: out_of_memory; those of validate.
     [[nodiscard]] result<quantized_matrix> try_clone() const noexcept {
         if (rows_ == 0) return quantized_matrix();
-        return try_from(rows(), cols(), codes(), scales(), offsets());
+        return try_from(rows(), cols(), codes(), scales(), offsets(), super_scales(),
+                        super_minimums());
     }
 
     /// Whether all codes and zero points are below 2^bits and all scales and minimums finite, as
@@ -108,8 +137,10 @@ public:
     /// Errors: code_out_of_range, non_finite.
     [[nodiscard]] result<void> validate() const noexcept {
         if (rows_ == 0) return {};
-        const counts sizes{codes().size(), scales().size(), offsets().size()};
-        return check(sizes, cols(), codes(), scales(), offsets(), "quantized_matrix");
+        const counts sizes{codes().size(), scales().size(), offsets().size(), super_scales().size(),
+                           super_minimums().size()};
+        return check(sizes, cols(), codes(), scales(), offsets(), super_scales(), super_minimums(),
+                     "quantized_matrix");
     }
 
     /// A matrix whose codes and scales are all zero bytes, for code that fills it.
@@ -122,6 +153,9 @@ public:
         if constexpr (S::has_offset) {
             std::memset(static_cast<void*>(made->offsets_.data()), 0, made->offsets().size_bytes());
         }
+        for (auto* supers : {&made->super_scales_, &made->super_minimums_}) {
+            std::fill_n(supers->data(), supers->span().size(), super_type{});
+        }
         return made;
     }
 
@@ -132,6 +166,15 @@ public:
     [[nodiscard]] std::span<const std::uint8_t> codes() const noexcept { return codes_.span(); }
     [[nodiscard]] std::span<const scale_type> scales() const noexcept { return scales_.span(); }
     [[nodiscard]] std::span<const offset_type> offsets() const noexcept { return offsets_.span(); }
+    /// Two levels of scales: rows × supers_per_row numbers that groups' integers multiply; empty
+    /// otherwise. Minimums have their own.
+    [[nodiscard]] std::span<const super_type> super_scales() const noexcept {
+        return super_scales_.span();
+    }
+    /// @copydoc super_scales
+    [[nodiscard]] std::span<const super_type> super_minimums() const noexcept {
+        return super_minimums_.span();
+    }
 
     /// Unchecked writing, for code that fills a matrix from try_zero.
     [[nodiscard]] std::span<std::uint8_t> mutable_codes() noexcept { return codes_.span(); }
@@ -139,6 +182,15 @@ public:
     [[nodiscard]] std::span<scale_type> mutable_scales() noexcept { return scales_.span(); }
     /// @copydoc mutable_codes
     [[nodiscard]] std::span<offset_type> mutable_offsets() noexcept { return offsets_.span(); }
+
+    /// @copydoc mutable_codes
+    [[nodiscard]] std::span<super_type> mutable_super_scales() noexcept {
+        return super_scales_.span();
+    }
+    /// @copydoc mutable_codes
+    [[nodiscard]] std::span<super_type> mutable_super_minimums() noexcept {
+        return super_minimums_.span();
+    }
 
     /// Where a row's scales (and offsets) begin.
     [[nodiscard]] std::size_t first_group(std::size_t row) const noexcept {
@@ -154,7 +206,21 @@ public:
     friend bool operator==(const quantized_matrix& a, const quantized_matrix& b) noexcept {
         return a.rows() == b.rows() && a.cols() == b.cols() &&
                std::ranges::equal(a.codes(), b.codes()) && same_bytes(a.scales(), b.scales()) &&
-               same_bytes(a.offsets(), b.offsets());
+               same_bytes(a.offsets(), b.offsets()) &&
+               same_bytes(a.super_scales(), b.super_scales()) &&
+               same_bytes(a.super_minimums(), b.super_minimums());
+    }
+
+    /// The numbers of a row, for code that works row by row.
+    [[nodiscard]] detail::row_numbers<S, true> mutable_row_numbers(std::size_t row) noexcept {
+        const std::size_t g = first_group(row), s = row * S::supers_per_row(cols_);
+        return {scales_.data() + g, S::has_offset ? offsets_.data() + g : nullptr,
+                S::is_two_level ? super_scales_.data() + s : nullptr,
+                S::is_two_level && S::has_minimum ? super_minimums_.data() + s : nullptr};
+    }
+    /// @copydoc mutable_row_numbers
+    [[nodiscard]] detail::row_numbers<S, false> row_numbers(std::size_t row) const noexcept {
+        return const_cast<quantized_matrix*>(this)->mutable_row_numbers(row);
     }
 
 private:
@@ -170,12 +236,19 @@ private:
         if (!scales) return scales.failure();
         auto offsets = detail::buffer<offset_type>::uninitialized(sizes->offsets, where);
         if (!offsets) return offsets.failure();
+        auto super_scales = detail::buffer<super_type>::uninitialized(sizes->super_scales, where);
+        if (!super_scales) return super_scales.failure();
+        auto super_minimums =
+            detail::buffer<super_type>::uninitialized(sizes->super_minimums, where);
+        if (!super_minimums) return super_minimums.failure();
         quantized_matrix made;
         made.rows_ = rows;
         made.cols_ = cols;
         made.codes_ = std::move(*codes);
         made.scales_ = std::move(*scales);
         made.offsets_ = std::move(*offsets);
+        made.super_scales_ = std::move(*super_scales);
+        made.super_minimums_ = std::move(*super_minimums);
         return made;
     }
 
@@ -187,7 +260,7 @@ private:
 
     /// How many numbers of each kind a matrix holds.
     struct counts {
-        std::size_t codes, scales, offsets;
+        std::size_t codes, scales, offsets, super_scales, super_minimums;
     };
 
     [[nodiscard]] static result<counts> sizes_of(std::size_t rows, std::size_t cols,
@@ -202,14 +275,25 @@ private:
             return detail::make_error(errc::size_overflow, where,
                                       "%zu x %zu exceeds the address space", rows, cols);
         }
-        return counts{*elements, *groups, S::has_offset ? *groups : 0};
+        const std::size_t supers = S::is_two_level ? rows * S::supers_per_row(cols) : 0;
+        return counts{*elements, *groups, S::has_offset ? *groups : 0, supers,
+                      S::has_minimum ? supers : 0};
     }
 
-    [[nodiscard]] static result<void> check(const counts& sizes, std::size_t cols,
-                                            std::span<const std::uint8_t> codes,
-                                            std::span<const scale_type> scales,
-                                            std::span<const offset_type> offsets,
-                                            const char* where) noexcept {
+    [[nodiscard]] static result<void>
+    check(const counts& sizes, std::size_t cols, std::span<const std::uint8_t> codes,
+          std::span<const scale_type> scales, std::span<const offset_type> offsets,
+          std::span<const super_type> super_scales, std::span<const super_type> super_minimums,
+          const char* where) noexcept {
+        if (super_scales.size() != sizes.super_scales ||
+            super_minimums.size() != sizes.super_minimums) {
+            return detail::make_error(errc::shape_mismatch, where,
+                                      "%zu x %zu needs %zu super-scales, %zu super-minimums, not "
+                                      "%zu, %zu",
+                                      sizes.codes / cols, cols, sizes.super_scales,
+                                      sizes.super_minimums, super_scales.size(),
+                                      super_minimums.size());
+        }
         if (codes.size() != sizes.codes || scales.size() != sizes.scales ||
             offsets.size() != sizes.offsets) {
             return detail::make_error(errc::shape_mismatch, where,
@@ -219,7 +303,38 @@ private:
                                       sizes.offsets, codes.size(), scales.size(), offsets.size());
         }
         if (auto valid = check_codes(cols, codes, where); !valid) return valid;
-        return check_numbers(S::groups_per_row(cols), scales, offsets, where);
+        if constexpr (S::is_two_level) {
+            return check_two_levels(cols, scales, offsets, super_scales, super_minimums, where);
+        } else {
+            return check_numbers(S::groups_per_row(cols), scales, offsets, where);
+        }
+    }
+
+    [[nodiscard]] static result<void>
+    check_two_levels(std::size_t cols, std::span<const scale_type> scales,
+                     std::span<const offset_type> offsets, std::span<const super_type> super_scales,
+                     std::span<const super_type> super_minimums, const char* where) noexcept {
+        const std::size_t groups = S::groups_per_row(cols), supers = S::supers_per_row(cols);
+        for (std::size_t i = 0; i < super_scales.size(); ++i) {
+            const bool finite =
+                std::isfinite(static_cast<float>(super_scales[i])) &&
+                (!S::has_minimum || std::isfinite(static_cast<float>(super_minimums[i])));
+            if (finite) continue;
+            return detail::make_error(errc::non_finite, where,
+                                      "super-scale or super-minimum at row %zu, super-group %zu is "
+                                      "not finite",
+                                      i / supers, i % supers);
+        }
+        for (std::size_t i = 0; i < scales.size(); ++i) {
+            const int value = S::scale_value(scales[i]);
+            const bool fits = S::least_scale <= value && value <= S::greatest_scale &&
+                              (!S::has_minimum || offsets[i] <= S::greatest_minimum);
+            if (fits) continue;
+            return detail::make_error(errc::code_out_of_range, where,
+                                      "scale %d or minimum at row %zu, group %zu exceeds %d bits",
+                                      value, i / groups, i % groups, S::scale_bits);
+        }
+        return {};
     }
 
     [[nodiscard]] static result<void>
@@ -282,6 +397,8 @@ private:
     detail::buffer<std::uint8_t> codes_;
     detail::buffer<scale_type> scales_;
     detail::buffer<offset_type> offsets_;
+    detail::buffer<super_type> super_scales_;
+    detail::buffer<super_type> super_minimums_;
 };
 
 } // namespace quant::inline QUANT_ABI

@@ -7,6 +7,7 @@
 #include <quant/core/matrix_view.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/options.hpp>
+#include <quant/quantize/search_two_level.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -18,10 +19,35 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-[[nodiscard]] inline result<void> check_options(const quantize_options& options) noexcept {
-    if (options.range == range_estimator::min_max) return {};
-    return make_error(errc::invalid_argument, "quantize: options.range", "no estimator %d",
-                      static_cast<int>(options.range));
+template <quantization_scheme S>
+[[nodiscard]] result<void> check_options(const quantize_options& options,
+                                         std::size_t cols) noexcept {
+    constexpr const char* range = "quantize: options.range";
+    if (options.range != range_estimator::min_max && options.range != range_estimator::mse) {
+        return make_error(errc::invalid_argument, range, "no estimator %d",
+                          static_cast<int>(options.range));
+    }
+    if (options.range == range_estimator::mse && S::group_rows != 1) {
+        return error(errc::unsupported, range,
+                     "mse needs scales that no two rows share; take min_max");
+    }
+    if (options.importance.empty()) return {};
+    constexpr const char* importance = "quantize: options.importance";
+    if (options.importance.data() == nullptr) {
+        return error(errc::null_data, importance, "null pointer");
+    }
+    if (options.importance.size() != cols) {
+        return make_error(errc::shape_mismatch, importance, "%zu factors for %zu columns",
+                          options.importance.size(), cols);
+    }
+    for (std::size_t c = 0; c < cols; ++c) {
+        const float factor = options.importance[c];
+        if (factor >= 0 && std::isfinite(factor)) continue;
+        return make_error(errc::invalid_argument, importance,
+                          "%g at column %zu: factors are finite and not negative",
+                          static_cast<double>(factor), c);
+    }
+    return {};
 }
 
 /// Whether rows of a view can be read as floats where they lie.
@@ -157,14 +183,11 @@ template <quantization_scheme S>
                       static_cast<double>(range.highest));
 }
 
-/// Quantizes one row that shares its scales with no other. The first group with a weight that is
-/// not finite, or with a scale that does not fit, is an error.
+/// Names the first group with a weight that is not finite, or with a scale that does not fit;
+/// nothing if there is none.
 template <quantization_scheme S>
-[[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
-                                        typename S::scale_type* scales,
-                                        typename S::offset_type* offsets, std::uint8_t* codes,
-                                        const char* where) noexcept {
-    if (quantize_batches<S>(weights, cols, scales, offsets, codes)) return {};
+[[nodiscard]] result<void> what_is_wrong(const float* weights, std::size_t cols, std::size_t row,
+                                         const char* where) noexcept {
     const std::size_t size = S::group_size(cols);
     for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
@@ -175,6 +198,77 @@ template <quantization_scheme S>
         }
     }
     return {};
+}
+
+/// quantize_row by squared error, for one level of scales.
+template <quantization_scheme S>
+[[nodiscard]] result<void>
+search_row(const float* weights, const float* importance, std::size_t cols, std::size_t row,
+           const row_numbers<S, true>& numbers, std::uint8_t* codes, const char* where) noexcept {
+    const std::size_t size = S::group_size(cols);
+    constexpr bool in_lanes = S::group_cols != all && S::group_cols <= longest_lane_group;
+    constexpr std::size_t together = in_lanes ? 16 : 1;
+    constexpr std::size_t own_room = in_lanes ? 2 * 16 * S::group_cols : 16;
+    alignas(64) float lanes_room[own_room];
+    auto room = buffer<float>::uninitialized(in_lanes ? 0 : 2 * round_up(size, 16), where);
+    if (!room) return room.failure();
+    float* const memory = in_lanes ? lanes_room : room->data();
+    for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
+        const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
+        const group_extents extents = measure<S, false>(weights + c, n);
+        auto stored = fit_min_max<S>(extents);
+        if (!extents.finite || !stored.fit) {
+            if (auto wrong = what_is_wrong<S>(weights, cols, row, where); !wrong) return wrong;
+        }
+        search_groups<S>(
+            lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n, size, memory),
+            stored);
+        auto* offsets = S::has_offset ? numbers.offsets + g : nullptr;
+        stored.store(numbers.scales + g, offsets, groups);
+        group_grids grids;
+        grids.set(stored, inverse_of(stored.scale));
+        encode_batch<S>(weights + c, n, grids, codes + c);
+    }
+    return {};
+}
+
+/// quantize_row for two levels of scales.
+template <quantization_scheme S>
+[[nodiscard]] result<void> search_two_levels(const float* weights, const float* importance,
+                                             std::size_t cols, std::size_t row,
+                                             const row_numbers<S, true>& numbers,
+                                             std::uint8_t* codes, const char* where) noexcept {
+    constexpr std::size_t size = S::super_groups * S::group_cols;
+    two_level_search<S> search;
+    for (std::size_t c = 0; c < cols; c += size) {
+        const std::size_t n = std::min(size, cols - c);
+        const group_range range = range_of(weights + c, n);
+        if (!range.finite) return non_finite_weight(weights + c, n, row, c, where);
+        if (!search.run(weights + c, importance == nullptr ? nullptr : importance + c, n, numbers,
+                        c / S::group_cols, codes + c)) {
+            return scale_too_large<S>(range, row, c, where);
+        }
+    }
+    return {};
+}
+
+/// Quantizes one row that shares its scales with no other. The first group with a weight that is
+/// not finite, or with a scale that does not fit, is an error.
+template <quantization_scheme S>
+[[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
+                                        const row_numbers<S, true>& numbers, std::uint8_t* codes,
+                                        const quantize_options& options,
+                                        const char* where) noexcept {
+    const float* importance = options.importance.empty() ? nullptr : options.importance.data();
+    if constexpr (S::is_two_level) {
+        return search_two_levels<S>(weights, importance, cols, row, numbers, codes, where);
+    } else {
+        if (options.range == range_estimator::mse) {
+            return search_row<S>(weights, importance, cols, row, numbers, codes, where);
+        }
+        if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) return {};
+        return what_is_wrong<S>(weights, cols, row, where);
+    }
 }
 
 /// Writes the codes of one row whose scales are known.

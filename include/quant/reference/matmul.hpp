@@ -78,9 +78,8 @@ template <activation A, quantization_scheme S>
     for (std::size_t c = 0; c < w.cols; c += size) {
         const std::size_t end = std::min(w.cols, c + size);
         const std::size_t g = w.group_index(r, c);
-        const float scale = static_cast<float>(w.scales[g]) * S::unit;
-        int z = 0;
-        if constexpr (S::has_zero_point) z = w.offsets[g];
+        const float scale = w.scale(g);
+        const int z = w.zero_point(g), table = w.table(g);
         for (std::size_t k = c; k < end;) {
             std::size_t step_end = std::min(end, k + longest_step);
             if (!per_token) step_end = std::min(step_end, (k / act_group + 1) * act_group);
@@ -91,7 +90,7 @@ template <activation A, quantization_scheme S>
             block_sum block;
             const std::size_t first = k;
             for (; k < step_end; ++k) {
-                const float step = level<S>(w.codes[r * w.cols + k], z);
+                const float step = level<S>(w.codes[r * w.cols + k], z, table);
                 if constexpr (integer) {
                     const auto t = static_cast<std::int64_t>(step);
                     const auto code = static_cast<std::int64_t>(x.values[k]);
@@ -118,7 +117,7 @@ template <activation A, quantization_scheme S>
                 sum = rounded_product(static_cast<float>(exact_sum), x_scale);
             }
             y = std::fma(d, rounded_product(scale, x_scale), y);
-            if constexpr (S::has_minimum) y = std::fma(sum, static_cast<float>(w.offsets[g]), y);
+            if constexpr (S::has_minimum) y = std::fma(sum, w.minimum(g), y);
         }
     }
     return integer && per_token ? rounded_product(y, x.scales[0]) : y;

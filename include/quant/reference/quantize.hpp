@@ -14,6 +14,12 @@
 namespace quant::inline QUANT_ABI {
 namespace reference {
 
+/// Product rounded to float before anything is added to it.
+[[nodiscard]] inline float rounded_product(float a, float b) {
+    volatile float product = a * b;
+    return product;
+}
+
 /// Codes, scales and offsets of a matrix, all row-major.
 template <quantization_scheme S>
 struct quantized {
@@ -22,17 +28,46 @@ struct quantized {
     std::vector<std::uint8_t> codes;              ///< rows × cols
     std::vector<typename S::scale_type> scales;   ///< scale_rows × groups_per_row
     std::vector<typename S::offset_type> offsets; ///< as scales, empty if S has none
+    std::vector<typename S::super_type> supers{}; ///< two levels: rows × supers_per_row
+    std::vector<typename S::super_type> super_minimums{};
 
     [[nodiscard]] std::size_t group_index(std::size_t row, std::size_t col) const {
         return S::scale_row(row) * S::groups_per_row(cols) + col / S::group_size(cols);
     }
+    /// What group g's steps are multiplied by.
+    [[nodiscard]] float scale(std::size_t g) const {
+        if constexpr (S::is_two_level) {
+            return static_cast<float>(supers[super_of(g)]) *
+                   static_cast<float>(S::scale_value(scales[g])) * S::unit;
+        } else {
+            return static_cast<float>(scales[g]) * S::unit;
+        }
+    }
+    /// What is added in group g.
+    [[nodiscard]] float minimum(std::size_t g) const {
+        if constexpr (!S::has_minimum) {
+            return 0;
+        } else if constexpr (S::is_two_level) {
+            return rounded_product(static_cast<float>(super_minimums[super_of(g)]),
+                                   static_cast<float>(offsets[g]));
+        } else {
+            return static_cast<float>(offsets[g]);
+        }
+    }
+    [[nodiscard]] int zero_point(std::size_t g) const {
+        if constexpr (S::has_zero_point) return offsets[g];
+        return 0;
+    }
+    /// The table that group g chose.
+    [[nodiscard]] int table(std::size_t g) const {
+        if constexpr (S::tables == 2) return S::scale_table(scales[g]);
+        return 0;
+    }
+    [[nodiscard]] std::size_t super_of(std::size_t g) const {
+        const std::size_t groups = S::groups_per_row(cols);
+        return g / groups * S::supers_per_row(cols) + g % groups / S::super_groups;
+    }
 };
-
-/// Product rounded to float before anything is added to it.
-[[nodiscard]] inline float rounded_product(float a, float b) {
-    volatile float product = a * b;
-    return product;
-}
 
 /// Scales below the least normal float count as zero: their reciprocal would overflow.
 [[nodiscard]] inline float flush_tiny(float scale) {
@@ -171,8 +206,8 @@ template <quantization_scheme S>
 
 /// What a group's step size multiplies; an integer where the scheme has integer steps.
 template <quantization_scheme S>
-[[nodiscard]] float level(int code, int zero_point) {
-    return S::step(code) - static_cast<float>(zero_point);
+[[nodiscard]] float level(int code, int zero_point, int table = 0) {
+    return S::step(code, table) - static_cast<float>(zero_point);
 }
 
 /// The real numbers that codes stand for: s·t, plus the minimum where there is one.
@@ -181,10 +216,8 @@ template <quantization_scheme S>
     std::vector<float> w(q.codes.size());
     for (std::size_t i = 0; i < w.size(); ++i) {
         const std::size_t g = q.group_index(i / q.cols, i % q.cols);
-        int z = 0;
-        if constexpr (S::has_zero_point) z = q.offsets[g];
-        w[i] = rounded_product(static_cast<float>(q.scales[g]) * S::unit, level<S>(q.codes[i], z));
-        if constexpr (S::has_minimum) w[i] += static_cast<float>(q.offsets[g]);
+        w[i] = rounded_product(q.scale(g), level<S>(q.codes[i], q.zero_point(g), q.table(g)));
+        if constexpr (S::has_minimum) w[i] += q.minimum(g);
     }
     return w;
 }

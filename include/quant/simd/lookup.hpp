@@ -1,6 +1,6 @@
 // Tables looked up lane by lane or byte by byte.
 //
-//                 16 floats   pairs of 16 bits   up to 64 floats    bytes of up to 64
+//                 16 floats   pairs of 16 bits   up to 128 floats   bytes of up to 128
 //   AVX-512BW     vpermps     vpshufb, vpermw    vpermt2ps          vpermb; vpshufb and selection
 //   AVX2          -           -                  vgatherdps         vpshufb and selection
 //   SSSE3         -           -                  one by one         pshufb and selection
@@ -67,22 +67,24 @@ QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>&,
 
 /// table[lane], lanes being below N.
 template <std::size_t N>
-QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 64>& table,
+QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 128>& table,
                                          const i32x16& index) noexcept {
-    static_assert(N <= 64);
+    static_assert(N <= 128);
     f32x16 found;
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
     const auto entries = [&](std::size_t from)
                              QUANT_DETAIL_LAMBDA { return _mm512_loadu_ps(table.data() + from); };
     if constexpr (N <= 16) {
         found.r[0] = _mm512_permutexvar_ps(index.r[0], entries(0));
-    } else {
+    } else if constexpr (N <= 64) {
         found.r[0] = _mm512_permutex2var_ps(entries(0), index.r[0], entries(16));
-    }
-    if constexpr (N > 32) {
-        const __m512 upper = _mm512_permutex2var_ps(entries(32), index.r[0], entries(48));
-        const __mmask16 is_upper = _mm512_test_epi32_mask(index.r[0], _mm512_set1_epi32(32));
-        found.r[0] = _mm512_mask_mov_ps(found.r[0], is_upper, upper);
+        if constexpr (N > 32) {
+            const __m512 upper = _mm512_permutex2var_ps(entries(32), index.r[0], entries(48));
+            const __mmask16 is_upper = _mm512_test_epi32_mask(index.r[0], _mm512_set1_epi32(32));
+            found.r[0] = _mm512_mask_mov_ps(found.r[0], is_upper, upper);
+        }
+    } else {
+        found.r[0] = _mm512_i32gather_ps(index.r[0], table.data(), 4);
     }
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
@@ -103,7 +105,7 @@ namespace folding {
 #if !QUANT_DETAIL_SCALAR && (defined(__SSSE3__) || defined(__AVX__))
 /// table[first + low four bits of each byte], bytes being below 128.
 template <class Register>
-QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 64>& table,
+QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 128>& table,
                                            std::size_t first, Register index) noexcept {
     const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.data() + first));
 #if defined(__AVX512BW__)
@@ -127,12 +129,17 @@ QUANT_DETAIL_INLINE i32x16 spread_bit(const i32x16& bytes) noexcept {
 
 /// table[byte] for each byte of the lanes; bytes are below N.
 template <std::size_t N>
-QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 64>& table,
+QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& table,
                                         const i32x16& index) noexcept {
-    static_assert(N <= 64);
+    static_assert(N <= 128);
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512VBMI__) && defined(__AVX512BW__)
     i32x16 found;
-    found.r[0] = _mm512_permutexvar_epi8(index.r[0], _mm512_loadu_si512(table.data()));
+    if constexpr (N <= 64) {
+        found.r[0] = _mm512_permutexvar_epi8(index.r[0], _mm512_loadu_si512(table.data()));
+    } else {
+        found.r[0] = _mm512_permutex2var_epi8(_mm512_loadu_si512(table.data()), index.r[0],
+                                              _mm512_loadu_si512(table.data() + 64));
+    }
     return found;
 #elif !QUANT_DETAIL_SCALAR && \
     (defined(__AVX512BW__) || defined(__AVX2__) || (defined(__SSSE3__) && !defined(__AVX__)))
@@ -150,11 +157,21 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 64>& tabl
                                               QUANT_DETAIL_LAMBDA { return a ^ ((a ^ b) & m); },
                                           mask, low, high);
     };
-    i32x16 found = sixteen(0);
-    if constexpr (N > 16) found = choose(folding::spread_bit<4>(index), found, sixteen(16));
-    if constexpr (N > 32) {
-        const auto upper = choose(folding::spread_bit<4>(index), sixteen(32), sixteen(48));
-        found = choose(folding::spread_bit<5>(index), found, upper);
+    const auto thirty_two = [&](std::size_t first) QUANT_DETAIL_LAMBDA {
+        return choose(folding::spread_bit<4>(index), sixteen(first), sixteen(first + 16));
+    };
+    const auto sixty_four = [&](std::size_t first) QUANT_DETAIL_LAMBDA {
+        return choose(folding::spread_bit<5>(index), thirty_two(first), thirty_two(first + 32));
+    };
+    i32x16 found;
+    if constexpr (N <= 16) {
+        found = sixteen(0);
+    } else if constexpr (N <= 32) {
+        found = thirty_two(0);
+    } else if constexpr (N <= 64) {
+        found = sixty_four(0);
+    } else {
+        found = choose(folding::spread_bit<6>(index), sixty_four(0), sixty_four(64));
     }
     return found;
 #elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
@@ -167,9 +184,15 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 64>& tabl
         } else if constexpr (N <= 32) {
             bytes = vqtbl2q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16)}}, at);
         } else {
-            bytes = vqtbl4q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16),
-                                 vld1q_u8(table.data() + 32), vld1q_u8(table.data() + 48)}},
-                               at);
+            const auto sixty_four = [&](std::size_t first) {
+                const std::uint8_t* entries = table.data() + first;
+                return uint8x16x4_t{{vld1q_u8(entries), vld1q_u8(entries + 16),
+                                     vld1q_u8(entries + 32), vld1q_u8(entries + 48)}};
+            };
+            bytes = vqtbl4q_u8(sixty_four(0), at);
+            if constexpr (N > 64) { // out of range elsewhere: that part is left as it is
+                bytes = vqtbx4q_u8(bytes, sixty_four(64), vsubq_u8(at, vdupq_n_u8(64)));
+            }
         }
         found.r[i] = vreinterpretq_s32_u8(bytes);
     });
@@ -181,7 +204,7 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 64>& tabl
         const auto bytes = static_cast<std::uint32_t>(lane);
         std::uint32_t made = 0;
         for (int shift = 0; shift < 32; shift += 8) {
-            made |= static_cast<std::uint32_t>(table[bytes >> shift & 63u]) << shift;
+            made |= static_cast<std::uint32_t>(table[bytes >> shift & 127u]) << shift;
         }
         lane = static_cast<std::int32_t>(made);
     }

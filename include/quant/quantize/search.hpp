@@ -1,0 +1,212 @@
+// Scales (and offsets) with little squared error, for schemes with one level of scales: those that
+// the min-max rule gives and smaller ones are tried, each is improved by least squares for the
+// codes that it leads to, and the best of what can be stored is kept. Never worse than min-max.
+#pragma once
+
+#include <quant/quantize/search_tile.hpp>
+
+#include <array>
+#include <cstddef>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Shares of the min-max scale that are tried. Few bits, few levels: farther from it.
+template <quantization_scheme S>
+inline constexpr auto search_shares = [] {
+    if constexpr (S::bits <= 3) {
+        return std::array<float, 10>{1.0f,  0.92f, 0.85f, 0.78f, 0.71f,
+                                     0.64f, 0.57f, 0.5f,  0.43f, 0.36f};
+    } else {
+        return std::array<float, 6>{1.0f, 0.93f, 0.86f, 0.79f, 0.72f, 0.65f};
+    }
+}();
+
+/// Scales next to a wanted one that can be stored: of types of a byte, the neighbours as well.
+template <quantization_scheme S, class F>
+QUANT_DETAIL_INLINE void for_each_stored_scale(const simd::f32x16& wanted, F&& f) noexcept {
+    using scale_type = typename S::scale_type;
+    const auto stored = [](const simd::f32x16& scale) QUANT_DETAIL_LAMBDA {
+        const auto step = times_unit<S>(simd::rounded_to<scale_type>(by_unit<S>(scale)));
+        return select_tiny(step, simd::broadcast(0.0f), step);
+    };
+    f(stored(wanted));
+    if constexpr (std::is_same_v<scale_type, e8m0>) {
+        f(stored(wanted * simd::broadcast(2.0f)));
+        f(stored(wanted * simd::broadcast(0.5f)));
+    } else if constexpr (sizeof(scale_type) == 1) {
+        f(stored(wanted * simd::broadcast(1.09f)));
+        f(stored(wanted * simd::broadcast(0.92f)));
+    }
+}
+
+/// Lanes without a finite score keep what they had.
+QUANT_DETAIL_INLINE simd::f32x16 minus(const simd::f32x16& a) noexcept {
+    return simd::broadcast(0.0f) - a;
+}
+
+/// One number per group: symmetric, midrise, codebooks, minifloats; and zero points, whose steps
+/// are counted from them.
+template <quantization_scheme S>
+void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    simd::f32x16 lowest, highest;
+    tile.extents(lowest, highest);
+    const auto zero = simd::broadcast(0.0f);
+    const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+    const auto least = simd::broadcast(S::least_step), greatest = simd::broadcast(S::greatest_step);
+    auto bounds = bounds_of<S>();
+    simd::f32x16 found = stored.scale;
+    simd::i32x16 found_point = stored.zero_point;
+    keep_better by_gain{zero};
+
+    // Improves a first guess by least squares, once more if that pays.
+    const auto improve = [&](const simd::f32x16& guess, const simd::i32x16& point) {
+        const step_sums first = sum_steps<S>(tile, guess, bounds);
+        by_gain.offer(first.gain(), found, first.best_scale(), found_point, point);
+    };
+    const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
+        for (const float share : search_shares<S>) improve(from * simd::broadcast(share), point);
+    };
+    if constexpr (S::has_zero_point) {
+        for (int d = -1; d <= 1; ++d) {
+            const auto last = simd::broadcast<std::int32_t>(S::max_code);
+            const auto point =
+                simd::min(simd::max(stored.zero_point + simd::broadcast<std::int32_t>(d),
+                                    simd::broadcast<std::int32_t>(0)),
+                          last);
+            bounds = {zero - simd::to_float(point), simd::to_float(last - point)};
+            try_all(stored.scale, point);
+        }
+        bounds = {zero - simd::to_float(found_point),
+                  simd::broadcast(static_cast<float>(S::max_code)) - simd::to_float(found_point)};
+    } else {
+        const auto upright = simd::max(highest / greatest, lowest / least);
+        try_all(upright, found_point);
+        if constexpr (has_signed_scales<typename S::scale_policy> &&
+                      -S::least_step != S::greatest_step) {
+            const auto mirrored = simd::max(minus(lowest) / greatest, minus(highest) / least);
+            try_all(minus(mirrored), found_point);
+        }
+    }
+    improve(found, found_point);
+
+    // What counts is the error of what is stored; the min-max rule's is the one to beat.
+    const auto error_of = [&](const simd::f32x16& scale) {
+        return minus(sum_steps<S>(tile, scale, bounds).error);
+    };
+    keep_better by_error{minus(infinity)};
+    const simd::i32x16 min_max_point = stored.zero_point;
+    const simd::f32x16 min_max_scale = stored.scale;
+    const level_bounds found_bounds = bounds;
+    if constexpr (S::has_zero_point) {
+        bounds = {zero - simd::to_float(min_max_point),
+                  simd::broadcast(static_cast<float>(S::max_code)) - simd::to_float(min_max_point)};
+    }
+    by_error.offer(error_of(min_max_scale), stored.scale, min_max_scale, stored.zero_point,
+                   min_max_point);
+    bounds = found_bounds;
+    for_each_stored_scale<S>(found, [&](const simd::f32x16& scale) {
+        by_error.offer(error_of(scale), stored.scale, scale, stored.zero_point, found_point);
+    });
+}
+
+/// Sums for a line w ≈ s·u + m.
+struct line_sums {
+    simd::f32x16 v, vu, vuu, vw, vwu, error;
+
+    /// Least squares; false lanes (all codes alike) keep their numbers.
+    void solve(simd::f32x16& scale, simd::f32x16& minimum) const noexcept {
+        const auto zero = simd::broadcast(0.0f);
+        const auto determinant = simd::rounded_product(v, vuu) - simd::rounded_product(vu, vu);
+        const auto safe =
+            simd::select_greater(determinant, zero, determinant, simd::broadcast(1.0f));
+        const auto s = (simd::rounded_product(v, vwu) - simd::rounded_product(vu, vw)) / safe;
+        const auto m = (simd::rounded_product(vuu, vw) - simd::rounded_product(vu, vwu)) / safe;
+        scale = simd::select_greater(determinant, zero, s, scale);
+        minimum = simd::select_greater(determinant, zero, m, minimum);
+    }
+};
+
+/// One pass: codes of (w − minimum) / scale, their sums, and Σ v·(w − (scale·u + minimum))².
+template <quantization_scheme S>
+QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
+                                        const simd::f32x16& minimum) noexcept {
+    const auto inverse = inverse_of(scale);
+    const auto zero = simd::broadcast(0.0f);
+    const auto last = simd::broadcast(static_cast<float>(S::max_code));
+    line_sums sums{zero, zero, zero, zero, zero, zero};
+    for (std::size_t i = 0; i < tile.lines; ++i) {
+        const auto w = tile.weight(i), v = tile.factor(i);
+        const auto steps = simd::min(simd::max((w - minimum) * inverse, zero), last);
+        const auto u = simd::to_float(simd::nearest(steps));
+        const auto vu = v * u;
+        const auto r = w - (simd::rounded_product(scale, u) + minimum);
+        sums.v = sums.v + v;
+        sums.vu = sums.vu + simd::rounded_product(v, u);
+        sums.vuu = sums.vuu + simd::rounded_product(vu, u);
+        sums.vw = sums.vw + simd::rounded_product(v, w);
+        sums.vwu = sums.vwu + simd::rounded_product(vu, w);
+        sums.error = sums.error + simd::rounded_product(v * r, r);
+    }
+    for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vw, &sums.vwu, &sums.error}) {
+        tile.combine(*sum);
+    }
+    return sums;
+}
+
+/// Shares of the range that are cut off at either end.
+inline constexpr std::array<std::array<float, 2>, 8> search_cuts{{{0.0f, 0.0f},
+                                                                  {0.05f, 0.05f},
+                                                                  {0.1f, 0.1f},
+                                                                  {0.16f, 0.16f},
+                                                                  {0.0f, 0.1f},
+                                                                  {0.1f, 0.0f},
+                                                                  {0.0f, 0.2f},
+                                                                  {0.2f, 0.0f}}};
+
+/// Scale and minimum of a line through the weights; round(s, m) makes numbers that can be stored.
+template <quantization_scheme S, class Round>
+void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& minimum,
+                  Round round) noexcept {
+    simd::f32x16 lowest, highest;
+    tile.extents(lowest, highest);
+    const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+    keep_better by_error{minus(infinity)};
+    const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
+        round(s, m);
+        const auto sums = sum_line<S>(tile, s, m);
+        by_error.offer(minus(sums.error), scale, s, minimum, m);
+        return sums;
+    };
+    offer(scale, minimum); // the min-max rule's
+    const auto range = highest - lowest;
+    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
+    for (const auto& cut : search_cuts) {
+        auto m = lowest + simd::rounded_product(range, simd::broadcast(cut[0]));
+        auto s = simd::rounded_product(range, simd::broadcast(1 - cut[0] - cut[1])) / steps;
+        sum_line<S>(tile, s, m).solve(s, m);
+        offer(s, m);
+    }
+    auto s = scale, m = minimum;
+    sum_line<S>(tile, s, m).solve(s, m);
+    offer(s, m);
+}
+
+/// Improves the min-max rule's numbers of the groups of a tile.
+template <quantization_scheme S>
+void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    if constexpr (S::has_minimum) {
+        search_lines<S>(tile, stored.scale, stored.minimum,
+                        [](simd::f32x16& s, simd::f32x16& m) QUANT_DETAIL_LAMBDA {
+                            using number = typename S::scale_type;
+                            s = simd::rounded_to<number>(s);
+                            s = select_tiny(s, simd::broadcast(0.0f), s);
+                            m = simd::rounded_to<number>(m) + simd::broadcast(0.0f);
+                        });
+    } else {
+        search_scales<S>(tile, stored);
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

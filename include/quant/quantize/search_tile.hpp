@@ -1,0 +1,175 @@
+// What a search for good scales is made of: weights laid out for sixteen groups at once, and passes
+// over them that quantize with given scales and sum up what comes out.
+//
+// Every sum goes over a group's columns in order, one lane per group; long groups are cut into
+// sixteen lanes, column by column, whose sums are added 8, 4, 2 and 1 lanes apart. No product is
+// fused with an addition, so the choice is the same on every instruction set.
+#pragma once
+
+#include <quant/quantize/batch.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Groups of more columns are long ones.
+inline constexpr std::size_t longest_lane_group = 256;
+
+/// Weights and their importances by lines of sixteen lanes; importance 0 where there is no weight.
+struct search_tile {
+    const float* weights = nullptr;
+    const float* importance = nullptr;
+    std::size_t lines = 0;
+    bool one_group = false; ///< all lanes are columns of one long group
+
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 weight(std::size_t line) const noexcept {
+        return simd::load<float>(weights + 16 * line);
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 factor(std::size_t line) const noexcept {
+        return simd::load<float>(importance + 16 * line);
+    }
+
+    /// Adds up what the lanes of one group have.
+    void combine(simd::f32x16& sum) const noexcept {
+        if (!one_group) return;
+        float lane[16];
+        simd::store(lane, sum);
+        for (std::size_t apart = 8; apart > 0; apart /= 2) {
+            for (std::size_t i = 0; i < apart; ++i) lane[i] += lane[i + apart];
+        }
+        sum = simd::broadcast(lane[0]);
+    }
+
+    /// Least and greatest weight that counts, per group.
+    void extents(simd::f32x16& lowest, simd::f32x16& highest) const noexcept {
+        const auto zero = simd::broadcast(0.0f);
+        const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+        lowest = infinity;
+        highest = zero - infinity;
+        for (std::size_t i = 0; i < lines; ++i) {
+            const auto w = weight(i), v = factor(i);
+            lowest = simd::min(lowest, simd::select_greater(v, zero, w, lowest));
+            highest = simd::max(highest, simd::select_greater(v, zero, w, highest));
+        }
+        if (one_group) {
+            lowest = simd::broadcast(simd::reduce_min(lowest));
+            highest = simd::broadcast(simd::reduce_max(highest));
+        }
+        // Groups in which nothing counts.
+        lowest = simd::select_greater(lowest, highest, zero, lowest);
+        highest = simd::select_greater(lowest, highest, zero, highest);
+    }
+};
+
+/// Lays out columns c … c + n − 1 of a row for groups of `size` columns: groups in lanes, or one
+/// long group column by column. `room` holds 2 · 16 · lines floats.
+inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
+                           std::size_t size, float* room) noexcept {
+    search_tile tile;
+    tile.one_group = size > longest_lane_group;
+    tile.lines = tile.one_group ? div_ceil(n, std::size_t{16}) : std::min(size, n);
+    float* w = room;
+    float* v = room + 16 * tile.lines;
+    std::fill_n(room, 2 * 16 * tile.lines, 0.0f);
+    for (std::size_t c = 0; c < n; ++c) {
+        const std::size_t at = tile.one_group ? c : c % size * 16 + c / size;
+        w[at] = load_element(weights + c);
+        v[at] = importance == nullptr ? 1.0f : load_element(importance + c);
+    }
+    tile.weights = w;
+    tile.importance = v;
+    return tile;
+}
+
+/// What rounding to the nearest level needs besides the scale.
+struct level_bounds {
+    simd::f32x16 least, greatest; ///< zero points shift them
+};
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE level_bounds bounds_of() noexcept {
+    return {simd::broadcast(S::least_step), simd::broadcast(S::greatest_step)};
+}
+
+/// The step nearest to t.
+template <quantization_scheme S, int Table>
+QUANT_DETAIL_INLINE simd::f32x16 nearest_step(const simd::f32x16& t,
+                                              const level_bounds& bounds) noexcept {
+    if constexpr (!S::is_linear) {
+        const auto code = nearest_codes<S, Table>(t);
+        return steps_of<S>(code | simd::broadcast<std::int32_t>(Table << S::bits));
+    } else {
+        const auto inside = simd::min(simd::max(t, bounds.least), bounds.greatest);
+        if constexpr (S::multiplier == 2) {
+            const auto half = simd::floor(inside * simd::broadcast(0.5f));
+            return simd::min(half + half + simd::broadcast(1.0f), bounds.greatest);
+        } else {
+            return simd::to_float(simd::nearest(inside));
+        }
+    }
+}
+
+/// Sums over a group's weights w, importances v and nearest steps q.
+struct step_sums {
+    simd::f32x16 vwq, vqq, error;
+
+    /// The scale with the least error for these steps, and how much error it saves.
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 best_scale() const noexcept {
+        return vwq / simd::max(vqq, simd::broadcast(1e-37f));
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 gain() const noexcept {
+        return vwq * best_scale();
+    }
+};
+
+/// One pass: steps of w / scale, their sums, and Σ v·(w − scale·q)².
+template <quantization_scheme S, int Table = 0>
+QUANT_DETAIL_OUTLINE step_sums sum_steps(const search_tile& tile, const simd::f32x16& scale,
+                                         const level_bounds& bounds) noexcept {
+    const auto inverse = inverse_of(scale);
+    const auto zero = simd::broadcast(0.0f);
+    step_sums sums{zero, zero, zero};
+    for (std::size_t i = 0; i < tile.lines; ++i) {
+        const auto w = tile.weight(i), v = tile.factor(i);
+        const auto q = nearest_step<S, Table>(w * inverse, bounds);
+        const auto vq = v * q;
+        const auto r = w - simd::rounded_product(scale, q);
+        sums.vwq = sums.vwq + simd::rounded_product(vq, w);
+        sums.vqq = sums.vqq + simd::rounded_product(vq, q);
+        sums.error = sums.error + simd::rounded_product(v * r, r);
+    }
+    tile.combine(sums.vwq);
+    tile.combine(sums.vqq);
+    tile.combine(sums.error);
+    return sums;
+}
+
+/// Keeps the better of two, lane by lane.
+struct keep_better {
+    simd::f32x16 score; ///< greater is better
+
+    template <class... Values>
+    QUANT_DETAIL_INLINE void offer(const simd::f32x16& with,
+                                   Values&&... kept_and_offered) noexcept {
+        take(with, kept_and_offered...);
+        score = simd::select_greater(with, score, with, score);
+    }
+
+private:
+    template <class T, class... More>
+    QUANT_DETAIL_INLINE void take(const simd::f32x16& with, T& kept, const T& offered,
+                                  More&&... more) noexcept {
+        if constexpr (std::is_same_v<T, simd::i32x16>) {
+            kept = simd::float_to_bits(simd::select_greater(
+                with, score, simd::bits_to_float(offered), simd::bits_to_float(kept)));
+        } else {
+            kept = simd::select_greater(with, score, offered, kept);
+        }
+        if constexpr (sizeof...(More) > 0) take(with, more...);
+    }
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

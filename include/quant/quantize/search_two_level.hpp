@@ -1,0 +1,357 @@
+// Two levels of scales: integers of groups and the super-scale above them, chosen together.
+//
+//   1. Each group: the best scale for every table and sign (or the best line), by least squares.
+//   2. The super-scale: of 32 candidates, the one under which integers next to those scales lose
+//      least, by the parabola that the error is around each of them.
+//   3. Each group: the integers around its best scales, with all codes made anew.
+//   4. The super-scale again, by least squares for these codes, and the integers around once more.
+#pragma once
+
+#include <quant/quantize/search.hpp>
+
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// A way to quantize sixteen groups: which table, and whether scales are negative.
+inline constexpr std::size_t most_ways = 4;
+
+/// What is known of sixteen groups, way by way.
+struct group_ways {
+    alignas(64) float scale[most_ways][16];
+    alignas(64) float squares[most_ways][16]; ///< Σ v·q²
+    alignas(64) float gain[most_ways][16];
+};
+
+/// The choice of sixteen groups.
+struct group_choice {
+    alignas(64) std::int32_t value[16];
+    alignas(64) std::int32_t minimum[16];
+    alignas(64) std::int32_t table[16];
+    alignas(64) float vwq[16];
+    alignas(64) float vqq[16];
+};
+
+template <quantization_scheme S>
+class two_level_search {
+    static constexpr std::size_t group = S::group_cols;
+    static_assert(group <= longest_lane_group,
+                  "quant: groups under a super-scale have at most 256 columns");
+    static constexpr std::size_t blocks = div_ceil(S::super_groups, std::size_t{16});
+    static constexpr bool is_signed = S::least_scale < 0;
+    static constexpr std::size_t signs = is_signed && !S::has_minimum ? 2 : 1;
+    static constexpr std::size_t ways = static_cast<std::size_t>(S::tables) * signs;
+    using super_type = typename S::super_type;
+
+public:
+    /// Quantizes the n columns of a super-group, from group g of the row on. False if the
+    /// super-scale exceeds its type.
+    [[nodiscard]] bool run(const float* weights, const float* importance, std::size_t n,
+                           const row_numbers<S, true>& row, std::size_t g,
+                           std::uint8_t* codes) noexcept {
+        weights_ = weights;
+        importance_ = importance;
+        cols_ = n;
+        fits_ = true;
+        groups_ = div_ceil(n, group);
+        const std::size_t super = g / S::super_groups;
+        float scale = 0, minimum = 0;
+        if constexpr (S::has_minimum) {
+            fit_lines(scale, minimum);
+            choose_lines(scale, minimum);
+            row.super_minimums[super] = super_type(minimum);
+        } else {
+            fit_ways();
+            scale = choose_super();
+            choose_values(scale, 1);
+            scale = refit(scale);
+            choose_values(scale, 2);
+        }
+        row.supers[super] = super_type(scale);
+        for (std::size_t i = 0; i < groups_; ++i) {
+            const group_choice& chosen = choice_[i / 16];
+            row.scales[g + i] = S::scale_byte(chosen.value[i % 16], chosen.table[i % 16]);
+            if constexpr (S::has_minimum) {
+                row.offsets[g + i] = static_cast<std::uint8_t>(chosen.minimum[i % 16]);
+            }
+        }
+        encode(row, g, codes);
+        return fits_;
+    }
+
+private:
+    [[nodiscard]] search_tile tile(std::size_t block) noexcept {
+        const std::size_t c = block * 16 * group;
+        return lay_out(weights_ + c, importance_ == nullptr ? nullptr : importance_ + c,
+                       std::min(cols_ - c, 16 * group), group, room_);
+    }
+    [[nodiscard]] std::size_t used_blocks() const noexcept {
+        return div_ceil(groups_, std::size_t{16});
+    }
+    [[nodiscard]] static float stored(float super) noexcept {
+        const auto rounded = static_cast<float>(super_type(super));
+        return std::fabs(rounded) < 0x1p-126f ? 0.0f : rounded;
+    }
+    /// Whether the levels under a super-scale are finite.
+    void check(float super, float farthest) noexcept {
+        fits_ = fits_ && std::isfinite(super * 256.0f * farthest);
+    }
+
+    /// f(way, table, sign) with the table as a compile-time constant.
+    template <class F>
+    static void for_each_way(F&& f) noexcept {
+        unroll<static_cast<std::size_t>(S::tables)>([&](auto table) {
+            for (std::size_t s = 0; s < signs; ++s) f(table * signs + s, table, s == 1);
+        });
+    }
+
+    void fit_ways() noexcept {
+        static constexpr std::array<float, 4> shares{1.0f, 0.85f, 0.7f, 0.55f};
+        constexpr std::size_t tried = S::bits <= 3 ? 4 : 3;
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const search_tile groups = tile(b);
+            simd::f32x16 lowest, highest;
+            groups.extents(lowest, highest);
+            for_each_way([&](std::size_t way, auto table, bool mirrored) {
+                constexpr int t = static_cast<int>(table);
+                const auto least = simd::broadcast(S::step(0, t));
+                const auto greatest = simd::broadcast(S::step(S::max_code, t));
+                const auto low = mirrored ? minus(highest) : lowest;
+                const auto high = mirrored ? minus(lowest) : highest;
+                auto from = simd::max(high / greatest, low / least);
+                if (mirrored) from = minus(from);
+                keep_better by_gain{simd::broadcast(0.0f)};
+                auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
+                for (std::size_t i = 0; i < tried; ++i) {
+                    const auto sums =
+                        sum_steps<S, t>(groups, from * simd::broadcast(shares[i]), bounds_of<S>());
+                    by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
+                }
+                simd::store(ways_[b].scale[way], by_unit<S>(scale));
+                simd::store(ways_[b].squares[way], squares * simd::broadcast(S::unit * S::unit));
+                simd::store(ways_[b].gain[way], by_gain.score);
+            });
+        }
+    }
+
+    /// The super-scale under which integers next to the groups' best scales lose least.
+    [[nodiscard]] float choose_super() noexcept {
+        float largest = 0;
+        for (std::size_t i = 0; i < groups_; ++i) {
+            const group_ways& of = ways_[i / 16];
+            std::size_t best = 0;
+            for (std::size_t way = 1; way < ways; ++way) {
+                if (of.gain[way][i % 16] > of.gain[best][i % 16]) best = way;
+            }
+            largest = std::max(largest, std::fabs(of.scale[best][i % 16]));
+        }
+        const float base = largest / static_cast<float>(S::greatest_scale);
+        check(stored(base), std::max(-S::least_step, S::greatest_step) * S::unit);
+        if (!fits_ || stored(base) == 0) return 0;
+        constexpr int candidates = 32;
+        // base·2^(−2 … 0.68) by equal factors; the powers are written out, no libm decides bytes.
+        constexpr float factor = 1.0617036f; // 6.4^(1/31)
+        float best = stored(base), least_loss = std::numeric_limits<float>::infinity();
+        float candidate = base * 0.25f;
+        for (int i = 0; i < candidates; ++i, candidate *= factor) {
+            const float super = stored(candidate);
+            if (super == 0 || !std::isfinite(super)) continue;
+            const float loss = loss_under(super);
+            if (loss < least_loss) {
+                least_loss = loss;
+                best = super;
+            }
+        }
+        return best;
+    }
+
+    /// Σ over groups of what the nearest integers lose, of all ways the best.
+    [[nodiscard]] float loss_under(float super) const noexcept {
+        const auto by = simd::broadcast(super), inverse = inverse_of(by);
+        const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+        auto sum = simd::broadcast(0.0f);
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            auto least = infinity;
+            for (std::size_t way = 0; way < ways; ++way) {
+                const auto scale = simd::load<float>(ways_[b].scale[way]);
+                const auto value = integer_near(scale * inverse);
+                const auto off = scale - simd::rounded_product(by, simd::to_float(value));
+                const auto lost =
+                    simd::rounded_product(simd::load<float>(ways_[b].squares[way]) * off, off);
+                least = simd::min(least, lost - simd::load<float>(ways_[b].gain[way]));
+            }
+            sum = sum + least;
+        }
+        search_tile one;
+        one.one_group = true;
+        one.combine(sum);
+        float lane[16];
+        simd::store(lane, sum);
+        return lane[0];
+    }
+
+    [[nodiscard]] static simd::i32x16 integer_near(const simd::f32x16& scale) noexcept {
+        const auto inside =
+            simd::min(simd::max(scale, simd::broadcast(static_cast<float>(S::least_scale))),
+                      simd::broadcast(static_cast<float>(S::greatest_scale)));
+        return simd::nearest(inside);
+    }
+    [[nodiscard]] static simd::i32x16 beside(const simd::i32x16& value, int by) noexcept {
+        return simd::min(simd::max(value + simd::broadcast<std::int32_t>(by),
+                                   simd::broadcast<std::int32_t>(S::least_scale)),
+                         simd::broadcast<std::int32_t>(S::greatest_scale));
+    }
+
+    /// The integers with the least error under a super-scale: round 1 looks around the best scale
+    /// of each way, round 2 around the integer so far with each table.
+    void choose_values(float super, int round) noexcept {
+        constexpr int reach = S::bits >= 6 ? 2 : 1;
+        const auto by = simd::broadcast(super), inverse = inverse_of(by);
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const search_tile groups = tile(b);
+            group_choice& chosen = choice_[b];
+            auto value = simd::broadcast<std::int32_t>(0), table = value;
+            auto vwq = simd::broadcast(0.0f), vqq = vwq;
+            keep_better by_error{minus(error_of_zeros(groups))};
+            const auto offer = [&](auto t, const simd::i32x16& integer) {
+                const auto scale =
+                    times_unit<S>(simd::rounded_product(by, simd::to_float(integer)));
+                const auto sums = sum_steps<S, static_cast<int>(t)>(groups, scale, bounds_of<S>());
+                by_error.offer(minus(sums.error), value, integer, table,
+                               simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums.vwq, vqq,
+                               sums.vqq);
+            };
+            if (round == 1) {
+                for_each_way([&](std::size_t way, auto t, bool) {
+                    const auto near =
+                        integer_near(simd::load<float>(ways_[b].scale[way]) * inverse);
+                    for (int d = -reach; d <= reach; ++d) offer(t, beside(near, d));
+                });
+            } else {
+                const auto near = simd::load<std::int32_t>(chosen.value);
+                unroll<static_cast<std::size_t>(S::tables)>([&](auto t) {
+                    for (int d = -1; d <= 1; ++d) offer(t, beside(near, d));
+                });
+            }
+            simd::store(chosen.value, value);
+            simd::store(chosen.table, table);
+            simd::store(chosen.vwq, vwq);
+            simd::store(chosen.vqq, vqq);
+        }
+    }
+
+    [[nodiscard]] static simd::f32x16 error_of_zeros(const search_tile& groups) noexcept {
+        auto sum = simd::broadcast(0.0f);
+        for (std::size_t i = 0; i < groups.lines; ++i) {
+            const auto w = groups.weight(i);
+            sum = sum + simd::rounded_product(groups.factor(i) * w, w);
+        }
+        return sum;
+    }
+
+    /// The super-scale that suits the codes chosen under `super`: Σ K·A / Σ K²·Q.
+    [[nodiscard]] float refit(float super) const noexcept {
+        auto above = simd::broadcast(0.0f), below = above;
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const auto value = simd::to_float(simd::load<std::int32_t>(choice_[b].value));
+            above = above + simd::rounded_product(value, simd::load<float>(choice_[b].vwq));
+            below = below + simd::rounded_product(value * value, simd::load<float>(choice_[b].vqq));
+        }
+        search_tile one;
+        one.one_group = true;
+        one.combine(above);
+        one.combine(below);
+        float a[16], b[16];
+        simd::store(a, above);
+        simd::store(b, below);
+        const float better = b[0] > 0 ? stored(a[0] / b[0] / S::unit) : 0.0f;
+        return better > 0 && std::isfinite(better) ? better : super;
+    }
+
+    /// With minimums: lines through each group, then supers that just hold the greatest of them.
+    void fit_lines(float& scale, float& minimum) noexcept {
+        float widest = 0, lowest_minimum = 0;
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const search_tile groups = tile(b);
+            simd::f32x16 lowest, highest;
+            groups.extents(lowest, highest);
+            const auto zero = simd::broadcast(0.0f);
+            lowest = simd::min(lowest, zero);
+            auto s = (highest - lowest) / simd::broadcast(static_cast<float>(S::max_code));
+            auto m = lowest;
+            search_lines<S>(groups, s, m, [](simd::f32x16& width, simd::f32x16& least) {
+                width = simd::max(width, simd::broadcast(0.0f));
+                least = simd::min(least, simd::broadcast(0.0f));
+            });
+            simd::store(ways_[b].scale[0], s);
+            simd::store(ways_[b].scale[1], m);
+            for (std::size_t i = 0; i < 16 && 16 * b + i < groups_; ++i) {
+                widest = std::max(widest, ways_[b].scale[0][i]);
+                lowest_minimum = std::min(lowest_minimum, ways_[b].scale[1][i]);
+            }
+        }
+        scale = stored(widest / static_cast<float>(S::greatest_scale));
+        minimum = stored(lowest_minimum / static_cast<float>(S::greatest_minimum));
+        check(scale, S::greatest_step);
+        check(minimum, 1);
+        if (!fits_) scale = minimum = 0;
+    }
+
+    /// With minimums: the integers around those lines with the least error.
+    void choose_lines(float super, float super_minimum) noexcept {
+        const auto by = simd::broadcast(super), down = simd::broadcast(super_minimum);
+        const auto zero = simd::broadcast<std::int32_t>(0);
+        const auto last = simd::broadcast<std::int32_t>(S::greatest_minimum);
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const search_tile groups = tile(b);
+            const auto near = integer_near(simd::load<float>(ways_[b].scale[0]) * inverse_of(by));
+            const auto low = simd::nearest(
+                simd::min(simd::max(simd::load<float>(ways_[b].scale[1]) * inverse_of(down),
+                                    simd::broadcast(0.0f)),
+                          simd::to_float(last)));
+            auto value = near, minimum = low;
+            keep_better by_error{minus(simd::broadcast(std::numeric_limits<float>::infinity()))};
+            for (int d = -1; d <= 1; ++d) {
+                for (int e = -1; e <= 1; ++e) {
+                    const auto integer = beside(near, d);
+                    const auto least =
+                        simd::min(simd::max(low + simd::broadcast<std::int32_t>(e), zero), last);
+                    const auto sums =
+                        sum_line<S>(groups, simd::rounded_product(by, simd::to_float(integer)),
+                                    simd::rounded_product(down, simd::to_float(least)));
+                    by_error.offer(minus(sums.error), value, integer, minimum, least);
+                }
+            }
+            simd::store(choice_[b].value, value);
+            simd::store(choice_[b].minimum, minimum);
+            simd::store(choice_[b].table, zero);
+        }
+    }
+
+    void encode(const row_numbers<S, true>& row, std::size_t g, std::uint8_t* codes) noexcept {
+        constexpr std::size_t together = batch_groups<S>;
+        for (std::size_t i = 0; i < groups_; i += together) {
+            const std::size_t count = std::min(together, groups_ - i), c = i * group;
+            const auto numbers = stored_groups<S>::load(row, g + i, count);
+            group_grids grids;
+            grids.set(numbers, inverse_of(numbers.scale));
+            encode_batch<S>(weights_ + c, std::min(count * group, cols_ - c), grids, codes + c);
+        }
+    }
+
+    const float* weights_ = nullptr;
+    const float* importance_ = nullptr;
+    std::size_t cols_ = 0;
+    std::size_t groups_ = 0;
+    bool fits_ = true;
+    group_ways ways_[blocks];
+    group_choice choice_[blocks];
+    alignas(64) float room_[2 * 16 * group];
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
