@@ -1,0 +1,99 @@
+// GGUF's blocks of 4-bit codes that stand for levels of a table: IQ4_NL, IQ4_XS, MXFP4, NVFP4.
+//
+// Each table has 16 int8 levels. Codes lie as in Q4_0: of 2·n weights, weight j is in the low half
+// of byte j, weight j + n in the high half. Every product is exact in float, unless it exceeds
+// float's range and becomes infinite.
+#pragma once
+
+#include <quant/io/gguf/codecs/codec.hpp>
+
+#include <bit>
+#include <limits>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// The levels of IQ4_NL and IQ4_XS.
+inline constexpr std::int8_t gguf_iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                                    1,    13,   25,  38,  53,  69,  89,  113};
+
+/// E2M1 (one sign, two exponent bits, one of mantissa), doubled to be integers. Code 8, minus zero,
+/// decodes to plus zero here as in the ggml project.
+inline constexpr std::int8_t gguf_e2m1_doubled[16] = {0, 1,  2,  3,  4,  6,  8,  12,
+                                                      0, -1, -2, -3, -4, -6, -8, -12};
+
+/// 2·Half weights: scale · level.
+template <std::size_t Half>
+void gguf_put_levels(float scale, const std::int8_t (&levels)[16], const std::byte* codes,
+                     float* out) noexcept {
+    for (std::size_t j = 0; j < Half; ++j) {
+        const auto pair = std::to_integer<unsigned>(codes[j]);
+        out[j] = scale * static_cast<float>(levels[pair & 15u]);
+        out[j + Half] = scale * static_cast<float>(levels[pair >> 4]);
+    }
+}
+
+/// w = d·level: fp16 d, then 16 bytes of codes.
+template <>
+struct gguf_codec<gguf::type::iq4_nl> {
+    static void decode(const std::byte* block, float* out) noexcept {
+        gguf_put_levels<16>(gguf_fp16_at(block), gguf_iq4_levels, block + 2, out);
+    }
+};
+
+/// w = d·(s − 32)·level: fp16 d, a 16-bit word with the high two bits of the 8 scales s, 4 bytes
+/// with their low four, 128 bytes of codes; a scale for 32 weights.
+template <>
+struct gguf_codec<gguf::type::iq4_xs> {
+    static void decode(const std::byte* block, float* out) noexcept {
+        const float d = gguf_fp16_at(block);
+        const int high = load_le<std::uint16_t>(block + 2);
+        for (std::size_t g = 0; g < 8; ++g) {
+            const int s = gguf_nibble(block + 4, g) | ((high >> (2 * g)) & 3) << 4;
+            gguf_put_levels<16>(d * static_cast<float>(s - 32), gguf_iq4_levels, block + 8 + 16 * g,
+                                out + 32 * g);
+        }
+    }
+};
+
+/// Half of the number that E8M0 stands for, 2^(bits − 127); NaN for 255.
+/// Source: OCP Microscaling Formats 1.0, 5.4.1.
+[[nodiscard]] inline float gguf_half_of_e8m0(unsigned bits) noexcept {
+    if (bits == 255) return std::numeric_limits<float>::quiet_NaN();
+    // 2^-128 and 2^-127 are subnormal floats.
+    return std::bit_cast<float>(bits < 2 ? 0x200000u << bits : (bits - 1) << 23);
+}
+
+/// Half of the number that E4M3 without a sign stands for; NaN for 127. The highest bit has no
+/// meaning. Source: OCP Microscaling Formats 1.0, 5.3.1.
+[[nodiscard]] inline float gguf_half_of_ue4m3(unsigned bits) noexcept {
+    const unsigned exponent = (bits >> 3) & 15u;
+    const unsigned mantissa = bits & 7u;
+    if (exponent == 15 && mantissa == 7) return std::numeric_limits<float>::quiet_NaN();
+    if (exponent == 0) return 0x1p-10f * static_cast<float>(mantissa);
+    return std::bit_cast<float>((exponent + 119) << 23 | mantissa << 20);
+}
+
+/// w = scale · E2M1: an E8M0 scale, then 16 bytes of codes. A scale of NaN makes all weights NaN.
+template <>
+struct gguf_codec<gguf::type::mxfp4> {
+    static void decode(const std::byte* block, float* out) noexcept {
+        const float half = gguf_half_of_e8m0(std::to_integer<unsigned>(block[0]));
+        gguf_put_levels<16>(half, gguf_e2m1_doubled, block + 1, out);
+    }
+};
+
+/// w = scale · E2M1: four E4M3 scales without signs for 16 weights each, then 8 bytes of codes for
+/// each. A scale of NaN makes its weights NaN.
+template <>
+struct gguf_codec<gguf::type::nvfp4> {
+    static void decode(const std::byte* block, float* out) noexcept {
+        for (std::size_t g = 0; g < 4; ++g) {
+            const float half = gguf_half_of_ue4m3(std::to_integer<unsigned>(block[g]));
+            gguf_put_levels<8>(half, gguf_e2m1_doubled, block + 4 + 8 * g, out + 16 * g);
+        }
+    }
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
