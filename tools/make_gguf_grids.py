@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the codebooks of GGUF's IQ1, IQ2 and IQ3 types as a C++ header.
+"""Writes the codebooks of GGUF's IQ1 … IQ3 types and the levels of IQ4 as a C++ header.
 
     make_gguf_grids.py            prints the header
     make_gguf_grids.py --write    replaces the one in include/
@@ -27,7 +27,7 @@ GRIDS = (
 )
 
 OPENING = """\
-// The codebooks of IQ1, IQ2 and IQ3: made by tools/make_gguf_grids.py, not by hand.
+// The codebooks of IQ1 … IQ3 and the levels of IQ4: made by tools/make_gguf_grids.py, not by hand.
 //
 // Constants of the GGUF format, taken from the Python package gguf (see NOTICE). Each integer is a
 // vector, the first coordinate in its lowest bits: of IQ1 and IQ2 eight coordinates of two bits, of
@@ -79,6 +79,9 @@ def header():
         decoder.init_grid()
         vectors = decoder.grid.reshape(decoder.grid_shape)
         tables.append(table(name, what, values, vectors))
+    levels = ", ".join(map(str, quants.IQ4_NL.kvalues))
+    tables.append(f"/// IQ4_NL and IQ4_XS: what each code stands for.\n"
+                  f"inline constexpr std::int8_t gguf_iq4_levels[] = {{\n    {levels},\n}};\n")
     return OPENING + "\n".join(tables) + CLOSING
 
 

@@ -1,4 +1,4 @@
-// The codebooks of IQ1, IQ2 and IQ3: made by tools/make_gguf_grids.py, not by hand.
+// The codebooks of IQ1 … IQ3 and the levels of IQ4: made by tools/make_gguf_grids.py, not by hand.
 //
 // Constants of the GGUF format, taken from the Python package gguf (see NOTICE). Each integer is a
 // vector, the first coordinate in its lowest bits: of IQ1 and IQ2 eight coordinates of two bits, of
@@ -423,6 +423,11 @@ inline constexpr std::uint16_t gguf_iq3_s_vectors[] = {
     0xE12, 0xE1E, 0xE20, 0xE2C, 0xE32, 0xE42, 0xE49, 0xE54, 0xE63, 0xE65, 0xE81, 0xE84, 0xE88,
     0xE8E, 0xE91, 0xE98, 0xEA9, 0xEC2, 0xEDA, 0xEDD, 0xEEB, 0xF01, 0xF05, 0xF0B, 0xF10, 0xF28,
     0xF52, 0xF62, 0xF82, 0xF99, 0xFC0,
+};
+
+/// IQ4_NL and IQ4_XS: what each code stands for.
+inline constexpr std::int8_t gguf_iq4_levels[] = {
+    -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
 };
 // clang-format on
 

@@ -117,8 +117,7 @@ struct gguf_codec<gguf::type::q5_k> {
 /// scales s for 16 weights each, fp16 d.
 ///
 /// In half h, row k has its low bits in bytes 64·h + 32·(k mod 2) + l, in their low half for k < 2,
-/// and its high bits in bytes 32·h + l at bit 2·k. d·s is exact (11 bits times 8), the second
-/// product rounded, no sum follows.
+/// and its high bits in bytes 32·h + l at bit 2·k. The products are exact: 11 + 7 + 5 bits.
 template <>
 struct gguf_codec<gguf::type::q6_k> {
     static void decode(const std::byte* block, float* out) noexcept {

@@ -6,16 +6,13 @@
 #pragma once
 
 #include <quant/io/gguf/codecs/codec.hpp>
+#include <quant/io/gguf/codecs/iq_grids.hpp>
 
 #include <bit>
 #include <limits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
-
-/// The levels of IQ4_NL and IQ4_XS.
-inline constexpr std::int8_t gguf_iq4_levels[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
-                                                    1,    13,   25,  38,  53,  69,  89,  113};
 
 /// E2M1 (one sign, two exponent bits, one of mantissa), doubled to be integers. Code 8, minus zero,
 /// decodes to plus zero here as in the ggml project.
