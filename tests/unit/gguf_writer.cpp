@@ -318,6 +318,7 @@ TEST_CASE("gguf writer: what is refused changes nothing", "[gguf]") {
     name("t", "\"t\" was there before");
     name(std::string(64, 'n'), "64 bytes; at most 63");
     name("\xFF", "UTF-8");
+    name("a\0b"sv, "zero byte");
     const auto shape = [&](type which, const std::vector<std::size_t>& dims, errc code,
                            std::string_view part) {
         refused(out.try_add_tensor("x", which, dims), code, "gguf::writer::add_tensor: shape",

@@ -132,7 +132,7 @@ concept metadata_values = requires(const V& values) {
 /// this name; a writer that is dropped before, or whose file the system refuses to write, leaves
 /// nothing behind. What is written, quant::gguf::file and the ggml project's reader accept: keys
 /// are unique, not empty, of at most 65535 bytes; tensor names unique, not empty, of at most 63
-/// bytes; all strings valid UTF-8. The blocks' contents are not looked at.
+/// bytes, none of them zero; all strings valid UTF-8. The blocks' contents are not looked at.
 ///
 /// Every call that returns invalid_argument, shape_mismatch, null_data, unsupported, size_overflow
 /// or out_of_memory has changed nothing, and the writer goes on; after io_failed it is closed. A

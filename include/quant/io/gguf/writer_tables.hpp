@@ -188,6 +188,9 @@ inline result<void> writer::try_add_tensor(std::string_view name, gguf::type whi
     constexpr const char* where = "gguf::writer::add_tensor: name";
     if (auto possible = check_declaring(where); !possible) return possible;
     if (auto fits = check_name(name, longest_tensor_name, names_, where); !fits) return fits;
+    if (name.find('\0') != name.npos) {
+        return detail::make_error(errc::invalid_argument, where, "a zero byte in a name");
+    }
     const auto bytes = bytes_of(name, which, shape);
     if (!bytes) return bytes.failure();
     const auto end = detail::checked_add(data_size_, detail::checked_round_up(*bytes, alignment_));
