@@ -5,11 +5,9 @@
 // float's range and becomes infinite.
 #pragma once
 
+#include <quant/core/minifloat.hpp>
 #include <quant/io/gguf/codecs/codec.hpp>
 #include <quant/io/gguf/codecs/iq_grids.hpp>
-
-#include <bit>
-#include <limits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -53,40 +51,27 @@ struct gguf_codec<gguf::type::iq4_xs> {
     }
 };
 
-/// Half of the number that E8M0 stands for, 2^(bits − 127); NaN for 255.
-/// Source: OCP Microscaling Formats 1.0, 5.4.1.
-[[nodiscard]] inline float gguf_half_of_e8m0(unsigned bits) noexcept {
-    if (bits == 255) return std::numeric_limits<float>::quiet_NaN();
-    // 2^-128 and 2^-127 are subnormal floats.
-    return std::bit_cast<float>(bits < 2 ? 0x200000u << bits : (bits - 1) << 23);
-}
-
-/// Half of the number that E4M3 without a sign stands for; NaN for 127. The highest bit has no
-/// meaning. Source: OCP Microscaling Formats 1.0, 5.3.1.
-[[nodiscard]] inline float gguf_half_of_ue4m3(unsigned bits) noexcept {
-    const unsigned exponent = (bits >> 3) & 15u;
-    const unsigned mantissa = bits & 7u;
-    if (exponent == 15 && mantissa == 7) return std::numeric_limits<float>::quiet_NaN();
-    if (exponent == 0) return 0x1p-10f * static_cast<float>(mantissa);
-    return std::bit_cast<float>((exponent + 119) << 23 | mantissa << 20);
-}
-
 /// w = scale · E2M1: an E8M0 scale, then 16 bytes of codes. A scale of NaN makes all weights NaN.
 template <>
 struct gguf_codec<gguf::type::mxfp4> {
     static void decode(const std::byte* block, float* out) noexcept {
-        const float half = gguf_half_of_e8m0(std::to_integer<unsigned>(block[0]));
+        const auto scale = e8m0::from_bits(std::to_integer<std::uint8_t>(block[0]));
+        const float half = 0.5f * static_cast<float>(scale);
         gguf_put_levels<16>(half, gguf_e2m1_doubled, block + 1, out);
     }
 };
 
-/// w = scale · E2M1: four E4M3 scales without signs for 16 weights each, then 8 bytes of codes for
-/// each. A scale of NaN makes its weights NaN.
+/// w = scale · E2M1: four E4M3 scales for 16 weights each, whose signs have no meaning, then 8
+/// bytes of codes for each. A scale of NaN makes its weights NaN.
 template <>
 struct gguf_codec<gguf::type::nvfp4> {
+    static constexpr std::byte no_sign{127};
+
     static void decode(const std::byte* block, float* out) noexcept {
         for (std::size_t g = 0; g < 4; ++g) {
-            const float half = gguf_half_of_ue4m3(std::to_integer<unsigned>(block[g]));
+            const auto scale =
+                fp8_e4m3::from_bits(std::to_integer<std::uint8_t>(block[g] & no_sign));
+            const float half = 0.5f * static_cast<float>(scale);
             gguf_put_levels<8>(half, gguf_e2m1_doubled, block + 4 + 8 * g, out + 16 * g);
         }
     }
