@@ -113,6 +113,8 @@ def declared_name(tokens):
         if token == "(" and depth == 0 and i > 0:
             if re.match(r"[A-Za-z_]\w*$", tokens[i - 1]) and tokens[i - 1] not in (
                     "decltype", "requires", "noexcept", "explicit", "alignas"):
+                if tokens[i - 2:i - 1] == ["::"]:  # a member, declared in its class
+                    return None, None
                 return tokens[i - 1], "function"
         if token in ("=", "{}") and depth == 0 and i > 0:
             break
@@ -335,6 +337,7 @@ private:
     void secret();
 };
 template <class T> box(T*) -> box<T>;
+template <class T> inline void box<T>::secret() {}
 inline constexpr point origin{};
 template <class T>
     requires requires(const T& t) { try_make<T>(t); }

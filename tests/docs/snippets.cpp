@@ -1,5 +1,6 @@
 // The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand here
 // or in an example, line for line.
+#include <quant/io/gguf.hpp>
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -7,7 +8,11 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <random>
 #include <span>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -54,6 +59,22 @@ bool quantizes(quant::matrix_view<const float> weights) {
     }
     const quant::packed_matrix<w4> matrix = *std::move(made);
     return matrix.rows() == weights.rows();
+}
+
+/// The same model with every tensor in float32.
+void to_float32(const std::filesystem::path& from, const std::filesystem::path& to) {
+    const auto in = quant::gguf::file::open(from);
+    auto out = quant::gguf::writer::create(to);
+    for (const auto& entry : in.metadata()) out.add(entry);
+    for (const auto& tensor : in.tensors()) {
+        out.add_tensor(tensor.name(), quant::gguf::type::f32, tensor.shape());
+    }
+    for (const auto& tensor : in.tensors()) {
+        std::vector<float> values(tensor.elements());
+        quant::gguf::dequantize(tensor.type(), tensor.data(), values);
+        out.write(std::as_bytes(std::span(values))); // on a little-endian machine
+    }
+    out.finish();
 }
 
 } // namespace
@@ -105,4 +126,28 @@ TEST_CASE("errors of docs/faq.md", "[docs]") {
     const operands data;
     CHECK(quantizes(quant::matrix_view(data.weights.data(), 64, 64)));
     CHECK_FALSE(quantizes({}));
+}
+
+TEST_CASE("docs/formats.md: a model is rewritten in float32", "[docs]") {
+    const auto folder = std::filesystem::temp_directory_path();
+    const auto name = "quant_test_" + std::to_string(std::random_device{}());
+    const auto from = folder / (name + "_q4_1"), to = folder / (name + "_f32");
+    auto source = quant::gguf::writer::create(from);
+    source.add("general.architecture", "llama");
+    source.add_tensor("w", quant::gguf::type::q4_1, {64, 2});
+    const std::vector<std::byte> blocks(4 * 20, std::byte{0x3C});
+    source.write(blocks);
+    source.finish();
+
+    to_float32(from, to);
+    const auto made = quant::gguf::file::open(to, quant::gguf::file_access::read);
+    std::filesystem::remove(from);
+    std::filesystem::remove(to);
+    CHECK(made.get<std::string_view>("general.architecture") == "llama");
+    const auto* const w = made.find("w");
+    REQUIRE(w != nullptr);
+    std::vector<float> values(w->elements()), expected(w->elements());
+    quant::gguf::dequantize(w->type(), w->data(), values);
+    quant::gguf::dequantize(quant::gguf::type::q4_1, blocks, expected);
+    CHECK(values == expected);
 }

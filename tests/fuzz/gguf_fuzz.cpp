@@ -68,7 +68,7 @@ void walk_tensors(const gguf::file& model, std::span<const std::byte> bytes) {
 
         out.assign(each.elements(), 0.0f);
         const auto done = gguf::try_dequantize(each.type(), data, out);
-        require(done.has_value() || done.failure().code() == quant::errc::unsupported);
+        require(done.has_value());
         for (const float value : out) sink += value < 0 ? 1u : 0u;
     }
 }

@@ -165,7 +165,7 @@ TEST_CASE("gguf: the plain names throw the same errors", "[gguf]") {
     CHECK_THROWS_AS(file::parse(bytes.bytes().first(10)), quant::error);
     CHECK_THROWS_AS(file::open("/no/such/file"), quant::error);
     CHECK_THROWS_AS(quant::gguf::block_size(static_cast<type>(4)), quant::error);
-    CHECK_THROWS_AS(quant::gguf::dequantize(type::q2_k, {}, {}), quant::error);
+    CHECK_THROWS_AS(quant::gguf::dequantize(static_cast<type>(4), {}, {}), quant::error);
 }
 #endif
 

@@ -1,14 +1,43 @@
-// The table of GGUF types: blocks of all that exist, reasons for all that do not.
+// The table of GGUF types: blocks of all that exist, reasons for all that do not, and what decoding
+// does alike for all.
 #include "gguf_image.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <bit>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <optional>
+#include <random>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using namespace gguf_test;
 namespace gguf = quant::gguf;
+using quant::gguf::try_dequantize;
+
+namespace {
+
+/// All types.
+std::vector<type> all_types() {
+    std::vector<type> made;
+    for (std::uint32_t id = 0; id < 100; ++id) {
+        if (quant::gguf::try_block_size(static_cast<type>(id)))
+            made.push_back(static_cast<type>(id));
+    }
+    return made;
+}
+
+/// Bit for bit, any NaN as any other.
+bool same(float a, float b) {
+    if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
+    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+}
+
+} // namespace
 
 TEST_CASE("gguf: every type has its name, its id and its block", "[gguf]") {
     struct row {
@@ -86,5 +115,55 @@ TEST_CASE("gguf: an id that is no type is refused by its number and reason", "[g
     }
     for (const std::uint32_t id : {43u, 96u, 100u, 159u, 201u, 400u, UINT32_MAX}) {
         check(id, "is unknown");
+    }
+}
+
+TEST_CASE("gguf blocks: sizes that do not fit are errors, and nothing is written", "[gguf]") {
+    const std::vector<std::byte> bytes(3 * 292);
+    std::vector<float> out(1024, 42.0f);
+    for (const type which : all_types()) {
+        const std::size_t weights = *quant::gguf::try_block_size(which);
+        const std::size_t size = *quant::gguf::try_block_bytes(which);
+        const std::span<const std::byte> all(bytes);
+        const std::span<float> room(out);
+        const auto code = [&](std::size_t blocks_bytes, std::size_t floats) {
+            const auto done = try_dequantize(which, all.first(blocks_bytes), room.first(floats));
+            return done ? std::optional<errc>() : done.failure().code();
+        };
+        CAPTURE(quant::gguf::to_string(which));
+        if (size > 1) CHECK(code(2 * size - 1, 2 * weights) == errc::shape_mismatch);
+        if (size > 1) CHECK(code(2 * size + 1, 2 * weights) == errc::shape_mismatch);
+        CHECK(code(2 * size, 2 * weights - 1) == errc::shape_mismatch);
+        CHECK(code(2 * size, 2 * weights + 1) == errc::shape_mismatch);
+        CHECK(code(2 * size, 0) == errc::shape_mismatch);
+        CHECK(code(0, weights) == errc::shape_mismatch);
+        CHECK(out[0] == 42.0f);
+        CHECK(code(0, 0) == std::nullopt);
+        CHECK(out[0] == 42.0f);
+    }
+}
+
+TEST_CASE("gguf blocks: a row of blocks is its blocks, each at any address", "[gguf]") {
+    std::mt19937 random(11);
+    for (const type which : all_types()) {
+        const std::size_t weights = *quant::gguf::try_block_size(which);
+        const std::size_t size = *quant::gguf::try_block_bytes(which);
+        // Buffers of their own sizes, so that a sanitizer sees an access past their ends.
+        std::vector<std::byte> blocks(3 * size);
+        for (std::byte& b : blocks) b = static_cast<std::byte>(random() & 255u);
+        std::vector<float> together(3 * weights);
+        REQUIRE(try_dequantize(which, blocks, together).has_value());
+        for (std::size_t i = 0; i < 3; ++i) {
+            std::vector<std::byte> shifted(1 + size);
+            std::memcpy(shifted.data() + 1, blocks.data() + i * size, size);
+            std::vector<float> alone(weights);
+            REQUIRE(try_dequantize(which, std::span(shifted).subspan(1), alone).has_value());
+            std::size_t different = 0;
+            for (std::size_t j = 0; j < weights; ++j) {
+                different += !same(alone[j], together[i * weights + j]);
+            }
+            CAPTURE(quant::gguf::to_string(which), i);
+            CHECK(different == 0);
+        }
     }
 }

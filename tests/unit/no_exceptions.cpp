@@ -1,13 +1,17 @@
 // Without exceptions and without run-time type information the library has its try_ forms, and they
 // say what is wrong. No test framework: it would need both.
+#include <quant/io/gguf.hpp>
 #include <quant/quant.hpp>
 
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <limits>
+#include <random>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -127,10 +131,33 @@ void bad_arguments() {
                      errc::invalid_argument));
 }
 
+/// A file is written, refused where it must be, read back and decoded.
+void gguf_files() {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()));
+    auto out = gguf::writer::try_create(path);
+    CHECK(out.has_value());
+    if (!out) return;
+    CHECK(out->try_add("general.architecture", "llama").has_value());
+    CHECK(out->try_add_tensor("t", gguf::type::q8_0, {32, 1}).has_value());
+    CHECK(fails_with(out->try_add_tensor("u", gguf::type::q8_0, {33}), errc::shape_mismatch));
+    const std::byte block[34] = {std::byte{0}, std::byte{0x3C}, std::byte{7}}; // 1, then 7
+    CHECK(out->try_write(block).has_value());
+    CHECK(out->try_finish().has_value());
+    const auto in = gguf::file::try_open(path, gguf::file_access::read);
+    std::filesystem::remove(path);
+    CHECK(in.has_value() && in->find("t") != nullptr);
+    float values[32] = {};
+    CHECK(gguf::try_dequantize(gguf::type::q8_0, in->find("t")->data(), values).has_value());
+    CHECK(values[0] == 7.0f);
+    CHECK(fails_with(gguf::file::try_open(path), errc::not_found));
+}
+
 } // namespace
 
 int main() {
     good_pass();
+    gguf_files();
     bad_arguments();
     if (failures == 0) std::puts("all passed");
     return failures == 0 ? 0 : 1;

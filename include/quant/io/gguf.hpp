@@ -1,4 +1,5 @@
-// GGUF model files: quant::gguf::file reads one, quant::gguf::dequantize decodes its tensors.
+// GGUF model files: quant::gguf::file reads one, quant::gguf::writer writes one,
+// quant::gguf::dequantize decodes tensors.
 #pragma once
 
 #include <quant/io/gguf/blocks.hpp>
@@ -6,3 +7,4 @@
 #include <quant/io/gguf/metadata.hpp>
 #include <quant/io/gguf/tensor.hpp>
 #include <quant/io/gguf/types.hpp>
+#include <quant/io/gguf/writer.hpp>
