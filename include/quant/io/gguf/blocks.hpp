@@ -9,7 +9,7 @@
 #include <quant/core/checked.hpp>
 #include <quant/core/half.hpp>
 #include <quant/io/gguf/types.hpp>
-#include <quant/io/little_endian.hpp>
+#include <quant/core/little_endian.hpp>
 
 #include <cstddef>
 #include <cstdint>

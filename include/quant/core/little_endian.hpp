@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -25,6 +26,16 @@ template <class T>
         std::memcpy(&value, reversed, sizeof value);
     }
     return value;
+}
+
+/// Writes the little-endian bytes of a number.
+template <class T>
+inline void store_le(std::byte* to, T value) noexcept {
+    static_assert(std::is_arithmetic_v<T> && !std::is_same_v<T, bool>);
+    std::memcpy(to, &value, sizeof value);
+    if constexpr (std::endian::native != std::endian::little) {
+        for (std::size_t i = 0; i < sizeof(T) / 2; ++i) std::swap(to[i], to[sizeof(T) - 1 - i]);
+    }
 }
 
 } // namespace detail
