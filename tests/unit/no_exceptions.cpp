@@ -99,6 +99,33 @@ void good_pass() {
     CHECK(try_matmul(d.activations(), *held, d.outputs(), pool).has_value());
 }
 
+/// What measures and observes.
+void calibration() {
+    data d;
+    thread_pool pool(3);
+    const auto report = tensor_report::try_measure("w", d.weights(), d.weights(), pool);
+    CHECK(report.has_value() && report->total().mse() == 0 && !to_json(*report).empty());
+    CHECK(try_measure_error(d.weights(), d.weights()).has_value());
+    const std::vector<int> targets(tokens);
+    CHECK(try_compare_logits(d.activations(), d.activations(), pool).has_value());
+    CHECK(try_score_logits(d.activations(), std::span(targets), pool).has_value());
+
+    auto least = min_max_observer::try_per_tensor();
+    auto average = moving_average_observer::try_per_channel(cols);
+    auto histogram = histogram_observer::try_per_tensor();
+    CHECK(least->try_observe(d.weights()).has_value() && least->try_range()->highest < 1);
+    CHECK(average->try_observe(d.weights()).has_value() && average->try_range(95).has_value());
+    CHECK(histogram->try_observe(d.weights()).has_value());
+    CHECK(try_percentile_range(*histogram->try_histogram(), 99).has_value());
+    CHECK(try_mse_range(*histogram->try_histogram(), 255).has_value());
+    CHECK(try_entropy_range(*histogram->try_histogram(), 255).has_value());
+    std::vector<std::byte> bytes(histogram->serialized_size());
+    CHECK(histogram->try_serialize(bytes).has_value());
+    CHECK(histogram_observer::try_deserialize(bytes).has_value());
+    bytes.pop_back();
+    CHECK(!histogram_observer::try_deserialize(bytes).has_value());
+}
+
 template <class T>
 bool fails_with(const result<T>& made, errc code) {
     return made.error_if() != nullptr && made.error_if()->code() == code;
@@ -131,6 +158,7 @@ void bad_arguments() {
 
 int main() {
     good_pass();
+    calibration();
     bad_arguments();
     if (failures == 0) std::puts("all passed");
     return failures == 0 ? 0 : 1;

@@ -4,7 +4,7 @@
 #include <quant/calibrate/histogram.hpp>
 #include <quant/calibrate/observer.hpp>
 
-#include <bit>
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -71,19 +71,17 @@ public:
         if (auto valid = check_batch(x, where); !valid) return valid;
         const std::uint64_t more = per_channel_ ? x.rows() : x.rows() * x.cols();
         if (auto valid = check_count(more, where); !valid) return valid;
-        auto row_scratch =
-            detail::buffer<float>::uninitialized(detail::rows_are_floats(x) ? 0 : x.cols(), where);
-        if (!row_scratch) return row_scratch.failure();
+        // Rows are read for one histogram of all columns; channels are counted by columns.
+        const std::size_t width = per_channel_ || detail::rows_are_floats(x) ? 0 : x.cols();
+        auto scratch = detail::buffer<float>::uninitialized(width, where);
+        if (!scratch) return scratch.failure();
         auto batch = detail::channel_extremes::of(x, per_channel_, where);
         if (!batch) return batch.failure();
         for (std::size_t c = 0; c < channels_; ++c) grow(c, (*batch)[c]);
-        for (std::size_t r = 0; r < x.rows(); ++r) {
-            const float* row = detail::row_as_floats(x, r, row_scratch->data());
-            if (per_channel_) {
-                for (std::size_t c = 0; c < x.cols(); ++c) count_numbers(c, row + c, 1);
-            } else {
-                count_numbers(0, row, x.cols());
-            }
+        if (per_channel_) {
+            count_columns(x);
+        } else {
+            count_rows(x, scratch->data());
         }
         tokens_ += x.rows();
         count_ += more;
@@ -261,12 +259,43 @@ private:
         set_grid(channel, grown);
     }
 
-    void count_numbers(std::size_t channel, const float* x, std::size_t n) noexcept {
-        const channel_grid grid = grids_.data()[channel];
-        std::uint64_t* const counts = counts_of(channel);
-        for (std::size_t i = 0; i < n; ++i) {
-            const auto bin = detail::bin_of(detail::load_element(x + i), grid.inverse_width);
-            ++counts[bin - grid.bins.first];
+    static void count_number(const channel_grid& grid, std::uint64_t* counts, float x) noexcept {
+        ++counts[detail::bin_of(x, grid.inverse_width) - grid.bins.first];
+    }
+    template <class T>
+    void count_rows(const matrix_view<T>& x, float* scratch) noexcept {
+        const channel_grid grid = grids_.data()[0];
+        std::uint64_t* const counts = counts_of(0);
+        for (std::size_t r = 0; r < x.rows(); ++r) {
+            const float* row = detail::row_as_floats(x, r, scratch);
+            for (std::size_t c = 0; c < x.cols(); ++c) {
+                count_number(grid, counts, detail::load_element(row + c));
+            }
+        }
+    }
+    /// Some rows of a cache line's columns at a time, in a copy that is counted column by column:
+    /// the counts of one column fit the nearest cache, those of all do not.
+    template <class T>
+    void count_columns(const matrix_view<T>& x) noexcept {
+        constexpr std::size_t most_rows = 64, most_cols = 16;
+        float copy[most_cols][most_rows];
+        for (std::size_t c = 0; c < x.cols(); c += most_cols) {
+            const std::size_t cols = std::min(most_cols, x.cols() - c);
+            for (std::size_t r = 0; r < x.rows(); r += most_rows) {
+                const std::size_t rows = std::min(most_rows, x.rows() - r);
+                for (std::size_t i = 0; i < rows; ++i) {
+                    const auto* from = x.row(r + i) + c * x.col_stride();
+                    for (std::size_t j = 0; j < cols; ++j) {
+                        const auto value = detail::load_element(from + j * x.col_stride());
+                        copy[j][i] = static_cast<float>(value);
+                    }
+                }
+                for (std::size_t j = 0; j < cols; ++j) {
+                    const channel_grid grid = grids_.data()[c + j];
+                    std::uint64_t* const counts = counts_of(c + j);
+                    for (std::size_t i = 0; i < rows; ++i) count_number(grid, counts, copy[j][i]);
+                }
+            }
         }
     }
 
