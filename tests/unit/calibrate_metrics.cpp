@@ -228,6 +228,22 @@ TEST_CASE("edges are defined") {
     }
 }
 
+TEST_CASE("sums are as exact as is documented") {
+    for (const std::size_t n : {10u, 1000u, 100000u}) {
+        const auto w = random_numbers(n, 1e3f), q = random_numbers(n, 0.97e3f);
+        long double error = 0, reference = 0;
+        for (std::size_t i = 0; i < n; ++i) {
+            const auto a = static_cast<long double>(w[i]), b = static_cast<long double>(q[i]);
+            error += (a - b) * (a - b);
+            reference += a * a;
+        }
+        const error_sums sums = measured(w, q);
+        const double bound = static_cast<double>((n + 7) / 8 + 5) * 0x1p-53;
+        CHECK_THAT(sums.squared_error, WithinRel(static_cast<double>(error), bound));
+        CHECK_THAT(sums.squared_reference, WithinRel(static_cast<double>(reference), bound));
+    }
+}
+
 TEST_CASE("sums of parts merge into those of the whole") {
     const std::size_t cols = 50;
     const auto w = random_numbers(6 * cols);

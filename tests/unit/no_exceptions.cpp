@@ -145,10 +145,21 @@ void bad_arguments() {
     CHECK(fails_with(try_slice_rows(*p, 8, 16), errc::invalid_argument));
     CHECK(
         fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
+    constexpr std::size_t too_many = std::size_t{1} << 45;
+    const matrix_view<const float> endless(d.w.data(), too_many, 1, 0);
+    CHECK(fails_with(try_measure_error(endless, endless), errc::out_of_memory));
+    CHECK(fails_with(try_compare_logits(endless, endless), errc::out_of_memory));
+    CHECK(fails_with(min_max_observer::try_per_channel(too_many), errc::out_of_memory));
+    CHECK(fails_with(moving_average_observer::try_per_channel(too_many), errc::out_of_memory));
+    CHECK(fails_with(histogram_observer::try_per_channel(too_many, 64), errc::out_of_memory));
     const std::function<void(std::size_t, task)> lazy = [](std::size_t, task) {};
     std::vector<float> many(1000 * cols);
     CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),
                      errc::executor_failed));
+    const matrix_view<const float> logits(many.data(), 1000, cols);
+    const std::vector<int> targets(1000);
+    CHECK(fails_with(try_compare_logits(logits, logits, lazy), errc::executor_failed));
+    CHECK(fails_with(try_score_logits(logits, std::span(targets), lazy), errc::executor_failed));
     std::byte few[8];
     CHECK(fails_with(try_matmul(d.activations(), *p, d.outputs(), scratch{few}),
                      errc::invalid_argument));

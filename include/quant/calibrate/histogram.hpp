@@ -29,9 +29,11 @@ struct histogram_view {
     std::span<const std::uint64_t> counts;
 
     /// Width of a bin; a power of two.
-    [[nodiscard]] double width() const noexcept { return std::ldexp(1.0, exponent); }
+    [[nodiscard]] QUANT_DETAIL_INLINE double width() const noexcept {
+        return std::ldexp(1.0, exponent);
+    }
     /// The number at which bin i begins, exactly; of i = counts.size(), at which the last one ends.
-    [[nodiscard]] double edge(std::size_t i) const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE double edge(std::size_t i) const noexcept {
         return std::ldexp(static_cast<double>(first + static_cast<std::int64_t>(i)), exponent);
     }
 };

@@ -27,19 +27,19 @@ struct divergence_sums {
     double divergence = 0;      ///< Σ KL(reference ‖ model), in nats
     double largest = 0;         ///< the largest KL of a position
 
-    constexpr void merge(const divergence_sums& other) noexcept {
+    QUANT_DETAIL_INLINE constexpr void merge(const divergence_sums& other) noexcept {
         positions += other.positions;
         agreeing += other.agreeing;
         divergence += other.divergence;
         largest = std::max(largest, other.largest);
     }
     /// Mean KL(reference ‖ model) in nats; NaN of no positions.
-    [[nodiscard]] constexpr double mean_divergence() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr double mean_divergence() const noexcept {
         if (positions == 0) return std::numeric_limits<double>::quiet_NaN();
         return divergence / static_cast<double>(positions);
     }
     /// Share of positions, 0 … 1, with the same most likely token; NaN of no positions.
-    [[nodiscard]] constexpr double top1_agreement() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr double top1_agreement() const noexcept {
         if (positions == 0) return std::numeric_limits<double>::quiet_NaN();
         return static_cast<double>(agreeing) / static_cast<double>(positions);
     }
@@ -53,17 +53,18 @@ struct likelihood_sums {
     std::uint64_t positions = 0;
     double negative_log_likelihood = 0; ///< Σ −log p(target), in nats
 
-    constexpr void merge(const likelihood_sums& other) noexcept {
+    QUANT_DETAIL_INLINE constexpr void merge(const likelihood_sums& other) noexcept {
         positions += other.positions;
         negative_log_likelihood += other.negative_log_likelihood;
     }
     /// Mean negative log-likelihood in nats, also called cross-entropy; NaN of no positions.
-    [[nodiscard]] constexpr double mean_negative_log_likelihood() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr double
+    mean_negative_log_likelihood() const noexcept {
         if (positions == 0) return std::numeric_limits<double>::quiet_NaN();
         return negative_log_likelihood / static_cast<double>(positions);
     }
     /// exp of the mean negative log-likelihood; NaN of no positions, infinity above e^709.
-    [[nodiscard]] double perplexity() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE double perplexity() const noexcept {
         return std::exp(mean_negative_log_likelihood());
     }
 

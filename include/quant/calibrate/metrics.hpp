@@ -37,7 +37,7 @@ struct error_sums {
     double max_abs_error = 0;         ///< max |w − q|
 
     /// Adds the sums of other pairs; rounds once each, max_abs_error is exact.
-    constexpr void merge(const error_sums& other) noexcept {
+    QUANT_DETAIL_INLINE constexpr void merge(const error_sums& other) noexcept {
         count += other.count;
         squared_error += other.squared_error;
         squared_reference += other.squared_reference;
@@ -47,26 +47,26 @@ struct error_sums {
     }
 
     /// Mean squared error, Σ (w − q)² / count; 0 of nothing.
-    [[nodiscard]] constexpr double mse() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE constexpr double mse() const noexcept {
         return count == 0 ? 0.0 : squared_error / static_cast<double>(count);
     }
     /// Relative root mean square error, ‖w − q‖ / ‖w‖. Of a zero reference: 0 if q is zero, too,
     /// else infinity.
-    [[nodiscard]] double relative_rms() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE double relative_rms() const noexcept {
         if (squared_error == 0) return 0.0;
         if (squared_reference == 0) return std::numeric_limits<double>::infinity();
         return std::sqrt(squared_error / squared_reference);
     }
     /// Signal to quantization noise ratio in decibels, 10·log₁₀(Σ w² / Σ (w − q)²). Infinity
     /// if w = q, zeros included; −infinity if w is zero and q is not.
-    [[nodiscard]] double sqnr_db() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE double sqnr_db() const noexcept {
         if (squared_error == 0) return std::numeric_limits<double>::infinity();
         if (squared_reference == 0) return -std::numeric_limits<double>::infinity();
         return 10.0 * std::log10(squared_reference / squared_error);
     }
     /// Cosine of the angle between w and q, Σ w·q / (‖w‖·‖q‖), within −1 … 1; exactly 1 if w = q.
     /// 1 if both are zero, 0 if one is.
-    [[nodiscard]] double cosine_similarity() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE double cosine_similarity() const noexcept {
         if (squared_reference == 0 && squared_approximation == 0) return 1.0;
         if (squared_reference == 0 || squared_approximation == 0) return 0.0;
         const double norms = std::sqrt(squared_reference * squared_approximation);
@@ -98,11 +98,8 @@ struct error_lanes {
         max_abs_error = simd::max_magnitude(error, max_abs_error);
     }
     QUANT_DETAIL_INLINE void add(const simd::f32x16& w, const simd::f32x16& q) noexcept {
-        simd::f64x8 w_low, w_high, q_low, q_high;
-        simd::widen(w, w_low, w_high);
-        simd::widen(q, q_low, q_high);
-        add(w_low, q_low);
-        add(w_high, q_high);
+        add(simd::widen_half<false>(w), simd::widen_half<false>(q));
+        add(simd::widen_half<true>(w), simd::widen_half<true>(q));
     }
 };
 

@@ -14,14 +14,18 @@ struct value_range {
     float highest = 0;
 
     /// The largest magnitude in the range.
-    [[nodiscard]] float max_abs() const noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE float max_abs() const noexcept {
         return std::max(std::fabs(lowest), std::fabs(highest));
     }
     /// The least range around zero that holds this one: −max_abs() … max_abs().
-    [[nodiscard]] value_range symmetrized() const noexcept { return {0.0f - max_abs(), max_abs()}; }
+    [[nodiscard]] QUANT_DETAIL_INLINE value_range symmetrized() const noexcept {
+        return {0.0f - max_abs(), max_abs()};
+    }
     /// Scale of static int8 activations, whose codes go from −127 to 127: max_abs() / 127, rounded
     /// to float; subnormal below 127·2^−126, 0 of a range that is zero.
-    [[nodiscard]] float int8_scale() const noexcept { return max_abs() / 127.0f; }
+    [[nodiscard]] QUANT_DETAIL_INLINE float int8_scale() const noexcept {
+        return max_abs() / 127.0f;
+    }
 
     friend constexpr bool operator==(const value_range&, const value_range&) noexcept = default;
 };

@@ -54,21 +54,23 @@ QUANT_DETAIL_INLINE f64x8 operator*(const f64x8& a, const f64x8& b) noexcept {
     return per_f64_register([](auto x, auto y) QUANT_DETAIL_LAMBDA { return x * y; }, a, b);
 }
 
+/// Hides where the value came from, so that a product in it cannot be fused with an addition.
+QUANT_DETAIL_INLINE f64_register opaque(f64_register value) noexcept {
+#if QUANT_DETAIL_F64_BY_XSIMD && defined(__GNUC__) && defined(__AVX512F__)
+    __asm__("" : "+v"(value.data));
+#elif QUANT_DETAIL_F64_BY_XSIMD && defined(__GNUC__)
+    __asm__("" : "+x"(value.data));
+#elif defined(__aarch64__) && defined(__GNUC__)
+    __asm__("" : "+w"(value));
+#elif defined(__GNUC__)
+    __asm__("" : "+m"(value));
+#endif
+    return value;
+}
+
 /// a·b, rounded before anything is added to it, whatever the compiler may fuse.
 QUANT_DETAIL_INLINE f64x8 rounded_product(const f64x8& a, const f64x8& b) noexcept {
-    f64x8 product = a * b;
-    detail::unroll<f64x8::count>([&]([[maybe_unused]] auto i) QUANT_DETAIL_LAMBDA {
-#if QUANT_DETAIL_F64_BY_XSIMD && defined(__GNUC__) && defined(__AVX512F__)
-        __asm__("" : "+v"(product.r[i].data));
-#elif QUANT_DETAIL_F64_BY_XSIMD && defined(__GNUC__)
-        __asm__("" : "+x"(product.r[i].data));
-#elif defined(__aarch64__) && defined(__GNUC__)
-        __asm__("" : "+w"(product.r[i]));
-#elif defined(__GNUC__)
-        __asm__("" : "+m"(product.r[i]));
-#endif
-    });
-    return product;
+    return per_f64_register([](auto x, auto y) QUANT_DETAIL_LAMBDA { return opaque(x * y); }, a, b);
 }
 
 /// The greater of |a| and b, lane by lane.
@@ -85,30 +87,32 @@ QUANT_DETAIL_INLINE f64x8 max_magnitude(const f64x8& a, const f64x8& b) noexcept
         a, b);
 }
 
-/// Lanes 0 … 7 and 8 … 15, exactly.
-QUANT_DETAIL_INLINE void widen(const f32x16& a, f64x8& low, f64x8& high) noexcept {
+/// Lanes 0 … 7, or 8 … 15, exactly.
+template <bool Upper>
+QUANT_DETAIL_INLINE f64x8 widen_half(const f32x16& a) noexcept {
+    f64x8 made;
 #if QUANT_DETAIL_F64_BY_XSIMD && defined(__AVX512BW__)
-    low.r[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(a.r[0]));
-    high.r[0] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a.r[0], 1));
+    if constexpr (Upper) {
+        made.r[0] = _mm512_cvtps_pd(_mm512_extractf32x8_ps(a.r[0], 1));
+    } else {
+        made.r[0] = _mm512_cvtps_pd(_mm512_castps512_ps256(a.r[0]));
+    }
 #elif QUANT_DETAIL_F64_BY_XSIMD && defined(__AVX__)
-    low.r[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(a.r[0]));
-    low.r[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(a.r[0], 1));
-    high.r[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(a.r[1]));
-    high.r[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(a.r[1], 1));
+    made.r[0] = _mm256_cvtps_pd(_mm256_castps256_ps128(a.r[Upper]));
+    made.r[1] = _mm256_cvtps_pd(_mm256_extractf128_ps(a.r[Upper], 1));
 #elif QUANT_DETAIL_F64_BY_XSIMD
-    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
-        f64x8& half = i < 2 ? low : high;
-        half.r[2 * i % 4] = _mm_cvtps_pd(a.r[i]);
-        half.r[2 * i % 4 + 1] = _mm_cvtps_pd(_mm_movehl_ps(a.r[i], a.r[i]));
+    constexpr std::size_t first = Upper ? 2 : 0;
+    detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
+        made.r[2 * i] = _mm_cvtps_pd(a.r[first + i]);
+        made.r[2 * i + 1] = _mm_cvtps_pd(_mm_movehl_ps(a.r[first + i], a.r[first + i]));
     });
 #else
     float narrow[16];
     store(narrow, a);
-    for (std::size_t i = 0; i < 8; ++i) {
-        low.r[i] = static_cast<double>(narrow[i]);
-        high.r[i] = static_cast<double>(narrow[i + 8]);
-    }
+    for (std::size_t i = 0; i < 8; ++i)
+        made.r[i] = static_cast<double>(narrow[i + (Upper ? 8 : 0)]);
 #endif
+    return made;
 }
 
 QUANT_DETAIL_INLINE void store(double (&to)[8], const f64x8& a) noexcept {
