@@ -1,12 +1,12 @@
 #include "evaluation.hpp"
 
 #include "failure.hpp"
-#include "parallel.hpp"
 #include "sampler.hpp"
 #include "transformer.hpp"
 
+#include <quant/calibrate/logits.hpp>
+
 #include <algorithm>
-#include <cmath>
 #include <span>
 
 namespace lm {
@@ -18,26 +18,6 @@ constexpr std::string_view openings[] = {
     "Once upon a time",          "The history of the city begins", "Here is how it works:",
     "She opened the letter and", "The most important thing about", "One day, the dog",
 };
-
-double log_sum_exp(std::span<const float> logits) {
-    const double largest = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
-    double sum = 0.0;
-    for (const float one : logits) sum += std::exp(static_cast<double>(one) - largest);
-    return largest + std::log(sum);
-}
-
-/// KL(p ‖ q) = Σ p·(log p − log q) of two rows of logits.
-double divergence(std::span<const float> p, std::span<const float> q) {
-    const double p_norm = log_sum_exp(p);
-    const double q_norm = log_sum_exp(q);
-    double sum = 0.0;
-    for (std::size_t i = 0; i < p.size(); ++i) {
-        const double log_p = static_cast<double>(p[i]) - p_norm;
-        const double log_q = static_cast<double>(q[i]) - q_norm;
-        sum += std::exp(log_p) * (log_p - log_q);
-    }
-    return sum;
-}
 
 std::vector<token> scored_tokens(const std::vector<sequence>& sequences) {
     std::vector<token> scored;
@@ -112,33 +92,16 @@ std::vector<float> score_logits(const model& weights, quant::thread_pool& pool,
 quality measure_quality(const std::vector<float>& reference, const std::vector<float>& logits,
                         const std::vector<sequence>& sequences, std::size_t vocabulary,
                         quant::thread_pool& pool) {
-    struct position {
-        double divergence;
-        double likelihood; ///< negative log
-        bool agrees;
-    };
     const std::vector<token> tokens = scored_tokens(sequences);
     if (reference.size() != tokens.size() * vocabulary || logits.size() != reference.size()) {
         throw failure("measure_quality: logits of different texts");
     }
-    std::vector<position> positions(tokens.size());
-    parallel_for(pool, tokens.size(), 60 * vocabulary, [&](std::size_t i) {
-        const auto p = std::span(reference).subspan(i * vocabulary, vocabulary);
-        const auto q = std::span(logits).subspan(i * vocabulary, vocabulary);
-        const double logit = static_cast<double>(q[static_cast<std::size_t>(tokens[i])]);
-        positions[i] = {divergence(p, q), log_sum_exp(q) - logit, most_likely(p) == most_likely(q)};
-    });
-
-    quality mean;
-    double likelihood = 0;
-    const double share = 1.0 / static_cast<double>(tokens.size());
-    for (const position& one : positions) {
-        mean.divergence += share * one.divergence;
-        mean.agreement += one.agrees ? share : 0.0;
-        likelihood += share * one.likelihood;
-    }
-    mean.perplexity = std::exp(likelihood);
-    return mean;
+    const quant::matrix_view p(reference.data(), tokens.size(), vocabulary);
+    const quant::matrix_view q(logits.data(), tokens.size(), vocabulary);
+    const auto distance = quant::compare_logits(p, q, pool);
+    return {.divergence = distance.mean_divergence(),
+            .agreement = distance.top1_agreement(),
+            .perplexity = quant::score_logits(q, std::span(tokens), pool).perplexity()};
 }
 
 } // namespace lm

@@ -2,6 +2,9 @@
 // (run-time dispatch, post-training quantization, file formats).
 #pragma once
 
+#include <quant/calibrate/logits.hpp>
+#include <quant/calibrate/observers.hpp>
+#include <quant/calibrate/report.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/half.hpp>
 #include <quant/core/matrix_view.hpp>

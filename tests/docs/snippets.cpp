@@ -1,5 +1,5 @@
-// The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand here
-// or in an example, line for line.
+// The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand
+// here or in an example, line for line.
 #include <quant/io/gguf.hpp>
 #include <quant/quant.hpp>
 
@@ -44,12 +44,20 @@ struct operands {
 };
 
 // weights.hpp
-void project(quant::matrix_view<const float> x, quant::packed_view<w4> w, quant::matrix_view<float> y);
+void project(quant::matrix_view<const float> x, quant::packed_view<w4> w,
+             quant::matrix_view<float> y);
 
 // weights.cpp, the only file that needs optimization flags and kernel/matmul.hpp
-void project(quant::matrix_view<const float> x, quant::packed_view<w4> w, quant::matrix_view<float> y) {
+void project(quant::matrix_view<const float> x, quant::packed_view<w4> w,
+             quant::matrix_view<float> y) {
     quant::matmul(x, w, y);
 }
+
+/// A text that two models read.
+struct text {
+    quant::matrix_view<const float> reference, logits;
+    std::vector<int> targets;
+};
 
 bool quantizes(quant::matrix_view<const float> weights) {
     auto made = quant::try_quantize_packed<w4>(weights);
@@ -150,4 +158,36 @@ TEST_CASE("docs/formats.md: a model is rewritten in float32", "[docs]") {
     quant::gguf::dequantize(w->type(), w->data(), values);
     quant::gguf::dequantize(quant::gguf::type::q4_1, blocks, expected);
     CHECK(values == expected);
+}
+
+TEST_CASE("measurements of docs/calibration.md", "[docs]") {
+    const operands data;
+    const quant::matrix_view weights(data.weights.data(), 64, 64);
+    std::vector<float> restored(64 * 64);
+    const quant::matrix_view approximation(restored.data(), 64, 64);
+    {
+        quant::dequantize(quant::quantize<w4>(weights), approximation);
+        const auto report = quant::tensor_report::measure("layers.0.wq", weights, approximation);
+        std::printf("%s", quant::to_table(report).c_str());
+        CHECK(report.total().relative_rms() < 0.1);
+    }
+    const std::vector<text> texts = {{data.x, data.x, {5, 63}}};
+    {
+        quant::divergence_sums distance;
+        quant::likelihood_sums likelihood;
+        for (const text& one : texts) {
+            distance.merge(quant::compare_logits(one.reference, one.logits));
+            likelihood.merge(quant::score_logits(one.logits, std::span(one.targets)));
+        }
+        std::printf("KL %.5f, ppl %.3f\n", distance.mean_divergence(), likelihood.perplexity());
+        CHECK(distance.top1_agreement() == 1.0);
+    }
+    const std::vector<quant::matrix_view<const float>> batches = {data.x, weights};
+    {
+        auto observer = quant::histogram_observer::per_tensor();
+        for (const auto& batch : batches) observer.observe(batch);
+        const quant::value_range range = quant::mse_range(observer.histogram(), 255);
+        const float scale = range.int8_scale();
+        CHECK(scale > 0);
+    }
 }

@@ -103,6 +103,33 @@ void good_pass() {
     CHECK(try_matmul(d.activations(), *held, d.outputs(), pool).has_value());
 }
 
+/// What measures and observes.
+void calibration() {
+    data d;
+    thread_pool pool(3);
+    const auto report = tensor_report::try_measure("w", d.weights(), d.weights(), pool);
+    CHECK(report.has_value() && report->total().mse() == 0 && !to_json(*report).empty());
+    CHECK(try_measure_error(d.weights(), d.weights()).has_value());
+    const std::vector<int> targets(tokens);
+    CHECK(try_compare_logits(d.activations(), d.activations(), pool).has_value());
+    CHECK(try_score_logits(d.activations(), std::span(targets), pool).has_value());
+
+    auto least = min_max_observer::try_per_tensor();
+    auto average = moving_average_observer::try_per_channel(cols);
+    auto histogram = histogram_observer::try_per_tensor();
+    CHECK(least->try_observe(d.weights()).has_value() && least->try_range()->highest < 1);
+    CHECK(average->try_observe(d.weights()).has_value() && average->try_range(95).has_value());
+    CHECK(histogram->try_observe(d.weights()).has_value());
+    CHECK(try_percentile_range(*histogram->try_histogram(), 99).has_value());
+    CHECK(try_mse_range(*histogram->try_histogram(), 255).has_value());
+    CHECK(try_entropy_range(*histogram->try_histogram(), 255).has_value());
+    std::vector<std::byte> bytes(histogram->serialized_size());
+    CHECK(histogram->try_serialize(bytes).has_value());
+    CHECK(histogram_observer::try_deserialize(bytes).has_value());
+    bytes.pop_back();
+    CHECK(!histogram_observer::try_deserialize(bytes).has_value());
+}
+
 template <class T>
 bool fails_with(const result<T>& made, errc code) {
     return made.error_if() != nullptr && made.error_if()->code() == code;
@@ -122,10 +149,21 @@ void bad_arguments() {
     CHECK(fails_with(try_slice_rows(*p, 8, 16), errc::invalid_argument));
     CHECK(
         fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
+    constexpr std::size_t too_many = std::size_t{1} << 45;
+    const matrix_view<const float> endless(d.w.data(), too_many, 1, 0);
+    CHECK(fails_with(try_measure_error(endless, endless), errc::out_of_memory));
+    CHECK(fails_with(try_compare_logits(endless, endless), errc::out_of_memory));
+    CHECK(fails_with(min_max_observer::try_per_channel(too_many), errc::out_of_memory));
+    CHECK(fails_with(moving_average_observer::try_per_channel(too_many), errc::out_of_memory));
+    CHECK(fails_with(histogram_observer::try_per_channel(too_many, 64), errc::out_of_memory));
     const std::function<void(std::size_t, task)> lazy = [](std::size_t, task) {};
     std::vector<float> many(1000 * cols);
     CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),
                      errc::executor_failed));
+    const matrix_view<const float> logits(many.data(), 1000, cols);
+    const std::vector<int> targets(1000);
+    CHECK(fails_with(try_compare_logits(logits, logits, lazy), errc::executor_failed));
+    CHECK(fails_with(try_score_logits(logits, std::span(targets), lazy), errc::executor_failed));
     std::byte few[8];
     CHECK(fails_with(try_matmul(d.activations(), *p, d.outputs(), scratch{few}),
                      errc::invalid_argument));
@@ -158,6 +196,7 @@ void gguf_files() {
 int main() {
     good_pass();
     gguf_files();
+    calibration();
     bad_arguments();
     if (failures == 0) std::puts("all passed");
     return failures == 0 ? 0 : 1;

@@ -1,20 +1,21 @@
-// Row-wise machinery shared by quantize and quantize_packed: reading rows of any view, fitting
-// scales, and splitting rows over an executor with errors, progress and cancellation.
+// Row-wise machinery shared by quantize and quantize_packed: fitting scales, errors, progress and
+// cancellation.
 #pragma once
 
 #include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/core/row_ranges.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/options.hpp>
 #include <quant/quantize/search_two_level.hpp>
+#include <quant/simd/rows.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <limits>
 #include <mutex>
-#include <optional>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -48,34 +49,6 @@ template <quantization_scheme S>
                           static_cast<double>(factor), c);
     }
     return {};
-}
-
-/// Whether rows of a view can be read as floats where they lie.
-template <class T>
-[[nodiscard]] bool rows_are_floats(const matrix_view<T>& view) noexcept {
-    return std::is_same_v<std::remove_const_t<T>, float> &&
-           (view.col_stride() == 1 || view.cols() == 1);
-}
-
-/// Row r as contiguous floats: in place where possible, else converted into `scratch`.
-template <class T>
-[[nodiscard]] const float* row_as_floats(const matrix_view<T>& view, std::size_t r,
-                                         float* scratch) noexcept {
-    using element = std::remove_const_t<T>;
-    const element* row = view.row(r);
-    if constexpr (std::is_same_v<element, float>) {
-        if (rows_are_floats(view)) return row;
-    }
-    std::size_t c = 0;
-    if (view.col_stride() == 1) {
-        for (; c + 16 <= view.cols(); c += 16) {
-            simd::store(scratch + c, simd::load_as_float<element>(row + c));
-        }
-    }
-    for (; c < view.cols(); ++c) {
-        scratch[c] = static_cast<float>(load_element(row + c * view.col_stride()));
-    }
-    return scratch;
 }
 
 /// Calls f(group, first column, columns) for each group of a row.
@@ -125,54 +98,6 @@ private:
     std::mutex reporting_;
 };
 
-/// How many rows one task takes: enough work to be worth a task, a multiple of `unit`, and a few
-/// tasks per thread so that none waits long for the last.
-[[nodiscard]] inline std::size_t rows_per_task(std::size_t rows, std::size_t cols,
-                                               std::size_t concurrency, std::size_t unit) noexcept {
-    constexpr std::size_t least_elements = 1 << 15;
-    const std::size_t fair = div_ceil(rows, concurrency > 1 ? 4 * concurrency : 1);
-    const std::size_t worthwhile = div_ceil(least_elements, cols);
-    const std::size_t wanted = std::min(std::max(fair, worthwhile), rows);
-    return round_up(wanted, unit);
-}
-
-/// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
-/// on, or nothing.
-template <class E, class Body>
-[[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
-                                              const char* where, Body&& body) noexcept {
-    std::mutex failing;
-    std::optional<error> failure; // of the first range that has one
-    std::size_t failed_range = 0;
-    auto outcome = run_tasks(
-        run, div_ceil(rows, per_task),
-        [&](std::size_t index) noexcept {
-            const std::size_t first = index * per_task;
-            result<void> done = guarded(where, [&]() -> result<void> {
-                return body(first, std::min(first + per_task, rows));
-            });
-            if (done) return;
-            const std::lock_guard<std::mutex> lock(failing);
-            if (!failure || index < failed_range) {
-                failure = done.failure();
-                failed_range = index;
-            }
-        },
-        where);
-    if (failure) return *failure;
-    return outcome;
-}
-
-/// Names what is wrong with weights in row r: the first column that is not finite in the group.
-[[nodiscard]] inline error non_finite_weight(const float* weights, std::size_t n, std::size_t row,
-                                             std::size_t first_col, const char* where) noexcept {
-    std::size_t i = 0;
-    while (i + 1 < n && std::isfinite(load_element(weights + i))) ++i;
-    const float value = load_element(weights + i);
-    return make_error(errc::non_finite, where, "%s at row %zu, column %zu",
-                      std::isnan(value) ? "NaN" : "infinity", row, first_col + i);
-}
-
 template <quantization_scheme S>
 [[nodiscard]] error scale_too_large(const group_range& range, std::size_t row, std::size_t col,
                                     const char* where) noexcept {
@@ -192,7 +117,7 @@ template <quantization_scheme S>
     for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
         const group_range range = range_of(weights + c, n);
-        if (!range.finite) return non_finite_weight(weights + c, n, row, c, where);
+        if (!range.finite) return non_finite_element(weights + c, n, row, c, where);
         if (!fit_min_max<S>(group_extents::of(range)).fit) {
             return scale_too_large<S>(range, row, c, where);
         }
@@ -243,7 +168,7 @@ template <quantization_scheme S>
     for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
         const group_range range = range_of(weights + c, n);
-        if (!range.finite) return non_finite_weight(weights + c, n, row, c, where);
+        if (!range.finite) return non_finite_element(weights + c, n, row, c, where);
         if (!search.run(weights + c, importance == nullptr ? nullptr : importance + c, n, numbers,
                         c / S::group_cols, codes + c)) {
             return scale_too_large<S>(range, row, c, where);
@@ -311,7 +236,7 @@ template <quantization_scheme S, class T, class E>
                         bad_n = n;
                     }
                 });
-                if (bad != nullptr) return non_finite_weight(bad, bad_n, r, bad_col, where);
+                if (bad != nullptr) return non_finite_element(bad, bad_n, r, bad_col, where);
             }
             return {};
         });

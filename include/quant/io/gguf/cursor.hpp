@@ -2,8 +2,8 @@
 #pragma once
 
 #include <quant/core/result.hpp>
-#include <quant/io/little_endian.hpp>
-#include <quant/io/utf8.hpp>
+#include <quant/core/little_endian.hpp>
+#include <quant/core/utf8.hpp>
 
 #include <cstdarg>
 #include <cstddef>

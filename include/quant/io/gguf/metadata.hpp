@@ -1,7 +1,7 @@
 // GGUF metadata: typed access to the key-value pairs at the head of a file.
 #pragma once
 
-#include <quant/io/little_endian.hpp>
+#include <quant/core/little_endian.hpp>
 
 #include <cfloat>
 #include <cmath>

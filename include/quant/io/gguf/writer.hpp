@@ -2,12 +2,12 @@
 #pragma once
 
 #include <quant/core/checked.hpp>
+#include <quant/core/utf8.hpp>
 #include <quant/io/gguf/metadata.hpp>
 #include <quant/io/gguf/name_set.hpp>
 #include <quant/io/gguf/tensor.hpp>
 #include <quant/io/growing.hpp>
 #include <quant/io/output_file.hpp>
-#include <quant/io/utf8.hpp>
 
 #include <algorithm>
 #include <cstddef>

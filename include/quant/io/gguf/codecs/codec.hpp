@@ -6,8 +6,8 @@
 #pragma once
 
 #include <quant/core/half.hpp>
+#include <quant/core/little_endian.hpp>
 #include <quant/io/gguf/types.hpp>
-#include <quant/io/little_endian.hpp>
 
 #include <cstddef>
 #include <cstdint>
