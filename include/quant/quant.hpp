@@ -20,6 +20,7 @@
 #include <quant/pack/pack.hpp>
 #include <quant/policy/activations.hpp>
 #include <quant/policy/descriptor.hpp>
+#include <quant/policy/presets.hpp>
 #include <quant/policy/scheme.hpp>
 #include <quant/quantize/dequantize.hpp>
 #include <quant/quantize/quantize.hpp>
