@@ -61,7 +61,7 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
 
     // Improves a first guess by least squares, once more if that pays.
     const auto improve = [&](const simd::f32x16& guess, const simd::i32x16& point) {
-        const step_sums first = sum_steps<S>(tile, guess, bounds);
+        const step_sums first = sum_steps<S, 0, false>(tile, guess, bounds);
         by_gain.offer(first.gain(), found, first.best_scale(), found_point, point);
     };
     const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
@@ -92,7 +92,7 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
-        return minus(sum_steps<S>(tile, scale, bounds).error);
+        return minus(sum_steps<S, 0, true>(tile, scale, bounds).error);
     };
     keep_better by_error{minus(infinity)};
     const simd::i32x16 min_max_point = stored.zero_point;
@@ -127,31 +127,43 @@ struct line_sums {
     }
 };
 
-/// One pass: codes of (w − minimum) / scale, their sums, and Σ v·(w − (scale·u + minimum))².
-template <quantization_scheme S>
-QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
-                                        const simd::f32x16& minimum) noexcept {
+/// One pass: codes of (w − minimum) / scale and their sums, or Σ v·(w − (scale·u + minimum))².
+template <quantization_scheme S, bool Error, bool Weighted>
+QUANT_DETAIL_INLINE line_sums sum_line_of(const search_tile& tile, const simd::f32x16& scale,
+                                          const simd::f32x16& minimum) noexcept {
     const auto inverse = inverse_of(scale);
     const auto zero = simd::broadcast(0.0f);
     const auto last = simd::broadcast(static_cast<float>(S::max_code));
     line_sums sums{zero, zero, zero, zero, zero, zero};
     for (std::size_t i = 0; i < tile.lines; ++i) {
-        const auto w = tile.weight(i), v = tile.factor(i);
+        const auto w = tile.weight(i);
+        const auto v = tile.factor(i);
         const auto steps = simd::min(simd::max((w - minimum) * inverse, zero), last);
         const auto u = simd::to_float(simd::nearest(steps));
-        const auto vu = v * u;
-        const auto r = w - (simd::rounded_product(scale, u) + minimum);
-        sums.v = sums.v + v;
-        sums.vu = sums.vu + simd::rounded_product(v, u);
-        sums.vuu = sums.vuu + simd::rounded_product(vu, u);
-        sums.vw = sums.vw + simd::rounded_product(v, w);
-        sums.vwu = sums.vwu + simd::rounded_product(vu, w);
-        sums.error = sums.error + simd::rounded_product(v * r, r);
+        if constexpr (Error) {
+            const auto r = w - (simd::rounded_product(scale, u) + minimum);
+            sums.error = sums.error + simd::rounded_product(Weighted ? v * r : r, r);
+        } else {
+            const auto vu = Weighted ? v * u : u;
+            sums.v = sums.v + v;
+            sums.vu = sums.vu + simd::rounded_product(v, u);
+            sums.vuu = sums.vuu + simd::rounded_product(vu, u);
+            sums.vw = sums.vw + simd::rounded_product(v, w);
+            sums.vwu = sums.vwu + simd::rounded_product(vu, w);
+        }
     }
-    for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vw, &sums.vwu, &sums.error}) {
-        tile.combine(*sum);
+    if constexpr (Error) {
+        tile.combine(sums.error);
+    } else {
+        for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vw, &sums.vwu}) tile.combine(*sum);
     }
     return sums;
+}
+template <quantization_scheme S, bool Error>
+QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
+                                        const simd::f32x16& minimum) noexcept {
+    return tile.importance != nullptr ? sum_line_of<S, Error, true>(tile, scale, minimum)
+                                      : sum_line_of<S, Error, false>(tile, scale, minimum);
 }
 
 /// Shares of the range that are cut off at either end.
@@ -174,9 +186,7 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     keep_better by_error{minus(infinity)};
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
-        const auto sums = sum_line<S>(tile, s, m);
-        by_error.offer(minus(sums.error), scale, s, minimum, m);
-        return sums;
+        by_error.offer(minus(sum_line<S, true>(tile, s, m).error), scale, s, minimum, m);
     };
     offer(scale, minimum); // the min-max rule's
     const auto range = highest - lowest;
@@ -184,11 +194,11 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     for (const auto& cut : search_cuts) {
         auto m = lowest + simd::rounded_product(range, simd::broadcast(cut[0]));
         auto s = simd::rounded_product(range, simd::broadcast(1 - cut[0] - cut[1])) / steps;
-        sum_line<S>(tile, s, m).solve(s, m);
+        sum_line<S, false>(tile, s, m).solve(s, m);
         offer(s, m);
     }
     auto s = scale, m = minimum;
-    sum_line<S>(tile, s, m).solve(s, m);
+    sum_line<S, false>(tile, s, m).solve(s, m);
     offer(s, m);
 }
 
