@@ -22,6 +22,9 @@ inline constexpr auto search_shares = [] {
     }
 }();
 
+/// For long groups, shares that shrink by equal factors, to 0.04.
+inline constexpr int long_group_shares = 24;
+
 /// Scales next to a wanted one that can be stored: of types of a byte, the neighbours as well.
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_stored_scale(const simd::f32x16& wanted, F&& f) noexcept {
@@ -65,7 +68,16 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         by_gain.offer(first.gain(), found, first.best_scale(), found_point, point);
     };
     const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
-        for (const float share : search_shares<S>) improve(from * simd::broadcast(share), point);
+        if (tile.one_group) { // the longer a group, the farther out its extreme
+            float share = 1;
+            for (int i = 0; i < long_group_shares; ++i, share *= 0.87f) {
+                improve(from * simd::broadcast(share), point);
+            }
+        } else {
+            for (const float share : search_shares<S>) {
+                improve(from * simd::broadcast(share), point);
+            }
+        }
     };
     if constexpr (S::has_zero_point) {
         for (int d = -1; d <= 1; ++d) {
@@ -88,7 +100,7 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
             try_all(minus(mirrored), found_point);
         }
     }
-    improve(found, found_point);
+    for (int left = tile.one_group ? 4 : 1; left > 0; --left) improve(found, found_point);
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
@@ -191,15 +203,23 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     offer(scale, minimum); // the min-max rule's
     const auto range = highest - lowest;
     const auto steps = simd::broadcast(static_cast<float>(S::max_code));
-    for (const auto& cut : search_cuts) {
-        auto m = lowest + simd::rounded_product(range, simd::broadcast(cut[0]));
-        auto s = simd::rounded_product(range, simd::broadcast(1 - cut[0] - cut[1])) / steps;
+    const auto try_cut = [&](float below, float above) {
+        auto m = lowest + simd::rounded_product(range, simd::broadcast(below));
+        auto s = simd::rounded_product(range, simd::broadcast(1 - below - above)) / steps;
+        sum_line<S, false>(tile, s, m).solve(s, m);
+        offer(s, m);
+    };
+    for (const auto& cut : search_cuts) try_cut(cut[0], cut[1]);
+    if (tile.one_group) { // the longer a group, the farther out its ends
+        for (int i = 4; i < 16; ++i) {
+            try_cut(0.03f * static_cast<float>(i), 0.03f * static_cast<float>(i));
+        }
+    }
+    for (int left = tile.one_group ? 8 : 1; left > 0; --left) {
+        auto s = scale, m = minimum;
         sum_line<S, false>(tile, s, m).solve(s, m);
         offer(s, m);
     }
-    auto s = scale, m = minimum;
-    sum_line<S, false>(tile, s, m).solve(s, m);
-    offer(s, m);
 }
 
 /// Improves the min-max rule's numbers of the groups of a tile.
