@@ -290,3 +290,33 @@ TEST_CASE("permutations of many columns are checked piece by piece", "[prologue]
         CHECK(first_bad() == "index " + std::to_string(p[8]) + " at 9 for the second time");
     }
 }
+
+TEST_CASE("a static scale quantizes as the same scale found in the data", "[prologue]") {
+    constexpr float s = 0x1p-5f;
+    const auto check = [&]<class S, class A>(std::type_identity<S>, std::type_identity<A>) {
+        const problem<S> p(4, 150);
+        // Every group of 5 columns, and so every token, has the magnitude that gives the scale.
+        const float largest = static_cast<float>(A::max_code) * s;
+        auto x = p.x;
+        for (std::size_t i = 0; i < x.size(); i += 5) x[i] = i % 2 == 0 ? largest : -largest;
+        const auto expected = p.template product<A>(x);
+        CHECK(p.template product<A>(x, prologue::static_scale{s}) == expected);
+        // What lies beyond is clipped.
+        auto wild = x;
+        for (std::size_t i = 0; i < x.size(); i += 10) wild[i] = x[i] * (i % 3 == 0 ? 1e30f : 1.5f);
+        CHECK(p.template product<A>(wild, prologue::static_scale{s}) == expected);
+        // And what is not finite is still that token's alone.
+        wild[3] = std::numeric_limits<float>::infinity();
+        const auto y = p.template product<A>(wild, prologue::static_scale{s});
+        CHECK(std::all_of(y.begin(), y.begin() + rows, [](float v) { return std::isnan(v); }));
+        CHECK(std::equal(y.begin() + rows, y.end(), expected.begin() + rows));
+    };
+    check(std::type_identity<w4>{}, std::type_identity<activations::int8<per_token>>{});
+    check(std::type_identity<odd_groups>{}, std::type_identity<activations::int8<group_wise<5>>>{});
+
+    for (const float bad : {0.0f, -1.0f, 1e-39f, INFINITY, quiet_nan}) {
+        const auto checked = prologue::static_scale{bad}.check(1, 1);
+        REQUIRE_FALSE(checked);
+        CHECK(checked.failure().code() == errc::invalid_argument);
+    }
+}

@@ -159,16 +159,21 @@ std::size_t pack_whole_blocks(const activation_tile<A, Section, Block, std::byte
     }
 }
 
-/// Packs one token as integers. A token with a number that is not finite gets NaN scales.
+/// Packs one token as integers, with a fixed scale unless that is 0. A token with a number that is
+/// not finite gets NaN scales.
 template <activation A, std::size_t Section, std::size_t Block>
 void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& tile,
-                        std::size_t token, const float* x) noexcept {
+                        std::size_t token, const float* x, float fixed = 0) noexcept {
     static_assert(A::halves == 1 || Block >= 4, "groups of int16 activations are whole rows");
     const std::size_t cols = tile.at.row.cols;
     constexpr float nan = std::numeric_limits<float>::quiet_NaN();
     const float largest = largest_magnitude(x, cols);
     const bool finite = std::isfinite(largest);
-    float scale = finite ? activation_scale<A>(largest) : nan;
+    const auto scale_of = [&](float magnitude) QUANT_DETAIL_LAMBDA {
+        if (!finite) return nan;
+        return fixed != 0 ? fixed : activation_scale<A>(magnitude);
+    };
+    float scale = scale_of(largest);
     tile.scales(0)[token] = scale;
     std::uint32_t running[2] = {}; // may wrap over very long rows; differences within a step do not
     const auto set_sums = [&](std::size_t block) QUANT_DETAIL_LAMBDA {
@@ -178,7 +183,9 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
         }
     };
     set_sums(0);
-    const std::size_t packed = finite ? pack_whole_blocks(tile, token, x, scale, running) : 0;
+    // That code finds scales of groups by itself.
+    const bool usual = finite && (fixed == 0 || activation_group<A>() == all);
+    const std::size_t packed = usual ? pack_whole_blocks(tile, token, x, scale, running) : 0;
     tile.at.row.for_each_block(packed, [&](std::size_t block, std::size_t c, std::size_t n,
                                            std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
         if constexpr (tile_layout<A, Section, Block>::scale_per_block) {
@@ -186,7 +193,7 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
             constexpr std::size_t size = activation_group<A>();
             const std::size_t first = c / size * size;
             const std::size_t count = std::min(size, cols - first);
-            scale = finite ? activation_scale<A>(largest_magnitude(x + first, count)) : nan;
+            scale = scale_of(largest_magnitude(x + first, count));
             tile.scales(block)[token] = scale;
         }
         std::int32_t sums[2] = {};

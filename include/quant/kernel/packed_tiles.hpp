@@ -128,8 +128,10 @@ void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matr
             const float* row =
                 prepared_row(x, rows.empty() ? token : rows[token], floats, prologue);
             if constexpr (is_integer_activation<typename Tiles::activation_type>) {
-                pack_integer_token(tile, i, row);
+                pack_integer_token(tile, i, row, fixed_scale(prologue));
             } else {
+                static_assert(!(std::is_same_v<Stages, prologue::static_scale> || ...),
+                              "quant: prologue::static_scale is for integer activations");
                 pack_float_token(tile, i, row);
             }
         }

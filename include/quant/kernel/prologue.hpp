@@ -9,6 +9,7 @@
 #include <quant/quantize/rows.hpp>
 #include <quant/simd/lanes.hpp>
 
+#include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -127,6 +128,31 @@ private:
     }
 };
 
+/// Static quantization: integer activations take this scale, known from calibration (see
+/// value_range::int8_scale), instead of one that is found per token or group. What exceeds
+/// max_code · scale in magnitude becomes ±max_code. One at most; not for bf16 and fp32.
+///
+/// Errors: invalid_argument unless the scale is finite and at least 2^-126.
+struct static_scale : not_an_executor {
+    float scale;
+
+    explicit static_scale(float s) noexcept : scale(s) {}
+
+    [[nodiscard]] result<void> check(std::size_t /*tokens*/, std::size_t /*cols*/) const noexcept {
+        if (scale >= 0x1p-126f && std::isfinite(scale)) return {};
+        return detail::make_error(errc::invalid_argument, "matmul: prologue::static_scale",
+                                  "%g is not a finite scale of at least 2^-126",
+                                  static_cast<double>(scale));
+    }
+    void apply(std::span<float> row, std::span<float> /*scratch*/) const noexcept {
+        // Codes are rounded to 32 bits before they are clamped; infinity stays what it is.
+        const float limit = scale * 0x1p30f;
+        for (float& x : row) {
+            if (std::fabs(x) > limit && std::isfinite(x)) x = std::copysign(limit, x);
+        }
+    }
+};
+
 } // namespace prologue
 
 /// A stage that products apply to rows of their activations: a value with check(tokens, columns)
@@ -158,6 +184,16 @@ template <class Arg>
 template <class... Args>
 [[nodiscard]] auto find_prologue(const Args&... args) noexcept {
     return std::tuple_cat(prologue_or_nothing(args)...);
+}
+
+/// The scale that a prologue fixes, or 0.
+template <class... Stages>
+[[nodiscard]] float fixed_scale(const prologue_stages<Stages...>& stages) noexcept {
+    constexpr std::size_t count =
+        (std::size_t{0} + ... + std::size_t{std::is_same_v<Stages, prologue::static_scale>});
+    static_assert(count <= 1, "quant: a product takes one prologue::static_scale");
+    if constexpr (count == 1) return std::get<const prologue::static_scale&>(stages).scale;
+    return 0;
 }
 
 template <class... Stages>
