@@ -51,6 +51,23 @@ QUANT_DETAIL_INLINE simd::f32x16 steps_of(const simd::i32x16& codes) noexcept {
     }
 }
 
+/// The same within one of two tables.
+template <quantization_scheme S, int Table>
+inline constexpr std::array<float, 128> steps_of_one_table = [] {
+    std::array<float, 128> table{};
+    for (int u = 0; u <= S::max_code; ++u) table[static_cast<std::size_t>(u)] = S::step(u, Table);
+    return table;
+}();
+template <quantization_scheme S, int Table>
+QUANT_DETAIL_INLINE simd::f32x16 steps_in(const simd::i32x16& codes) noexcept {
+    if constexpr (S::tables == 1) {
+        return steps_of<S>(codes);
+    } else {
+        constexpr auto levels = static_cast<std::size_t>(S::max_code) + 1;
+        return simd::lookup_floats<levels>(steps_of_one_table<S, Table>, codes);
+    }
+}
+
 /// Integers of two-level scales from their bytes.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::i32x16 scale_values(const simd::i32x16& bytes) noexcept {

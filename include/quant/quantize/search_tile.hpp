@@ -120,8 +120,7 @@ template <quantization_scheme S, int Table>
 QUANT_DETAIL_INLINE simd::f32x16 nearest_step(const simd::f32x16& t,
                                               const level_bounds& bounds) noexcept {
     if constexpr (!S::is_linear) {
-        const auto code = nearest_codes<S, Table>(t);
-        return steps_of<S>(code | simd::broadcast<std::int32_t>(Table << S::bits));
+        return steps_in<S, Table>(nearest_codes<S, Table>(t));
     } else {
         const auto inside = simd::min(simd::max(t, bounds.least), bounds.greatest);
         if constexpr (S::multiplier == 2) {

@@ -1,7 +1,8 @@
 // Two levels of scales: integers of groups and the super-scale above them, chosen together.
 //
 //   1. Each group: the best scale for every table and sign (or the best line), by least squares.
-//   2. The super-scale: of 32 candidates, the one under which integers next to those scales lose
+//   2. The super-scale: of 16 or 32 candidates, the one under which integers next to those scales
+//   lose
 //      least, by the parabola that the error is around each of them.
 //   3. Each group: the integers around its best scales, with all codes made anew.
 //   4. The super-scale again, by least squares for these codes, and the integers around once more.
@@ -161,9 +162,11 @@ private:
         const float base = largest / static_cast<float>(S::greatest_scale);
         check(stored(base), std::max(-S::least_step, S::greatest_step) * S::unit);
         if (!fits_ || stored(base) == 0) return 0;
-        constexpr int candidates = 32;
-        // base·2^(−2 … 0.68) by equal factors; the powers are written out, no libm decides bytes.
-        constexpr float factor = 1.0617036f; // 6.4^(1/31)
+        // base/4 … 1.6·base by equal factors, written out: no libm decides bytes. Small groups'
+        // scales differ most, and gain from a closer look.
+        constexpr bool closely = group < 16 || S::bits == 8;
+        constexpr int candidates = closely ? 32 : 16;
+        constexpr float factor = closely ? 1.0617036f : 1.1317433f; // 6.4^(1/31), 6.4^(1/15)
         float best = stored(base), least_loss = std::numeric_limits<float>::infinity();
         float candidate = base * 0.25f;
         for (int i = 0; i < candidates; ++i, candidate *= factor) {
