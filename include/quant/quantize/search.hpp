@@ -11,14 +11,28 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Shares of the min-max scale that are tried. Few bits, few levels: farther from it.
+/// Groups short enough that where levels lie between the weights decides more than how far they
+/// reach.
+template <quantization_scheme S>
+inline constexpr bool has_short_groups = S::group_cols > 0 && S::group_cols <= 64;
+
+/// Shares of the min-max scale that are tried: near it, or also far below it where few levels have
+/// to serve many weights.
 template <quantization_scheme S>
 inline constexpr auto search_shares = [] {
-    if constexpr (S::bits <= 3) {
+    if constexpr (!has_short_groups<S> && S::bits <= 3) {
         return std::array<float, 10>{1.0f,  0.92f, 0.85f, 0.78f, 0.71f,
                                      0.64f, 0.57f, 0.5f,  0.43f, 0.36f};
-    } else {
+    } else if constexpr (!has_short_groups<S>) {
         return std::array<float, 6>{1.0f, 0.93f, 0.86f, 0.79f, 0.72f, 0.65f};
+    } else if constexpr (S::bits <= 2) {
+        return std::array<float, 6>{0.94f, 0.82f, 0.7f, 0.57f, 0.45f, 0.36f};
+    } else if constexpr (S::bits == 3) {
+        return std::array<float, 6>{1.0f, 0.94f, 0.85f, 0.77f, 0.7f, 0.62f};
+    } else if constexpr (S::bits == 4) {
+        return std::array<float, 6>{1.08f, 1.04f, 0.98f, 0.95f, 0.92f, 0.88f};
+    } else {
+        return std::array<float, 6>{1.1f, 1.06f, 1.03f, 1.015f, 1.0f, 0.985f};
     }
 }();
 

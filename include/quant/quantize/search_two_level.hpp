@@ -121,9 +121,23 @@ private:
         });
     }
 
+    /// Shares of the min-max scale that are tried; see search_shares.
+    [[nodiscard]] static constexpr auto first_shares() noexcept {
+        if constexpr (S::bits <= 2 || (!has_short_groups<S> && S::bits == 3)) {
+            return std::array<float, 4>{1.0f, 0.85f, 0.7f, 0.55f};
+        } else if constexpr (!has_short_groups<S>) {
+            return std::array<float, 3>{1.0f, 0.85f, 0.7f};
+        } else if constexpr (S::bits == 3) {
+            return std::array<float, 4>{1.0f, 0.93f, 0.85f, 0.74f};
+        } else if constexpr (S::bits == 4) {
+            return std::array<float, 3>{1.04f, 0.98f, 0.92f};
+        } else {
+            return std::array<float, 3>{1.1f, 1.04f, 1.0f};
+        }
+    }
+
     void fit_ways() noexcept {
-        static constexpr std::array<float, 4> shares{1.0f, 0.85f, 0.7f, 0.55f};
-        constexpr std::size_t tried = S::bits <= 3 ? 4 : 3;
+        static constexpr auto shares = first_shares();
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
             simd::f32x16 lowest, highest;
@@ -138,9 +152,9 @@ private:
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
-                for (std::size_t i = 0; i < tried; ++i) {
+                for (const float share : shares) {
                     const auto sums =
-                        sum_steps<S, t>(groups, from * simd::broadcast(shares[i]), bounds_of<S>());
+                        sum_steps<S, t>(groups, from * simd::broadcast(share), bounds_of<S>());
                     by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
                 }
                 simd::store(ways_[b].scale[way], by_unit<S>(scale));
