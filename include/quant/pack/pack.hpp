@@ -188,7 +188,8 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
         detail::buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
     if (!offsets) return offsets.failure();
     if constexpr (rows_share) {
-        auto fitted = detail::fit_shared<S>(w, scales->data(), offsets->data(), run, where);
+        auto fitted =
+            detail::fit_shared<S>(w, scales->data(), offsets->data(), options, run, where);
         if (!fitted) return fitted.failure();
     }
     std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
@@ -230,8 +231,8 @@ template <quantization_scheme S, real_element T, executor E = const serial_execu
                         const std::size_t g = S::scale_row(r + i) * groups;
                         numbers.scales = scales->data() + g;
                         if (S::has_offset) numbers.offsets = offsets->data() + g;
-                        detail::encode_row<S>(row, w.cols(), numbers.scales, numbers.offsets,
-                                              codes->data() + i * w.cols());
+                        detail::encode_row<S>(row, w.cols(), r + i, numbers,
+                                              codes->data() + i * w.cols(), options);
                     } else {
                         numbers.scales = own_scales->data() + i * groups;
                         if (S::has_offset) numbers.offsets = own_offsets->data() + i * groups;

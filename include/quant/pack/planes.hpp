@@ -71,8 +71,8 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
         constexpr int up = Odd ? 1 : 0;
         const simd::i32x16 part =
             shift_by<place.shift - place.before - up>(line(index_constant<place.line>{}));
-        const auto mask = simd::broadcast(static_cast<std::int32_t>(
-            static_cast<std::uint32_t>(place.mask()) << up));
+        const auto mask = simd::broadcast(
+            static_cast<std::int32_t>(static_cast<std::uint32_t>(place.mask()) << up));
         if constexpr (place.bits == 8) {
             codes = part;
         } else if constexpr (plane > 0) {

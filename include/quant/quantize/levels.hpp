@@ -72,15 +72,72 @@ inline constexpr std::array<float, 128> middles = [] {
     return table;
 }();
 
+/// A short way to the nearest of many levels: cells of equal width over the table's range, of each
+/// the code at its lower end, and as many comparisons with the next middle as a cell can need.
+template <quantization_scheme S, int Table>
+struct level_cells {
+    static constexpr std::size_t count = S::max_code < 16 ? 32 : 64;
+    static constexpr float first = S::step(0, Table);
+    static constexpr float per_step =
+        static_cast<float>(count) / (S::step(S::max_code, Table) - first);
+
+    /// Codes of steps around a cell's bounds; rounding may take a step to the cell beside its own.
+    [[nodiscard]] static constexpr int code_at(float step) noexcept {
+        int code = 0;
+        while (code < S::max_code && step > middles<S, Table>[static_cast<std::size_t>(code)])
+            ++code;
+        return code;
+    }
+    [[nodiscard]] static constexpr int lower(std::size_t cell) noexcept {
+        return cell == 0 ? 0 : code_at(first + (static_cast<float>(cell) - 0.01f) / per_step);
+    }
+    [[nodiscard]] static constexpr int upper(std::size_t cell) noexcept {
+        return cell == count - 1 ? S::max_code
+                                 : code_at(first + (static_cast<float>(cell) + 1.01f) / per_step);
+    }
+    static constexpr std::array<float, 128> start = [] {
+        std::array<float, 128> table{};
+        for (std::size_t i = 0; i < count; ++i) table[i] = static_cast<float>(lower(i));
+        return table;
+    }();
+    static constexpr std::size_t comparisons = [] {
+        int most = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            most = upper(i) - lower(i) > most ? upper(i) - lower(i) : most;
+        }
+        return static_cast<std::size_t>(most);
+    }();
+};
+
+/// code + 1 where t lies above the middle behind the code, else code.
+template <quantization_scheme S, int Table>
+QUANT_DETAIL_INLINE simd::i32x16 next_if_above(const simd::f32x16& t, const simd::f32x16& middle,
+                                               const simd::i32x16& code) noexcept {
+    const auto above =
+        simd::select_greater(t, middle, simd::broadcast(1.0f), simd::broadcast(0.0f));
+    return code + simd::shift_right<29>(simd::float_to_bits(above)); // 1 or 0
+}
+
 /// Codes of the steps nearest to t; see reference::nearest_step.
 template <quantization_scheme S, int Table = 0>
 QUANT_DETAIL_INLINE simd::i32x16 nearest_codes(const simd::f32x16& t) noexcept {
-    if constexpr (S::levels == level_kind::table) {
+    if constexpr (S::levels == level_kind::table && S::max_code >= 15 && simd::has_lookup) {
+        using cells = level_cells<S, Table>;
+        constexpr auto levels = static_cast<std::size_t>(S::max_code) + 1;
+        const auto place = (t - simd::broadcast(cells::first)) * simd::broadcast(cells::per_step);
+        const auto inside = simd::min(simd::max(simd::floor(place), simd::broadcast(0.0f)),
+                                      simd::broadcast(static_cast<float>(cells::count - 1)));
+        auto code =
+            simd::nearest(simd::lookup_floats<cells::count>(cells::start, simd::nearest(inside)));
+        unroll<cells::comparisons>([&](auto) QUANT_DETAIL_LAMBDA {
+            const auto middle = simd::lookup_floats<levels>(middles<S, Table>, code);
+            code = next_if_above<S, Table>(t, middle, code);
+        });
+        return code;
+    } else if constexpr (S::levels == level_kind::table) {
         auto code = simd::broadcast<std::int32_t>(0);
         unroll<static_cast<std::size_t>(S::max_code)>([&](auto i) QUANT_DETAIL_LAMBDA {
-            const auto above = simd::select_greater(t, simd::broadcast(middles<S, Table>[i]),
-                                                    simd::broadcast(1.0f), simd::broadcast(0.0f));
-            code = code + simd::shift_right<29>(simd::float_to_bits(above)); // 1 or 0
+            code = next_if_above<S, Table>(t, simd::broadcast(middles<S, Table>[i]), code);
         });
         return code;
     } else {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <span>
 
@@ -13,7 +14,17 @@ namespace quant::inline QUANT_VOCABULARY {
 /// How the range of a group is found.
 enum class range_estimator {
     min_max, ///< the levels just cover the least and the greatest weight
-    mse      ///< least squared error, weighted by importance; see docs/maths.md for what is tried
+    mse,     ///< least squared error, weighted by importance; see docs/maths.md for what is tried
+    percentile,    ///< as min_max of what is left when the rarest weights at the ends are cut off
+    entropy,       ///< as min_max of the range with the least Kullback–Leibler divergence
+    half_quadratic ///< min_max, then offsets (else scales) moved as outliers are set aside
+};
+
+/// Which level a weight gets, its scale being known.
+enum class rounding_mode {
+    nearest,    ///< the nearest, ties to even where levels are equally spaced
+    stochastic, ///< one of the two around it, at random: the nearer, the likelier; right on average
+    error_diffusion ///< the nearest to the weight plus the error of the one before in its row
 };
 
 /// Options of quantize and quantize_packed; all have defaults.
@@ -24,6 +35,14 @@ struct quantize_options {
     /// One factor per column, at least 0 and finite: how much a weight's squared error counts.
     /// Empty: all alike. For mse and two-level scales.
     std::span<const float> importance = {};
+
+    /// Percent of a group's weights (by importance) that range_estimator::percentile keeps: above
+    /// 0, up to 100.
+    double percentile = 99.9;
+
+    rounding_mode rounding = rounding_mode::nearest;
+    /// For stochastic rounding: equal seeds give equal codes, whatever the threads.
+    std::uint64_t seed = 0;
 
     /// Called as progress(rows done, rows in all) from whichever thread finished some rows, never
     /// by two at once, with counts that only grow. Must not throw.

@@ -32,8 +32,9 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;
     if constexpr (rows_share) {
-        if (auto fitted = detail::fit_shared<S>(w, made->mutable_scales().data(),
-                                                made->mutable_offsets().data(), run, where);
+        if (auto fitted =
+                detail::fit_shared<S>(w, made->mutable_scales().data(),
+                                      made->mutable_offsets().data(), options, run, where);
             !fitted) {
             return fitted.failure();
         }
@@ -54,7 +55,7 @@ try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = s
                 const auto numbers = made->mutable_row_numbers(r);
                 std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
                 if constexpr (rows_share) {
-                    detail::encode_row<S>(row, w.cols(), numbers.scales, numbers.offsets, codes);
+                    detail::encode_row<S>(row, w.cols(), r, numbers, codes, options);
                 } else {
                     auto quantized =
                         detail::quantize_row<S>(row, w.cols(), r, numbers, codes, options, where);

@@ -7,7 +7,9 @@
 #include <quant/core/matrix_view.hpp>
 #include <quant/core/row_ranges.hpp>
 #include <quant/quantize/batch.hpp>
+#include <quant/quantize/estimate.hpp>
 #include <quant/quantize/options.hpp>
+#include <quant/quantize/rounding.hpp>
 #include <quant/quantize/search_two_level.hpp>
 #include <quant/simd/rows.hpp>
 
@@ -24,13 +26,19 @@ template <quantization_scheme S>
 [[nodiscard]] result<void> check_options(const quantize_options& options,
                                          std::size_t cols) noexcept {
     constexpr const char* range = "quantize: options.range";
-    if (options.range != range_estimator::min_max && options.range != range_estimator::mse) {
+    if (options.range < range_estimator::min_max ||
+        options.range > range_estimator::half_quadratic) {
         return make_error(errc::invalid_argument, range, "no estimator %d",
                           static_cast<int>(options.range));
     }
-    if (options.range == range_estimator::mse && S::group_rows != 1) {
-        return error(errc::unsupported, range,
-                     "mse needs scales that no two rows share; take min_max");
+    if (options.rounding < rounding_mode::nearest ||
+        options.rounding > rounding_mode::error_diffusion) {
+        return make_error(errc::invalid_argument, "quantize: options.rounding", "no rounding %d",
+                          static_cast<int>(options.rounding));
+    }
+    if (!(options.percentile > 0 && options.percentile <= 100)) {
+        return make_error(errc::invalid_argument, "quantize: options.percentile",
+                          "%g is not above 0 and at most 100", options.percentile);
     }
     if (options.importance.empty()) return {};
     constexpr const char* importance = "quantize: options.importance";
@@ -125,19 +133,64 @@ template <quantization_scheme S>
     return {};
 }
 
-/// quantize_row by squared error, for one level of scales.
+/// Memory in which the groups of a row are laid out and sorted, for all but the min-max rule.
+template <quantization_scheme S>
+class estimate_room {
+public:
+    /// For groups of up to `longest` weights.
+    [[nodiscard]] static result<estimate_room>
+    make(std::size_t longest, const quantize_options& options, const char* where) noexcept {
+        estimate_room made;
+        const bool sorts = options.range == range_estimator::percentile;
+        const std::size_t lines =
+            longest <= longest_lane_group ? longest : div_ceil(longest, std::size_t{16});
+        auto tile = buffer<float>::uninitialized(sorts ? 0 : 2 * 16 * lines, where);
+        if (!tile) return tile.failure();
+        auto sorted = buffer<counted_weight>::uninitialized(sorts ? longest : 0, where);
+        if (!sorted) return sorted.failure();
+        made.tile_ = std::move(*tile);
+        made.sorted_ = std::move(*sorted);
+        return made;
+    }
+    [[nodiscard]] float* tile() noexcept { return tile_.data(); }
+    [[nodiscard]] counted_weight* sorted() noexcept { return sorted_.data(); }
+
+private:
+    buffer<float> tile_;
+    buffer<counted_weight> sorted_;
+};
+
+/// Improves the numbers that the min-max rule gave to the groups of n weights, sixteen at most.
 template <quantization_scheme S>
 [[nodiscard]] result<void>
-search_row(const float* weights, const float* importance, std::size_t cols, std::size_t row,
-           const row_numbers<S, true>& numbers, std::uint8_t* codes, const char* where) noexcept {
+estimate_groups(const float* weights, const float* importance, std::size_t n, std::size_t size,
+                const group_extents& extents, const quantize_options& options,
+                estimate_room<S>& room, stored_groups<S>& stored) noexcept {
+    if (options.range == range_estimator::percentile || options.range == range_estimator::entropy) {
+        auto fitted = fit_clipped<S>(weights, importance, n, size, extents, options, room.sorted());
+        if (!fitted) return fitted.failure();
+        stored = *fitted;
+        return {};
+    }
+    const search_tile tile = lay_out(weights, importance, n, size, room.tile());
+    if (options.range == range_estimator::mse) {
+        search_groups<S>(tile, stored);
+    } else {
+        refine_half_quadratic<S>(tile, stored);
+    }
+    return {};
+}
+
+/// quantize_row by any estimator, for one level of scales.
+template <quantization_scheme S>
+[[nodiscard]] result<void>
+estimate_row(const float* weights, const float* importance, std::size_t cols, std::size_t row,
+             const row_numbers<S, true>& numbers, std::uint8_t* codes,
+             const quantize_options& options, const char* where) noexcept {
     const std::size_t size = S::group_size(cols);
-    constexpr bool in_lanes = S::group_cols != all && S::group_cols <= longest_lane_group;
-    constexpr std::size_t together = in_lanes ? 16 : 1;
-    constexpr std::size_t own_room = in_lanes ? 2 * 16 * S::group_cols : 16;
-    alignas(64) float lanes_room[own_room];
-    auto room = buffer<float>::uninitialized(in_lanes ? 0 : 2 * round_up(size, 16), where);
+    const std::size_t together = size <= longest_lane_group ? 16 : 1;
+    auto room = estimate_room<S>::make(size, options, where);
     if (!room) return room.failure();
-    float* const memory = in_lanes ? lanes_room : room->data();
     for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
         const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
         const group_extents extents = measure<S, false>(weights + c, n);
@@ -145,9 +198,12 @@ search_row(const float* weights, const float* importance, std::size_t cols, std:
         if (!extents.finite || !stored.fit) {
             if (auto wrong = what_is_wrong<S>(weights, cols, row, where); !wrong) return wrong;
         }
-        search_groups<S>(
-            lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n, size, memory),
-            stored);
+        if (auto done =
+                estimate_groups<S>(weights + c, importance == nullptr ? nullptr : importance + c, n,
+                                   size, extents, options, *room, stored);
+            !done) {
+            return done;
+        }
         auto* offsets = S::has_offset ? numbers.offsets + g : nullptr;
         stored.store(numbers.scales + g, offsets, groups);
         group_grids grids;
@@ -185,35 +241,100 @@ template <quantization_scheme S>
                                         const quantize_options& options,
                                         const char* where) noexcept {
     const float* importance = options.importance.empty() ? nullptr : options.importance.data();
-    if constexpr (S::is_two_level) {
-        return search_two_levels<S>(weights, importance, cols, row, numbers, codes, where);
-    } else {
-        if (options.range == range_estimator::mse) {
-            return search_row<S>(weights, importance, cols, row, numbers, codes, where);
+    const auto nearest = [&]() -> result<void> {
+        if constexpr (S::is_two_level) {
+            return search_two_levels<S>(weights, importance, cols, row, numbers, codes, where);
+        } else {
+            if (options.range != range_estimator::min_max) {
+                return estimate_row<S>(weights, importance, cols, row, numbers, codes, options,
+                                       where);
+            }
+            if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) {
+                return {};
+            }
+            return what_is_wrong<S>(weights, cols, row, where);
         }
-        if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) return {};
-        return what_is_wrong<S>(weights, cols, row, where);
-    }
+    }();
+    if (!nearest || options.rounding == rounding_mode::nearest) return nearest;
+    round_row<S>(weights, cols, row, numbers, codes, options);
+    return {};
 }
 
 /// Writes the codes of one row whose scales are known.
 template <quantization_scheme S>
-void encode_row(const float* weights, std::size_t cols, const typename S::scale_type* scales,
-                const typename S::offset_type* offsets, std::uint8_t* codes) noexcept {
+void encode_row(const float* weights, std::size_t cols, std::size_t row,
+                const row_numbers<S, false>& numbers, std::uint8_t* codes,
+                const quantize_options& options) noexcept {
+    if (options.rounding != rounding_mode::nearest) {
+        return round_row<S>(weights, cols, row, numbers, codes, options);
+    }
     for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
-        const auto stored =
-            stored_groups<S>::load(scales + g, S::has_offset ? offsets + g : nullptr, groups);
+        const auto stored = stored_groups<S>::load(numbers, g, groups);
         group_grids grids;
         grids.set(stored, inverse_of(stored.scale));
         encode_batch<S>(weights + c, n, grids, codes + c);
     });
 }
 
+/// Groups that rows first … last − 1 share, for estimators that look at all weights: gathers the
+/// rows' parts side by side.
+template <quantization_scheme S, class T>
+class shared_groups {
+public:
+    shared_groups(const matrix_view<T>& w, std::size_t first, std::size_t last,
+                  const quantize_options& options) noexcept
+        : w_(w), first_(first), last_(last), options_(options) {}
+
+    [[nodiscard]] result<void> prepare(const char* where) noexcept {
+        if (options_.range == range_estimator::min_max) return {};
+        const auto longest = checked_mul(last_ - first_, S::group_size(w_.cols()));
+        if (!longest) return error(errc::size_overflow, where, "weights that share a scale");
+        auto numbers = buffer<float>::uninitialized(2 * *longest, where);
+        if (!numbers) return numbers.failure();
+        auto row = buffer<float>::uninitialized(w_.cols(), where);
+        if (!row) return row.failure();
+        auto room = estimate_room<S>::make(*longest, options_, where);
+        if (!room) return room.failure();
+        numbers_ = std::move(*numbers);
+        row_ = std::move(*row);
+        room_ = std::move(*room);
+        return {};
+    }
+
+    /// Improves what the min-max rule gave to group g.
+    [[nodiscard]] result<void> estimate(std::size_t g, const group_extents& extents,
+                                        stored_groups<S>& stored) noexcept {
+        if (options_.range == range_estimator::min_max) return {};
+        const std::size_t size = S::group_size(w_.cols()), c = g * size;
+        const std::size_t width = std::min(size, w_.cols() - c);
+        const std::size_t n = (last_ - first_) * width;
+        float* weights = numbers_.data();
+        float* importance = options_.importance.empty() ? nullptr : weights + n;
+        for (std::size_t r = first_; r < last_; ++r) {
+            const std::size_t at = (r - first_) * width;
+            const float* row = row_as_floats(w_, r, row_.data());
+            std::memcpy(weights + at, row + c, width * sizeof(float));
+            if (importance != nullptr) {
+                std::memcpy(importance + at, options_.importance.data() + c, width * sizeof(float));
+            }
+        }
+        return estimate_groups<S>(weights, importance, n, n, extents, options_, room_, stored);
+    }
+
+private:
+    const matrix_view<T>& w_;
+    std::size_t first_, last_;
+    const quantize_options& options_;
+    buffer<float> numbers_, row_;
+    estimate_room<S> room_;
+};
+
 /// Fits scales that several rows share: ranges of all rows first, then the rows of each block
 /// merged. `scales` and `offsets` hold scale_rows × groups_per_row elements.
 template <quantization_scheme S, class T, class E>
 [[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
-                                      typename S::offset_type* offsets, E&& run,
+                                      typename S::offset_type* offsets,
+                                      const quantize_options& options, E&& run,
                                       const char* where) noexcept {
     const std::size_t groups = S::groups_per_row(w.cols());
     auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
@@ -241,22 +362,31 @@ template <quantization_scheme S, class T, class E>
             return {};
         });
     if (!measured) return measured;
-    for (std::size_t r = 0; r < w.rows();) {
-        const std::size_t block = S::scale_row(r);
-        const std::size_t first = r;
-        while (r < w.rows() && S::scale_row(r) == block) ++r;
-        for (std::size_t g = 0; g < groups; ++g) {
-            group_range range;
-            for (std::size_t i = first; i < r; ++i) range.merge(ranges->data()[i * groups + g]);
-            const auto stored = fit_min_max<S>(group_extents::of(range));
-            if (!stored.fit) {
-                return scale_too_large<S>(range, first, g * S::group_size(w.cols()), where);
+    // Each row of scales for itself: its rows merged, then whatever the estimator makes of them.
+    return for_each_row_range(
+        run, S::scale_rows(w.rows()), 1, where,
+        [&](std::size_t block, std::size_t) -> result<void> {
+            const std::size_t first = S::group_rows == all ? 0 : block * S::group_rows;
+            const std::size_t last =
+                S::group_rows == all ? w.rows() : std::min(first + S::group_rows, w.rows());
+            shared_groups<S, T> shared(w, first, last, options);
+            if (auto ready = shared.prepare(where); !ready) return ready;
+            for (std::size_t g = 0; g < groups; ++g) {
+                group_range range;
+                for (std::size_t i = first; i < last; ++i) {
+                    range.merge(ranges->data()[i * groups + g]);
+                }
+                const group_extents extents = group_extents::of(range);
+                auto stored = fit_min_max<S>(extents);
+                if (!stored.fit) {
+                    return scale_too_large<S>(range, first, g * S::group_size(w.cols()), where);
+                }
+                if (auto done = shared.estimate(g, extents, stored); !done) return done;
+                const std::size_t at = block * groups + g;
+                stored.store(scales + at, S::has_offset ? offsets + at : nullptr, 1);
             }
-            const std::size_t at = block * groups + g;
-            stored.store(scales + at, S::has_offset ? offsets + at : nullptr, 1);
-        }
-    }
-    return {};
+            return {};
+        });
 }
 
 } // namespace detail

@@ -36,6 +36,9 @@ inline constexpr auto search_shares = [] {
     }
 }();
 
+/// For long groups, shares that shrink by equal factors, to 0.04.
+inline constexpr int long_group_shares = 24;
+
 /// Scales next to a wanted one that can be stored: of types of a byte, the neighbours as well.
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_stored_scale(const simd::f32x16& wanted, F&& f) noexcept {
@@ -75,11 +78,20 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
 
     // Improves a first guess by least squares, once more if that pays.
     const auto improve = [&](const simd::f32x16& guess, const simd::i32x16& point) {
-        const step_sums first = sum_steps<S>(tile, guess, bounds);
+        const step_sums first = sum_steps<S, 0, false>(tile, guess, bounds);
         by_gain.offer(first.gain(), found, first.best_scale(), found_point, point);
     };
     const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
-        for (const float share : search_shares<S>) improve(from * simd::broadcast(share), point);
+        if (tile.one_group) { // the longer a group, the farther out its extreme
+            float share = 1;
+            for (int i = 0; i < long_group_shares; ++i, share *= 0.87f) {
+                improve(from * simd::broadcast(share), point);
+            }
+        } else {
+            for (const float share : search_shares<S>) {
+                improve(from * simd::broadcast(share), point);
+            }
+        }
     };
     if constexpr (S::has_zero_point) {
         for (int d = -1; d <= 1; ++d) {
@@ -102,11 +114,11 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
             try_all(minus(mirrored), found_point);
         }
     }
-    improve(found, found_point);
+    for (int left = tile.one_group ? 4 : 1; left > 0; --left) improve(found, found_point);
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
-        return minus(sum_steps<S>(tile, scale, bounds).error);
+        return minus(sum_steps<S, 0, true>(tile, scale, bounds).error);
     };
     keep_better by_error{minus(infinity)};
     const simd::i32x16 min_max_point = stored.zero_point;
@@ -124,67 +136,99 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
     });
 }
 
-/// Sums for a line w ≈ s·u + m.
+/// Sums for a line w ≈ s·u + m: of codes u, importances v and distances d of weights from the
+/// minimum that the codes were made with.
 struct line_sums {
-    simd::f32x16 v, vu, vuu, vw, vwu, error;
+    simd::f32x16 v, vu, vuu, vd, vud, error;
 
-    /// Least squares, with the minimum rounded before the scale is fitted to it; lanes in which all
-    /// codes are alike keep their numbers.
+    /// Least squares. The minimum, which comes as that of the codes, is rounded before the scale is
+    /// fitted to it; lanes in which all codes are alike keep their numbers.
     template <class Round>
     void solve(simd::f32x16& scale, simd::f32x16& minimum, Round round) const noexcept {
         const auto zero = simd::broadcast(0.0f), one = simd::broadcast(1.0f);
         const auto determinant = simd::rounded_product(v, vuu) - simd::rounded_product(vu, vu);
         const auto safe = simd::select_greater(determinant, zero, determinant, one);
-        auto m = (simd::rounded_product(vuu, vw) - simd::rounded_product(vu, vwu)) / safe;
+        const auto shift = simd::rounded_product(vuu, vd) - simd::rounded_product(vu, vud);
+        auto m = minimum + shift / safe;
         auto s = scale;
         round(s, m);
-        s = (vwu - simd::rounded_product(m, vu)) / simd::select_greater(vuu, zero, vuu, one);
+        const auto above = vud - simd::rounded_product(m - minimum, vu);
+        s = above / simd::select_greater(vuu, zero, vuu, one);
         round(s, m);
         scale = simd::select_greater(determinant, zero, s, scale);
         minimum = simd::select_greater(determinant, zero, m, minimum);
     }
-    /// How much less than Σ v·w² the squared error is with these codes and this line.
-    [[nodiscard]] simd::f32x16 gain(const simd::f32x16& s, const simd::f32x16& m) const noexcept {
-        const auto half = vwu - simd::rounded_product(m, vu);
+    /// What a line leaves of Σ v·(w − origin)², with these codes: how much less that is. `made`:
+    /// the codes' minimum.
+    [[nodiscard]] simd::f32x16 gain(const simd::f32x16& s, const simd::f32x16& m,
+                                    const simd::f32x16& made,
+                                    const simd::f32x16& origin) const noexcept {
+        const auto shift = m - made, from = made - origin;
+        const auto half = vud - simd::rounded_product(shift, vu);
         const auto by_scale = half + half - simd::rounded_product(s, vuu);
-        const auto by_minimum = vw + vw - simd::rounded_product(m, v);
-        return simd::rounded_product(s, by_scale) + simd::rounded_product(m, by_minimum);
+        const auto by_shift = vd + vd - simd::rounded_product(shift, v);
+        const auto by_origin = vd + vd + simd::rounded_product(from, v);
+        return simd::rounded_product(s, by_scale) + simd::rounded_product(shift, by_shift) +
+               simd::rounded_product(from, by_origin);
     }
 };
 
-/// One pass: codes of (w − minimum) / scale, their sums, and Σ v·(w − (scale·u + minimum))².
-template <quantization_scheme S>
-QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
-                                        const simd::f32x16& minimum) noexcept {
+/// One pass: codes of (w − minimum) / scale and their sums, or Σ v·(w − (scale·u + minimum))².
+template <quantization_scheme S, bool Error, bool Weighted>
+QUANT_DETAIL_INLINE line_sums sum_line_of(const search_tile& tile, const simd::f32x16& scale,
+                                          const simd::f32x16& minimum) noexcept {
     const auto inverse = inverse_of(scale);
     const auto zero = simd::broadcast(0.0f);
     const auto last = simd::broadcast(static_cast<float>(S::max_code));
     line_sums sums{zero, zero, zero, zero, zero, zero};
     for (std::size_t i = 0; i < tile.lines; ++i) {
-        const auto w = tile.weight(i), v = tile.factor(i);
-        const auto steps = simd::min(simd::max((w - minimum) * inverse, zero), last);
+        const auto w = tile.weight(i);
+        const auto v = tile.factor(i);
+        const auto d = w - minimum;
+        const auto steps = simd::min(simd::max(d * inverse, zero), last);
         const auto u = simd::to_float(simd::nearest(steps));
-        const auto vu = v * u;
-        const auto r = w - (simd::rounded_product(scale, u) + minimum);
-        sums.v = sums.v + v;
-        sums.vu = sums.vu + simd::rounded_product(v, u);
-        sums.vuu = sums.vuu + simd::rounded_product(vu, u);
-        sums.vw = sums.vw + simd::rounded_product(v, w);
-        sums.vwu = sums.vwu + simd::rounded_product(vu, w);
-        sums.error = sums.error + simd::rounded_product(v * r, r);
+        if constexpr (Error) {
+            const auto r = w - (simd::rounded_product(scale, u) + minimum);
+            sums.error = sums.error + simd::rounded_product(Weighted ? v * r : r, r);
+        } else {
+            const auto vu = Weighted ? v * u : u;
+            sums.v = sums.v + v;
+            sums.vu = sums.vu + simd::rounded_product(v, u);
+            sums.vuu = sums.vuu + simd::rounded_product(vu, u);
+            sums.vd = sums.vd + simd::rounded_product(v, d);
+            sums.vud = sums.vud + simd::rounded_product(vu, d);
+        }
     }
-    for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vw, &sums.vwu, &sums.error}) {
-        tile.combine(*sum);
+    if constexpr (Error) {
+        tile.combine(sums.error);
+    } else {
+        for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vd, &sums.vud}) tile.combine(*sum);
     }
     return sums;
+}
+template <quantization_scheme S, bool Error>
+QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
+                                        const simd::f32x16& minimum) noexcept {
+    return tile.importance != nullptr ? sum_line_of<S, Error, true>(tile, scale, minimum)
+                                      : sum_line_of<S, Error, false>(tile, scale, minimum);
 }
 
 /// What is cut off the range at either end, in steps. With many levels, their phase decides more
 /// than how far they reach. Found one by one, each the best addition to those before it, over
-/// normal and Student-t(4) numbers in groups of 32.
+/// normal and Student-t(4) numbers in groups of 32;
+/// long groups need coarser ones.
 template <quantization_scheme S>
 inline constexpr auto search_cuts = [] {
-    if constexpr (S::bits <= 2) {
+    if constexpr (!has_short_groups<S>) {
+        constexpr auto steps = static_cast<float>(S::max_code);
+        return std::array<std::array<float, 2>, 7>{{{0.05f * steps, 0.05f * steps},
+                                                    {0.1f * steps, 0.1f * steps},
+                                                    {0.16f * steps, 0.16f * steps},
+                                                    {0.0f, 0.1f * steps},
+                                                    {0.1f * steps, 0.0f},
+                                                    {0.0f, 0.2f * steps},
+                                                    {0.2f * steps, 0.0f}}};
+    } else if constexpr (S::bits <= 2) {
         return std::array<std::array<float, 2>, 12>{{{0.4f, 0.4f},
                                                      {0.2f, 0.6f},
                                                      {0.6f, 0.2f},
@@ -237,29 +281,38 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     simd::f32x16 lowest, highest;
     tile.extents(lowest, highest);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
-    // Improves the codes' line by least squares; what it gains tells which of them to look at.
+    // Least squares improves the line that made the codes; what it gains tells which is the best.
     auto found_scale = scale, found_minimum = minimum;
     keep_better by_gain{minus(infinity)};
-    const auto improve = [&](const line_sums& sums, simd::f32x16 s, simd::f32x16 m) {
+    const auto improve = [&](simd::f32x16 s, simd::f32x16 m) {
+        const auto made = m;
+        const auto sums = sum_line<S, false>(tile, s, m);
         sums.solve(s, m, round);
-        by_gain.offer(sums.gain(s, m), found_scale, s, found_minimum, m);
+        by_gain.offer(sums.gain(s, m, made, lowest), found_scale, s, found_minimum, m);
     };
+    const auto step = (highest - lowest) / simd::broadcast(static_cast<float>(S::max_code));
+    const auto try_cut = [&](float below, float above) {
+        constexpr auto steps = static_cast<float>(S::max_code);
+        improve(step * simd::broadcast(1 - (below + above) / steps),
+                lowest + simd::rounded_product(step, simd::broadcast(below)));
+    };
+    improve(scale, minimum);
+    for (const auto& cut : search_cuts<S>) try_cut(cut[0], cut[1]);
+    if (tile.one_group) { // the longer a group, the farther out its ends
+        constexpr float share = 0.03f * static_cast<float>(S::max_code);
+        float cut = 4 * share;
+        for (int i = 4; i < 16; ++i, cut += share) try_cut(cut, cut);
+    }
+    for (int left = tile.one_group ? 8 : 1; left > 0; --left) improve(found_scale, found_minimum);
+
+    // What counts is the error of what is stored; the min-max rule's is the one to beat.
     keep_better by_error{minus(infinity)};
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
-        const auto sums = sum_line<S>(tile, s, m);
-        by_error.offer(minus(sums.error), scale, s, minimum, m);
-        improve(sums, s, m);
+        by_error.offer(minus(sum_line<S, true>(tile, s, m).error), scale, s, minimum, m);
     };
-    offer(scale, minimum); // the min-max rule's
-    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
-    const auto step = (highest - lowest) / steps;
-    for (const auto& cut : search_cuts<S>) {
-        const auto m = lowest + simd::rounded_product(step, simd::broadcast(cut[0]));
-        const auto s = step - simd::rounded_product(step, simd::broadcast(cut[0] + cut[1])) / steps;
-        improve(sum_line<S>(tile, s, m), s, m);
-    }
-    for (int i = 0; i < 2; ++i) offer(found_scale, found_minimum);
+    offer(scale, minimum);
+    offer(found_scale, found_minimum);
 }
 
 /// Improves the min-max rule's numbers of the groups of a tile.

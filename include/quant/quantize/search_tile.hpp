@@ -21,7 +21,7 @@ inline constexpr std::size_t longest_lane_group = 256;
 /// Weights and their importances by lines of sixteen lanes; importance 0 where there is no weight.
 struct search_tile {
     const float* weights = nullptr;
-    const float* importance = nullptr;
+    const float* importance = nullptr; ///< null where all weights count alike
     std::size_t lines = 0;
     bool one_group = false; ///< all lanes are columns of one long group
 
@@ -29,6 +29,7 @@ struct search_tile {
         return simd::load<float>(weights + 16 * line);
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 factor(std::size_t line) const noexcept {
+        if (importance == nullptr) return simd::broadcast(1.0f);
         return simd::load<float>(importance + 16 * line);
     }
 
@@ -64,23 +65,44 @@ struct search_tile {
     }
 };
 
-/// Lays out columns c … c + n − 1 of a row for groups of `size` columns: groups in lanes, or one
-/// long group column by column. `room` holds 2 · 16 · lines floats.
+/// n numbers by lines: groups of `size` columns in lanes, or one long group column by column.
+inline void lay_out_numbers(const float* numbers, std::size_t n, std::size_t size, bool one_group,
+                            float* lines) noexcept {
+    if (one_group) {
+        std::memcpy(lines, numbers, n * sizeof(float));
+        return;
+    }
+    std::size_t lane = 0;
+    for (std::size_t c = 0; c < n; c += size, ++lane) {
+        const std::size_t width = std::min(size, n - c);
+        for (std::size_t i = 0; i < width; ++i) {
+            lines[16 * i + lane] = load_element(numbers + c + i);
+        }
+    }
+}
+
+/// Lays out n weights of a row, of groups of `size` columns. `room` holds 2 · 16 · lines floats.
 inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
                            std::size_t size, float* room) noexcept {
     search_tile tile;
     tile.one_group = size > longest_lane_group;
     tile.lines = tile.one_group ? div_ceil(n, std::size_t{16}) : std::min(size, n);
-    float* w = room;
-    float* v = room + 16 * tile.lines;
-    std::fill_n(room, 2 * 16 * tile.lines, 0.0f);
-    for (std::size_t c = 0; c < n; ++c) {
-        const std::size_t at = tile.one_group ? c : c % size * 16 + c / size;
-        w[at] = load_element(weights + c);
-        v[at] = importance == nullptr ? 1.0f : load_element(importance + c);
+    const std::size_t whole = tile.one_group ? std::size_t{16} : tile.lines;
+    const bool gaps = n % whole != 0; // lanes of a group that hold nothing
+    if (gaps || (!tile.one_group && n < 16 * size)) std::fill_n(room, 16 * tile.lines, 0.0f);
+    lay_out_numbers(weights, n, size, tile.one_group, room);
+    tile.weights = room;
+    if (importance == nullptr && !gaps) return tile;
+    float* factors = room + 16 * tile.lines;
+    std::fill_n(factors, 16 * tile.lines, 0.0f);
+    if (importance != nullptr) {
+        lay_out_numbers(importance, n, size, tile.one_group, factors);
+    } else {
+        for (std::size_t c = 0; c < n; ++c) {
+            factors[tile.one_group ? c : c % size * 16 + c / size] = 1.0f;
+        }
     }
-    tile.weights = w;
-    tile.importance = v;
+    tile.importance = factors;
     return tile;
 }
 
@@ -124,26 +146,40 @@ struct step_sums {
     }
 };
 
-/// One pass: steps of w / scale, their sums, and Σ v·(w − scale·q)².
-template <quantization_scheme S, int Table = 0>
-QUANT_DETAIL_OUTLINE step_sums sum_steps(const search_tile& tile, const simd::f32x16& scale,
-                                         const level_bounds& bounds) noexcept {
+/// One pass: steps of w / scale and their sums; with Error also Σ v·(w − scale·q)². Two functions
+/// per scheme and table, since compilers take long over them and callers are many.
+template <quantization_scheme S, int Table, bool Error, bool Weighted>
+QUANT_DETAIL_INLINE step_sums sum_steps_of(const search_tile& tile, const simd::f32x16& scale,
+                                           const level_bounds& bounds) noexcept {
     const auto inverse = inverse_of(scale);
     const auto zero = simd::broadcast(0.0f);
     step_sums sums{zero, zero, zero};
     for (std::size_t i = 0; i < tile.lines; ++i) {
-        const auto w = tile.weight(i), v = tile.factor(i);
+        const auto w = tile.weight(i);
         const auto q = nearest_step<S, Table>(w * inverse, bounds);
-        const auto vq = v * q;
-        const auto r = w - simd::rounded_product(scale, q);
+        auto vq = q;
+        if constexpr (Weighted) vq = q * simd::load<float>(tile.importance + 16 * i);
         sums.vwq = sums.vwq + simd::rounded_product(vq, w);
         sums.vqq = sums.vqq + simd::rounded_product(vq, q);
-        sums.error = sums.error + simd::rounded_product(v * r, r);
+        if constexpr (Error) {
+            const auto r = w - simd::rounded_product(scale, q);
+            auto vr = r;
+            if constexpr (Weighted) vr = r * simd::load<float>(tile.importance + 16 * i);
+            sums.error = sums.error + simd::rounded_product(vr, r);
+        }
     }
     tile.combine(sums.vwq);
     tile.combine(sums.vqq);
-    tile.combine(sums.error);
+    if constexpr (Error) tile.combine(sums.error);
     return sums;
+}
+template <quantization_scheme S, int Table, bool Error>
+QUANT_DETAIL_OUTLINE step_sums sum_steps(const search_tile& tile, const simd::f32x16& scale,
+                                         const level_bounds& bounds) noexcept {
+    if (tile.importance != nullptr) {
+        return sum_steps_of<S, Table, Error, true>(tile, scale, bounds);
+    }
+    return sum_steps_of<S, Table, Error, false>(tile, scale, bounds);
 }
 
 /// Keeps the better of two, lane by lane.

@@ -54,6 +54,8 @@ class two_level_search {
     static_assert(group <= longest_lane_group,
                   "quant: groups under a super-scale have at most 256 columns");
     static constexpr std::size_t blocks = div_ceil(S::super_groups, std::size_t{16});
+    /// Whether all weights of a super-group stay laid out: few enough for a first-level cache.
+    static constexpr bool keeps_tiles = blocks * group <= 256;
     static constexpr bool is_signed = S::least_scale < 0;
     static constexpr std::size_t signs = is_signed && !S::has_minimum ? 2 : 1;
     static constexpr std::size_t ways = static_cast<std::size_t>(S::tables) * signs;
@@ -70,6 +72,9 @@ public:
         cols_ = n;
         fits_ = true;
         groups_ = div_ceil(n, group);
+        if constexpr (keeps_tiles) {
+            for (std::size_t b = 0; b < used_blocks(); ++b) tiles_[b] = laid_out(b);
+        }
         const std::size_t super = g / S::super_groups;
         float scale = 0, minimum = 0;
         if constexpr (S::has_minimum) {
@@ -97,9 +102,13 @@ public:
 
 private:
     [[nodiscard]] search_tile tile(std::size_t block) noexcept {
+        if (keeps_tiles) return tiles_[block];
+        return laid_out(block);
+    }
+    [[nodiscard]] search_tile laid_out(std::size_t block) noexcept {
         const std::size_t c = block * 16 * group;
         return lay_out(weights_ + c, importance_ == nullptr ? nullptr : importance_ + c,
-                       std::min(cols_ - c, 16 * group), group, room_);
+                       std::min(cols_ - c, 16 * group), group, room_[keeps_tiles ? block : 0]);
     }
     [[nodiscard]] std::size_t used_blocks() const noexcept {
         return div_ceil(groups_, std::size_t{16});
@@ -153,8 +162,8 @@ private:
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
                 for (const float share : shares) {
-                    const auto sums =
-                        sum_steps<S, t>(groups, from * simd::broadcast(share), bounds_of<S>());
+                    const auto sums = sum_steps<S, t, false>(groups, from * simd::broadcast(share),
+                                                             bounds_of<S>());
                     by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
                 }
                 simd::store(ways_[b].scale[way], by_unit<S>(scale));
@@ -246,7 +255,8 @@ private:
             const auto offer = [&](auto t, const simd::i32x16& integer) {
                 const auto scale =
                     times_unit<S>(simd::rounded_product(by, simd::to_float(integer)));
-                const auto sums = sum_steps<S, static_cast<int>(t)>(groups, scale, bounds_of<S>());
+                const auto sums =
+                    sum_steps<S, static_cast<int>(t), true>(groups, scale, bounds_of<S>());
                 by_error.offer(minus(sums.error), value, integer, table,
                                simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums.vwq, vqq,
                                sums.vqq);
@@ -314,7 +324,7 @@ private:
                 width = simd::max(width, simd::broadcast(0.0f));
                 least = simd::min(least, simd::broadcast(0.0f));
             });
-            const auto sums = sum_line<S>(groups, s, m);
+            const auto sums = sum_line<S, false>(groups, s, m);
             const auto slope = sums.vu / simd::max(sums.v, simd::broadcast(1e-37f));
             simd::store(ways_[b].scale, s);
             simd::store(ways_[b].minimum, m);
@@ -408,7 +418,7 @@ private:
                 for (int e = -1; e <= 1; ++e) {
                     const auto least =
                         simd::min(simd::max(low + simd::broadcast<std::int32_t>(e), zero), last);
-                    const auto sums = sum_line<S>(
+                    const auto sums = sum_line<S, true>(
                         groups, scale, simd::rounded_product(down, simd::to_float(least)));
                     by_error.offer(minus(sums.error), value, integer, minimum, least);
                 }
@@ -437,7 +447,8 @@ private:
     bool fits_ = true;
     std::conditional_t<S::has_minimum, group_lines, group_ways> ways_[blocks];
     group_choice choice_[blocks];
-    alignas(64) float room_[2 * 16 * group];
+    search_tile tiles_[blocks];
+    alignas(64) float room_[keeps_tiles ? blocks : 1][2 * 16 * group];
 };
 
 } // namespace detail

@@ -1,0 +1,189 @@
+// Ranges of groups by other rules than least and greatest weight: percentiles, entropy, and the
+// half-quadratic refinement of offsets and scales.
+#pragma once
+
+#include <quant/calibrate/clipping.hpp>
+#include <quant/calibrate/histogram_observer.hpp>
+#include <quant/quantize/options.hpp>
+#include <quant/quantize/search.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <utility>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// A weight, or its magnitude, and how much it counts.
+struct counted_weight {
+    float value;
+    float factor;
+};
+
+/// The least value up to which `share` of all that counts lies; `sorted` ascends.
+[[nodiscard]] inline float quantile_of(const counted_weight* sorted, std::size_t n,
+                                       double share) noexcept {
+    double total = 0;
+    for (std::size_t i = 0; i < n; ++i) total += static_cast<double>(sorted[i].factor);
+    const double wanted = share * total;
+    double sum = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+        sum += static_cast<double>(sorted[i].factor);
+        if (sum >= wanted && sorted[i].factor > 0) return sorted[i].value;
+    }
+    return n == 0 ? 0.0f : sorted[n - 1].value;
+}
+
+/// The range that holds `percent` of a group's weights, by importance: of magnitudes if levels lie
+/// around zero, else with as much cut off at either end. `room` holds n elements.
+template <quantization_scheme S>
+[[nodiscard]] value_range percentile_of(const float* weights, const float* importance,
+                                        std::size_t n, double percent,
+                                        counted_weight* room) noexcept {
+    for (std::size_t i = 0; i < n; ++i) {
+        const float w = load_element(weights + i);
+        room[i] = {S::has_offset ? w : std::fabs(w),
+                   importance == nullptr ? 1.0f : load_element(importance + i)};
+    }
+    std::sort(room, room + n,
+              [](const counted_weight& a, const counted_weight& b) { return a.value < b.value; });
+    const double share = percent / 100;
+    if constexpr (S::has_offset) {
+        return {quantile_of(room, n, (1 - share) / 2), quantile_of(room, n, (1 + share) / 2)};
+    } else {
+        const float edge = quantile_of(room, n, share);
+        return {0.0f - edge, edge};
+    }
+}
+
+/// The range whose levels are, of all clipped ones, nearest in entropy (least Kullback–Leibler
+/// divergence, see calibrate/clipping.hpp). Importance does not count.
+template <quantization_scheme S>
+[[nodiscard]] result<value_range> entropy_of(const float* weights, std::size_t n) noexcept {
+    constexpr auto symmetry =
+        S::has_offset ? range_symmetry::asymmetric : range_symmetry::symmetric;
+    auto observer = histogram_observer::try_per_tensor();
+    if (!observer) return observer.failure();
+    const matrix_view<const float> row{weights, 1, n};
+    if (auto seen = observer->try_observe(row); !seen) return seen.failure();
+    return try_entropy_range(observer->histogram(), static_cast<unsigned>(S::max_code) + 1,
+                             symmetry);
+}
+
+/// A group's extents within a range, in lane i of them all: the sign of the extreme stays.
+inline void clip_extents(std::size_t i, const value_range& range, float (&extreme)[16],
+                         float (&lowest)[16], float (&highest)[16]) noexcept {
+    const float edge = range.max_abs();
+    extreme[i] = std::clamp(extreme[i], 0.0f - edge, edge);
+    lowest[i] = std::max(lowest[i], range.lowest);
+    highest[i] = std::min(highest[i], range.highest);
+}
+
+/// Numbers of the groups of n columns that percentiles or entropy give.
+template <quantization_scheme S>
+[[nodiscard]] result<stored_groups<S>>
+fit_clipped(const float* weights, const float* importance, std::size_t n, std::size_t size,
+            const group_extents& extents, const quantize_options& options,
+            counted_weight* room) noexcept {
+    alignas(64) float extreme[16], lowest[16], highest[16];
+    simd::store(extreme, extents.extreme);
+    simd::store(lowest, extents.lowest);
+    simd::store(highest, extents.highest);
+    std::size_t i = 0;
+    for (std::size_t c = 0; c < n; c += size, ++i) {
+        const std::size_t width = std::min(size, n - c);
+        value_range range;
+        if (options.range == range_estimator::percentile) {
+            range = percentile_of<S>(weights + c, importance == nullptr ? nullptr : importance + c,
+                                     width, options.percentile, room);
+        } else {
+            auto found = entropy_of<S>(weights + c, width);
+            if (!found) return found.failure();
+            range = *found;
+        }
+        clip_extents(i, range, extreme, lowest, highest);
+    }
+    group_extents clipped = extents;
+    clipped.extreme = simd::load<float>(extreme);
+    clipped.lowest = simd::load<float>(lowest);
+    clipped.highest = simd::load<float>(highest);
+    return fit_min_max<S>(clipped);
+}
+
+/// How often the half-quadratic refinement goes over the weights.
+inline constexpr int half_quadratic_rounds = 20;
+
+/// What a residual r, in steps, is thought to be an outlier by: sign(r)·max(0, |r| − 1 / (β·|r|)).
+QUANT_DETAIL_INLINE simd::f32x16 outlier_part(const simd::f32x16& r, float beta) noexcept {
+    const auto size = simd::abs(r), zero = simd::broadcast(0.0f);
+    const auto safe = simd::max(size, simd::broadcast(1e-6f));
+    const auto kept = simd::max(size - simd::broadcast(1.0f / beta) / safe, zero);
+    return simd::select_greater(zero, r, zero - kept, kept);
+}
+
+/// Half-quadratic refinement in the manner of HQQ (Badri and Shaji, 2023), with the exponent's
+/// limit p → 0, which needs no powers: residuals that look like outliers are set aside, and what is
+/// left moves the minimum or the zero point (the scale, where there is neither) by least squares.
+template <quantization_scheme S>
+void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    const auto zero = simd::broadcast(0.0f);
+    const auto inverse = inverse_of(stored.scale);
+    auto offset = zero; // in steps: what is added to w / scale
+    if constexpr (S::has_zero_point) offset = simd::to_float(stored.zero_point);
+    if constexpr (S::has_minimum) offset = zero - stored.minimum * inverse;
+    auto stretch = simd::broadcast(1.0f); // of the scale
+    const auto last = simd::broadcast(static_cast<float>(S::max_code));
+    auto best_offset = offset, best_stretch = stretch;
+    keep_better by_residual{zero - simd::broadcast(std::numeric_limits<float>::infinity())};
+    float beta = 10;
+    for (int round = 0; round < half_quadratic_rounds; ++round, beta *= 1.01f) {
+        auto above = zero, below = zero, left = zero; // left: Σ v·|residual|
+        for (std::size_t i = 0; i < tile.lines; ++i) {
+            const auto t = tile.weight(i) * inverse, v = tile.factor(i);
+            if constexpr (S::has_offset) {
+                const auto u =
+                    simd::to_float(simd::nearest(simd::min(simd::max(t + offset, zero), last)));
+                const auto residual = (t + offset) - u;
+                const auto seen = t - outlier_part(residual, beta);
+                left = left + simd::rounded_product(v, simd::abs(residual));
+                above = above + simd::rounded_product(v, u - seen);
+                below = below + v;
+            } else {
+                const auto q = nearest_step<S, 0>(t / stretch, bounds_of<S>());
+                const auto residual = t - simd::rounded_product(stretch, q);
+                const auto vq = v * q;
+                left = left + simd::rounded_product(v, simd::abs(residual));
+                above = above + simd::rounded_product(vq, t - outlier_part(residual, beta));
+                below = below + simd::rounded_product(vq, q);
+            }
+        }
+        tile.combine(above);
+        tile.combine(below);
+        tile.combine(left);
+        by_residual.offer(zero - left, best_offset, offset, best_stretch, stretch);
+        const auto better = above / simd::max(below, simd::broadcast(1e-30f));
+        if constexpr (S::has_offset) {
+            offset = simd::select_greater(below, zero, better, offset);
+        } else {
+            stretch = simd::select_greater(better, zero, better, stretch);
+        }
+    }
+    offset = best_offset;
+    stretch = best_stretch;
+    if constexpr (S::has_zero_point) {
+        stored.zero_point = simd::nearest(simd::min(simd::max(offset, zero), last));
+    } else if constexpr (S::has_minimum) {
+        using number = typename S::scale_type;
+        stored.minimum = simd::rounded_to<number>(zero - offset * stored.scale) + zero;
+    } else {
+        const auto scale = stored.scale * stretch;
+        const auto step =
+            times_unit<S>(simd::rounded_to<typename S::scale_type>(by_unit<S>(scale)));
+        stored.scale = select_tiny(step, zero, step);
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
