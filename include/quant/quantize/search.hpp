@@ -11,14 +11,28 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Shares of the min-max scale that are tried. Few bits, few levels: farther from it.
+/// Groups short enough that where levels lie between the weights decides more than how far they
+/// reach.
+template <quantization_scheme S>
+inline constexpr bool has_short_groups = S::group_cols > 0 && S::group_cols <= 64;
+
+/// Shares of the min-max scale that are tried: near it, or also far below it where few levels have
+/// to serve many weights.
 template <quantization_scheme S>
 inline constexpr auto search_shares = [] {
-    if constexpr (S::bits <= 3) {
+    if constexpr (!has_short_groups<S> && S::bits <= 3) {
         return std::array<float, 10>{1.0f,  0.92f, 0.85f, 0.78f, 0.71f,
                                      0.64f, 0.57f, 0.5f,  0.43f, 0.36f};
-    } else {
+    } else if constexpr (!has_short_groups<S>) {
         return std::array<float, 6>{1.0f, 0.93f, 0.86f, 0.79f, 0.72f, 0.65f};
+    } else if constexpr (S::bits <= 2) {
+        return std::array<float, 6>{0.94f, 0.82f, 0.7f, 0.57f, 0.45f, 0.36f};
+    } else if constexpr (S::bits == 3) {
+        return std::array<float, 6>{1.0f, 0.94f, 0.85f, 0.77f, 0.7f, 0.62f};
+    } else if constexpr (S::bits == 4) {
+        return std::array<float, 6>{1.08f, 1.04f, 0.98f, 0.95f, 0.92f, 0.88f};
+    } else {
+        return std::array<float, 6>{1.1f, 1.06f, 1.03f, 1.015f, 1.0f, 0.985f};
     }
 }();
 
@@ -122,20 +136,40 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
     });
 }
 
-/// Sums for a line w ≈ s·u + m.
+/// Sums for a line w ≈ s·u + m: of codes u, importances v and distances d of weights from the
+/// minimum that the codes were made with.
 struct line_sums {
-    simd::f32x16 v, vu, vuu, vw, vwu, error;
+    simd::f32x16 v, vu, vuu, vd, vud, error;
 
-    /// Least squares; false lanes (all codes alike) keep their numbers.
-    void solve(simd::f32x16& scale, simd::f32x16& minimum) const noexcept {
-        const auto zero = simd::broadcast(0.0f);
+    /// Least squares. The minimum, which comes as that of the codes, is rounded before the scale is
+    /// fitted to it; lanes in which all codes are alike keep their numbers.
+    template <class Round>
+    void solve(simd::f32x16& scale, simd::f32x16& minimum, Round round) const noexcept {
+        const auto zero = simd::broadcast(0.0f), one = simd::broadcast(1.0f);
         const auto determinant = simd::rounded_product(v, vuu) - simd::rounded_product(vu, vu);
-        const auto safe =
-            simd::select_greater(determinant, zero, determinant, simd::broadcast(1.0f));
-        const auto s = (simd::rounded_product(v, vwu) - simd::rounded_product(vu, vw)) / safe;
-        const auto m = (simd::rounded_product(vuu, vw) - simd::rounded_product(vu, vwu)) / safe;
+        const auto safe = simd::select_greater(determinant, zero, determinant, one);
+        const auto shift = simd::rounded_product(vuu, vd) - simd::rounded_product(vu, vud);
+        auto m = minimum + shift / safe;
+        auto s = scale;
+        round(s, m);
+        const auto above = vud - simd::rounded_product(m - minimum, vu);
+        s = above / simd::select_greater(vuu, zero, vuu, one);
+        round(s, m);
         scale = simd::select_greater(determinant, zero, s, scale);
         minimum = simd::select_greater(determinant, zero, m, minimum);
+    }
+    /// What a line leaves of Σ v·(w − origin)², with these codes: how much less that is. `made`:
+    /// the codes' minimum.
+    [[nodiscard]] simd::f32x16 gain(const simd::f32x16& s, const simd::f32x16& m,
+                                    const simd::f32x16& made,
+                                    const simd::f32x16& origin) const noexcept {
+        const auto shift = m - made, from = made - origin;
+        const auto half = vud - simd::rounded_product(shift, vu);
+        const auto by_scale = half + half - simd::rounded_product(s, vuu);
+        const auto by_shift = vd + vd - simd::rounded_product(shift, v);
+        const auto by_origin = vd + vd + simd::rounded_product(from, v);
+        return simd::rounded_product(s, by_scale) + simd::rounded_product(shift, by_shift) +
+               simd::rounded_product(from, by_origin);
     }
 };
 
@@ -150,7 +184,8 @@ QUANT_DETAIL_INLINE line_sums sum_line_of(const search_tile& tile, const simd::f
     for (std::size_t i = 0; i < tile.lines; ++i) {
         const auto w = tile.weight(i);
         const auto v = tile.factor(i);
-        const auto steps = simd::min(simd::max((w - minimum) * inverse, zero), last);
+        const auto d = w - minimum;
+        const auto steps = simd::min(simd::max(d * inverse, zero), last);
         const auto u = simd::to_float(simd::nearest(steps));
         if constexpr (Error) {
             const auto r = w - (simd::rounded_product(scale, u) + minimum);
@@ -160,14 +195,14 @@ QUANT_DETAIL_INLINE line_sums sum_line_of(const search_tile& tile, const simd::f
             sums.v = sums.v + v;
             sums.vu = sums.vu + simd::rounded_product(v, u);
             sums.vuu = sums.vuu + simd::rounded_product(vu, u);
-            sums.vw = sums.vw + simd::rounded_product(v, w);
-            sums.vwu = sums.vwu + simd::rounded_product(vu, w);
+            sums.vd = sums.vd + simd::rounded_product(v, d);
+            sums.vud = sums.vud + simd::rounded_product(vu, d);
         }
     }
     if constexpr (Error) {
         tile.combine(sums.error);
     } else {
-        for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vw, &sums.vwu}) tile.combine(*sum);
+        for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vd, &sums.vud}) tile.combine(*sum);
     }
     return sums;
 }
@@ -178,15 +213,66 @@ QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32
                                       : sum_line_of<S, Error, false>(tile, scale, minimum);
 }
 
-/// Shares of the range that are cut off at either end.
-inline constexpr std::array<std::array<float, 2>, 8> search_cuts{{{0.0f, 0.0f},
-                                                                  {0.05f, 0.05f},
-                                                                  {0.1f, 0.1f},
-                                                                  {0.16f, 0.16f},
-                                                                  {0.0f, 0.1f},
-                                                                  {0.1f, 0.0f},
-                                                                  {0.0f, 0.2f},
-                                                                  {0.2f, 0.0f}}};
+/// What is cut off the range at either end, in steps. With many levels, their phase decides more
+/// than how far they reach. Found one by one, each the best addition to those before it, over
+/// normal and Student-t(4) numbers in groups of 32;
+/// long groups need coarser ones.
+template <quantization_scheme S>
+inline constexpr auto search_cuts = [] {
+    if constexpr (!has_short_groups<S>) {
+        constexpr auto steps = static_cast<float>(S::max_code);
+        return std::array<std::array<float, 2>, 7>{{{0.05f * steps, 0.05f * steps},
+                                                    {0.1f * steps, 0.1f * steps},
+                                                    {0.16f * steps, 0.16f * steps},
+                                                    {0.0f, 0.1f * steps},
+                                                    {0.1f * steps, 0.0f},
+                                                    {0.0f, 0.2f * steps},
+                                                    {0.2f * steps, 0.0f}}};
+    } else if constexpr (S::bits <= 2) {
+        return std::array<std::array<float, 2>, 12>{{{0.4f, 0.4f},
+                                                     {0.2f, 0.6f},
+                                                     {0.6f, 0.2f},
+                                                     {0.3f, 0.3f},
+                                                     {0.1f, 0.5f},
+                                                     {0.5f, 0.1f},
+                                                     {0.0f, 0.1f},
+                                                     {0.3f, -0.15f},
+                                                     {-0.15f, 0.4f},
+                                                     {0.5f, 0.3f},
+                                                     {0.3f, 0.5f},
+                                                     {0.2f, 0.2f}}};
+    } else if constexpr (S::bits == 3) {
+        return std::array<std::array<float, 2>, 12>{{{0.3f, 0.3f},
+                                                     {0.0f, 0.6f},
+                                                     {0.45f, 0.0f},
+                                                     {0.15f, 0.45f},
+                                                     {0.6f, -0.15f},
+                                                     {0.15f, 0.0f},
+                                                     {-0.15f, 0.3f},
+                                                     {0.6f, 0.3f},
+                                                     {0.0f, 0.15f},
+                                                     {0.45f, 0.6f},
+                                                     {0.3f, 0.0f},
+                                                     {-0.3f, 0.45f}}};
+    } else {
+        return std::array<std::array<float, 2>, 16>{{{0.25f, 0.25f},
+                                                     {-0.25f, 0.5f},
+                                                     {0.5f, 0.0f},
+                                                     {0.0f, 0.25f},
+                                                     {0.25f, 0.0f},
+                                                     {0.5f, -0.25f},
+                                                     {0.0f, 0.5f},
+                                                     {0.5f, -0.5f},
+                                                     {-0.25f, 0.25f},
+                                                     {0.25f, -0.25f},
+                                                     {-0.25f, 0.0f},
+                                                     {0.0f, -0.25f},
+                                                     {0.5f, 0.25f},
+                                                     {0.25f, 0.5f},
+                                                     {-0.5f, 0.25f},
+                                                     {0.75f, 0.0f}}};
+    }
+}();
 
 /// Scale and minimum of a line through the weights; round(s, m) makes numbers that can be stored.
 template <quantization_scheme S, class Round>
@@ -195,31 +281,38 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     simd::f32x16 lowest, highest;
     tile.extents(lowest, highest);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+    // Least squares improves the line that made the codes; what it gains tells which is the best.
+    auto found_scale = scale, found_minimum = minimum;
+    keep_better by_gain{minus(infinity)};
+    const auto improve = [&](simd::f32x16 s, simd::f32x16 m) {
+        const auto made = m;
+        const auto sums = sum_line<S, false>(tile, s, m);
+        sums.solve(s, m, round);
+        by_gain.offer(sums.gain(s, m, made, lowest), found_scale, s, found_minimum, m);
+    };
+    const auto step = (highest - lowest) / simd::broadcast(static_cast<float>(S::max_code));
+    const auto try_cut = [&](float below, float above) {
+        constexpr auto steps = static_cast<float>(S::max_code);
+        improve(step * simd::broadcast(1 - (below + above) / steps),
+                lowest + simd::rounded_product(step, simd::broadcast(below)));
+    };
+    improve(scale, minimum);
+    for (const auto& cut : search_cuts<S>) try_cut(cut[0], cut[1]);
+    if (tile.one_group) { // the longer a group, the farther out its ends
+        constexpr float share = 0.03f * static_cast<float>(S::max_code);
+        float cut = 4 * share;
+        for (int i = 4; i < 16; ++i, cut += share) try_cut(cut, cut);
+    }
+    for (int left = tile.one_group ? 8 : 1; left > 0; --left) improve(found_scale, found_minimum);
+
+    // What counts is the error of what is stored; the min-max rule's is the one to beat.
     keep_better by_error{minus(infinity)};
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
         by_error.offer(minus(sum_line<S, true>(tile, s, m).error), scale, s, minimum, m);
     };
-    offer(scale, minimum); // the min-max rule's
-    const auto range = highest - lowest;
-    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
-    const auto try_cut = [&](float below, float above) {
-        auto m = lowest + simd::rounded_product(range, simd::broadcast(below));
-        auto s = simd::rounded_product(range, simd::broadcast(1 - below - above)) / steps;
-        sum_line<S, false>(tile, s, m).solve(s, m);
-        offer(s, m);
-    };
-    for (const auto& cut : search_cuts) try_cut(cut[0], cut[1]);
-    if (tile.one_group) { // the longer a group, the farther out its ends
-        for (int i = 4; i < 16; ++i) {
-            try_cut(0.03f * static_cast<float>(i), 0.03f * static_cast<float>(i));
-        }
-    }
-    for (int left = tile.one_group ? 8 : 1; left > 0; --left) {
-        auto s = scale, m = minimum;
-        sum_line<S, false>(tile, s, m).solve(s, m);
-        offer(s, m);
-    }
+    offer(scale, minimum);
+    offer(found_scale, found_minimum);
 }
 
 /// Improves the min-max rule's numbers of the groups of a tile.

@@ -1,11 +1,12 @@
 // Two levels of scales: integers of groups and the super-scale above them, chosen together.
 //
 //   1. Each group: the best scale for every table and sign (or the best line), by least squares.
-//   2. The super-scale: of 16 or 32 candidates, the one under which integers next to those scales
-//   lose
-//      least, by the parabola that the error is around each of them.
+//   2. The super-scale: of some candidates, the one under which integers next to those scales lose
+//      least, by the parabola that the error is around each of them; then the super-minimum
+//      likewise, if there is one.
 //   3. Each group: the integers around its best scales, with all codes made anew.
-//   4. The super-scale again, by least squares for these codes, and the integers around once more.
+//   4. Without minimums, the super-scale again, by least squares for these codes, and the integers
+//      around once more.
 #pragma once
 
 #include <quant/quantize/search.hpp>
@@ -14,6 +15,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -26,6 +28,15 @@ struct group_ways {
     alignas(64) float scale[most_ways][16];
     alignas(64) float squares[most_ways][16]; ///< Σ v·q²
     alignas(64) float gain[most_ways][16];
+};
+
+/// Lines w ≈ s·u + m through sixteen groups, and what leaving them costs.
+struct group_lines {
+    alignas(64) float scale[16];
+    alignas(64) float minimum[16];
+    alignas(64) float slope[16];   ///< Σ v·u / Σ v: how far the best minimum falls as s grows
+    alignas(64) float squares[16]; ///< Σ v·u² − (Σ v·u)² / Σ v
+    alignas(64) float weight[16];  ///< Σ v
 };
 
 /// The choice of sixteen groups.
@@ -119,9 +130,23 @@ private:
         });
     }
 
+    /// Shares of the min-max scale that are tried; see search_shares.
+    [[nodiscard]] static constexpr auto first_shares() noexcept {
+        if constexpr (S::bits <= 2 || (!has_short_groups<S> && S::bits == 3)) {
+            return std::array<float, 4>{1.0f, 0.85f, 0.7f, 0.55f};
+        } else if constexpr (!has_short_groups<S>) {
+            return std::array<float, 3>{1.0f, 0.85f, 0.7f};
+        } else if constexpr (S::bits == 3) {
+            return std::array<float, 4>{1.0f, 0.93f, 0.85f, 0.74f};
+        } else if constexpr (S::bits == 4) {
+            return std::array<float, 3>{1.04f, 0.98f, 0.92f};
+        } else {
+            return std::array<float, 3>{1.1f, 1.04f, 1.0f};
+        }
+    }
+
     void fit_ways() noexcept {
-        static constexpr std::array<float, 4> shares{1.0f, 0.85f, 0.7f, 0.55f};
-        constexpr std::size_t tried = S::bits <= 3 ? 4 : 3;
+        static constexpr auto shares = first_shares();
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
             simd::f32x16 lowest, highest;
@@ -136,9 +161,9 @@ private:
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
-                for (std::size_t i = 0; i < tried; ++i) {
-                    const auto sums = sum_steps<S, t, false>(
-                        groups, from * simd::broadcast(shares[i]), bounds_of<S>());
+                for (const float share : shares) {
+                    const auto sums = sum_steps<S, t, false>(groups, from * simd::broadcast(share),
+                                                             bounds_of<S>());
                     by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
                 }
                 simd::store(ways_[b].scale[way], by_unit<S>(scale));
@@ -285,7 +310,8 @@ private:
         return better > 0 && std::isfinite(better) ? better : super;
     }
 
-    /// With minimums: lines through each group, then supers that just hold the greatest of them.
+    /// With minimums: lines through each group, and the supers next to those that just hold the
+    /// greatest of them under which the nearest integers lose least.
     void fit_lines(float& scale, float& minimum) noexcept {
         float widest = 0, lowest_minimum = 0;
         for (std::size_t b = 0; b < used_blocks(); ++b) {
@@ -300,11 +326,16 @@ private:
                 width = simd::max(width, simd::broadcast(0.0f));
                 least = simd::min(least, simd::broadcast(0.0f));
             });
-            simd::store(ways_[b].scale[0], s);
-            simd::store(ways_[b].scale[1], m);
+            const auto sums = sum_line<S, false>(groups, s, m);
+            const auto slope = sums.vu / simd::max(sums.v, simd::broadcast(1e-37f));
+            simd::store(ways_[b].scale, s);
+            simd::store(ways_[b].minimum, m);
+            simd::store(ways_[b].slope, slope);
+            simd::store(ways_[b].squares, sums.vuu - simd::rounded_product(slope, sums.vu));
+            simd::store(ways_[b].weight, sums.v);
             for (std::size_t i = 0; i < 16 && 16 * b + i < groups_; ++i) {
-                widest = std::max(widest, ways_[b].scale[0][i]);
-                lowest_minimum = std::min(lowest_minimum, ways_[b].scale[1][i]);
+                widest = std::max(widest, ways_[b].scale[i]);
+                lowest_minimum = std::min(lowest_minimum, ways_[b].minimum[i]);
             }
         }
         scale = stored(widest / static_cast<float>(S::greatest_scale));
@@ -312,6 +343,64 @@ private:
         check(scale, S::greatest_step);
         check(minimum, 1);
         if (!fits_) scale = minimum = 0;
+        scale = least_loss_near(scale, [&](float super) { return line_loss(super, 0); });
+        minimum = least_loss_near(minimum, [&](float super) { return line_loss(scale, super); });
+    }
+
+    /// Of a super-scale and those around it, the one with the least loss.
+    template <class Loss>
+    [[nodiscard]] static float least_loss_near(float super, Loss loss_under) noexcept {
+        float best = super, least = loss_under(super);
+        float candidate = super * 0.85f;
+        for (int i = 0; i < 24; ++i, candidate *= 1.02f) {
+            const float near = stored(candidate);
+            if (!std::isfinite(near)) continue;
+            const float loss = loss_under(near);
+            if (loss < least) {
+                least = loss;
+                best = near;
+            }
+        }
+        return best;
+    }
+
+    /// The minimum that suits a group's line once its scale is another one.
+    [[nodiscard]] static simd::f32x16 minimum_under(const group_lines& of,
+                                                    const simd::f32x16& scale) noexcept {
+        return simd::load<float>(of.minimum) +
+               simd::rounded_product(simd::load<float>(of.scale) - scale,
+                                     simd::load<float>(of.slope));
+    }
+    [[nodiscard]] static simd::i32x16 minimum_near(const simd::f32x16& minimum,
+                                                   float super) noexcept {
+        const auto steps = minimum * inverse_of(simd::broadcast(super));
+        return simd::nearest(simd::min(simd::max(steps, simd::broadcast(0.0f)),
+                                       simd::broadcast(static_cast<float>(S::greatest_minimum))));
+    }
+
+    /// Σ over groups of what the nearest integers lose; with a super-minimum of 0, of scales alone.
+    [[nodiscard]] float line_loss(float super, float super_minimum) const noexcept {
+        const auto by = simd::broadcast(super), down = simd::broadcast(super_minimum);
+        auto sum = simd::broadcast(0.0f);
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            const auto s = simd::load<float>(ways_[b].scale);
+            const auto value = integer_near(s * inverse_of(by));
+            const auto scale = simd::rounded_product(by, simd::to_float(value));
+            auto off = s - scale, factor = simd::load<float>(ways_[b].squares);
+            if (super_minimum != 0) {
+                const auto minimum = minimum_under(ways_[b], scale);
+                const auto least = simd::to_float(minimum_near(minimum, super_minimum));
+                off = minimum - simd::rounded_product(down, least);
+                factor = simd::load<float>(ways_[b].weight);
+            }
+            sum = sum + simd::rounded_product(factor * off, off);
+        }
+        search_tile one;
+        one.one_group = true;
+        one.combine(sum);
+        float lane[16];
+        simd::store(lane, sum);
+        return lane[0];
     }
 
     /// With minimums: the integers around those lines with the least error.
@@ -321,21 +410,18 @@ private:
         const auto last = simd::broadcast<std::int32_t>(S::greatest_minimum);
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            const auto near = integer_near(simd::load<float>(ways_[b].scale[0]) * inverse_of(by));
-            const auto low = simd::nearest(
-                simd::min(simd::max(simd::load<float>(ways_[b].scale[1]) * inverse_of(down),
-                                    simd::broadcast(0.0f)),
-                          simd::to_float(last)));
-            auto value = near, minimum = low;
+            const auto near = integer_near(simd::load<float>(ways_[b].scale) * inverse_of(by));
+            auto value = near, minimum = zero;
             keep_better by_error{minus(simd::broadcast(std::numeric_limits<float>::infinity()))};
             for (int d = -1; d <= 1; ++d) {
+                const auto integer = beside(near, d);
+                const auto scale = simd::rounded_product(by, simd::to_float(integer));
+                const auto low = minimum_near(minimum_under(ways_[b], scale), super_minimum);
                 for (int e = -1; e <= 1; ++e) {
-                    const auto integer = beside(near, d);
                     const auto least =
                         simd::min(simd::max(low + simd::broadcast<std::int32_t>(e), zero), last);
                     const auto sums = sum_line<S, true>(
-                        groups, simd::rounded_product(by, simd::to_float(integer)),
-                        simd::rounded_product(down, simd::to_float(least)));
+                        groups, scale, simd::rounded_product(down, simd::to_float(least)));
                     by_error.offer(minus(sums.error), value, integer, minimum, least);
                 }
             }
@@ -361,7 +447,7 @@ private:
     std::size_t cols_ = 0;
     std::size_t groups_ = 0;
     bool fits_ = true;
-    group_ways ways_[blocks];
+    std::conditional_t<S::has_minimum, group_lines, group_ways> ways_[blocks];
     group_choice choice_[blocks];
     search_tile tiles_[blocks];
     alignas(64) float room_[keeps_tiles ? blocks : 1][2 * 16 * group];
