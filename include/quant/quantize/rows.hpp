@@ -138,15 +138,18 @@ search_row(const float* weights, const float* importance, std::size_t cols, std:
     auto room = buffer<float>::uninitialized(in_lanes ? 0 : 2 * round_up(size, 16), where);
     if (!room) return room.failure();
     float* const memory = in_lanes ? lanes_room : room->data();
+    const tile_factors by{1.0f, normalizing_factor(importance, cols)};
     for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
         const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
-        const group_extents extents = measure<S, false>(weights + c, n);
+        const group_extents extents = in_lanes ? measure<S, false>(weights + c, n)
+                                               : group_extents::of(range_of(weights + c, n));
         auto stored = fit_min_max<S>(extents);
         if (!extents.finite || !stored.fit) {
             if (auto wrong = what_is_wrong<S>(weights, cols, row, where); !wrong) return wrong;
         }
         search_groups<S>(
-            lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n, size, memory),
+            lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n, size,
+                    !in_lanes, by, memory),
             stored);
         auto* offsets = S::has_offset ? numbers.offsets + g : nullptr;
         stored.store(numbers.scales + g, offsets, groups);

@@ -45,6 +45,12 @@ QUANT_DETAIL_INLINE simd::f32x16 minus(const simd::f32x16& a) noexcept {
     return simd::broadcast(0.0f) - a;
 }
 
+/// 0, or NaN where levels reach infinity; weights of importance 0 may have them, whose errors do
+/// not tell.
+QUANT_DETAIL_INLINE simd::f32x16 if_infinite(const simd::f32x16& farthest_level) noexcept {
+    return farthest_level * simd::broadcast(0.0f);
+}
+
 /// One number per group: symmetric, midrise, codebooks, minifloats; and zero points, whose steps
 /// are counted from them.
 template <quantization_scheme S>
@@ -92,7 +98,9 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
-        return minus(sum_steps<S>(tile, scale, bounds).error);
+        const auto farthest = simd::max(minus(bounds.least), bounds.greatest);
+        return minus(sum_steps<S>(tile, scale, bounds).error) +
+               if_infinite(simd::rounded_product(scale, farthest));
     };
     keep_better by_error{minus(infinity)};
     const simd::i32x16 min_max_point = stored.zero_point;
@@ -172,15 +180,15 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     tile.extents(lowest, highest);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
     keep_better by_error{minus(infinity)};
+    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
-        const auto sums = sum_line<S>(tile, s, m);
-        by_error.offer(minus(sums.error), scale, s, minimum, m);
-        return sums;
+        const auto last = simd::rounded_product(s, steps) + m;
+        by_error.offer(minus(sum_line<S>(tile, s, m).error) + if_infinite(last), scale, s, minimum,
+                       m);
     };
     offer(scale, minimum); // the min-max rule's
     const auto range = highest - lowest;
-    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
     for (const auto& cut : search_cuts) {
         auto m = lowest + simd::rounded_product(range, simd::broadcast(cut[0]));
         auto s = simd::rounded_product(range, simd::broadcast(1 - cut[0] - cut[1])) / steps;
@@ -192,9 +200,14 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
     offer(s, m);
 }
 
-/// Improves the min-max rule's numbers of the groups of a tile.
+/// Improves the min-max rule's numbers of the groups of a tile, unless squares of their weights
+/// would overflow or vanish.
 template <quantization_scheme S>
 void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    const stored_groups<S> min_max = stored;
+    simd::f32x16 lowest, highest;
+    tile.extents(lowest, highest);
+    const auto magnitude = simd::max(simd::abs(lowest), simd::abs(highest));
     if constexpr (S::has_minimum) {
         search_lines<S>(tile, stored.scale, stored.minimum,
                         [](simd::f32x16& s, simd::f32x16& m) QUANT_DETAIL_LAMBDA {
@@ -205,6 +218,18 @@ void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
                         });
     } else {
         search_scales<S>(tile, stored);
+    }
+    const auto choose = [&](const simd::f32x16& found, const simd::f32x16& kept) {
+        return simd::select_greater(
+            magnitude, simd::broadcast(0x1p40f), kept,
+            simd::select_greater(simd::broadcast(0x1p-40f), magnitude, kept, found));
+    };
+    stored.scale = choose(stored.scale, min_max.scale);
+    if constexpr (S::has_minimum) stored.minimum = choose(stored.minimum, min_max.minimum);
+    if constexpr (S::has_zero_point) {
+        stored.zero_point =
+            simd::float_to_bits(choose(simd::bits_to_float(stored.zero_point),
+                                       simd::bits_to_float(min_max.zero_point)));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <quant/quantize/batch.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -64,20 +65,40 @@ struct search_tile {
     }
 };
 
+/// Powers of two that weights and importances are multiplied by, so that their squares and sums
+/// neither overflow nor vanish.
+struct tile_factors {
+    float weight = 1.0f;
+    float importance = 1.0f;
+};
+
+/// 1 for usual magnitudes, else the power of two that brings this one to 1 … 4.
+[[nodiscard]] inline float normalizing_factor(float magnitude) noexcept {
+    if (magnitude == 0 || (0x1p-30f <= magnitude && magnitude <= 0x1p30f)) return 1.0f;
+    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(magnitude) >> 23;
+    return std::bit_cast<float>(std::clamp<std::uint32_t>(254 - exponent, 1, 253) << 23);
+}
+/// The factor of n importances, none of which is negative.
+[[nodiscard]] inline float normalizing_factor(const float* importance, std::size_t n) noexcept {
+    if (importance == nullptr) return 1.0f;
+    return normalizing_factor(*std::max_element(importance, importance + n));
+}
+
 /// Lays out columns c … c + n − 1 of a row for groups of `size` columns: groups in lanes, or one
-/// long group column by column. `room` holds 2 · 16 · lines floats.
+/// group column by column. `room` holds 2 · 16 · lines floats.
 inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
-                           std::size_t size, float* room) noexcept {
+                           std::size_t size, bool one_group, const tile_factors& by,
+                           float* room) noexcept {
     search_tile tile;
-    tile.one_group = size > longest_lane_group;
+    tile.one_group = one_group;
     tile.lines = tile.one_group ? div_ceil(n, std::size_t{16}) : std::min(size, n);
     float* w = room;
     float* v = room + 16 * tile.lines;
     std::fill_n(room, 2 * 16 * tile.lines, 0.0f);
     for (std::size_t c = 0; c < n; ++c) {
         const std::size_t at = tile.one_group ? c : c % size * 16 + c / size;
-        w[at] = load_element(weights + c);
-        v[at] = importance == nullptr ? 1.0f : load_element(importance + c);
+        w[at] = load_element(weights + c) * by.weight;
+        v[at] = importance == nullptr ? 1.0f : load_element(importance + c) * by.importance;
     }
     tile.weights = w;
     tile.importance = v;
