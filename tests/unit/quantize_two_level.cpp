@@ -51,8 +51,8 @@ void check_forms(const quant::quantized_matrix<S>& q, quant::thread_pool& pool) 
                        quant::matrix_view<float>{gathered.data(), rows, cols}, pool);
     for (std::size_t r = 0; r < rows; ++r) {
         const std::span<const float> row(gathered.data() + (rows - 1 - r) * cols, cols);
-        CHECK(cases::same_bytes(row, std::vector<float>(expected.data() + r * cols,
-                                                        expected.data() + (r + 1) * cols)));
+        CHECK(cases::same_bytes(
+            row, std::vector<float>(expected.data() + r * cols, expected.data() + (r + 1) * cols)));
     }
 }
 

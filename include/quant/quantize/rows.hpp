@@ -147,10 +147,9 @@ search_row(const float* weights, const float* importance, std::size_t cols, std:
         if (!extents.finite || !stored.fit) {
             if (auto wrong = what_is_wrong<S>(weights, cols, row, where); !wrong) return wrong;
         }
-        search_groups<S>(
-            lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n, size,
-                    !in_lanes, by, memory),
-            stored);
+        search_groups<S>(lay_out(weights + c, importance == nullptr ? nullptr : importance + c, n,
+                                 size, !in_lanes, by, memory),
+                         stored);
         auto* offsets = S::has_offset ? numbers.offsets + g : nullptr;
         stored.store(numbers.scales + g, offsets, groups);
         group_grids grids;

@@ -74,14 +74,18 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         for (const float share : search_shares<S>) improve(from * simd::broadcast(share), point);
     };
     if constexpr (S::has_zero_point) {
+        // The min-max rule's, for the weights that count.
+        const auto last = simd::broadcast<std::int32_t>(S::max_code);
+        const auto below = zero - simd::min(lowest, zero);
+        const auto from = (simd::max(highest, zero) + below) / simd::to_float(last);
+        const auto middle =
+            simd::nearest(simd::min(below * inverse_of(from), simd::to_float(last)));
         for (int d = -1; d <= 1; ++d) {
-            const auto last = simd::broadcast<std::int32_t>(S::max_code);
-            const auto point =
-                simd::min(simd::max(stored.zero_point + simd::broadcast<std::int32_t>(d),
-                                    simd::broadcast<std::int32_t>(0)),
-                          last);
+            const auto point = simd::min(simd::max(middle + simd::broadcast<std::int32_t>(d),
+                                                   simd::broadcast<std::int32_t>(0)),
+                                         last);
             bounds = {zero - simd::to_float(point), simd::to_float(last - point)};
-            try_all(stored.scale, point);
+            try_all(from, point);
         }
         bounds = {zero - simd::to_float(found_point),
                   simd::broadcast(static_cast<float>(S::max_code)) - simd::to_float(found_point)};
