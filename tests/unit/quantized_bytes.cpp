@@ -49,10 +49,11 @@ using hashes =
 /// Every kind of search: groups in lanes and long ones; levels by arithmetic, by table, of small
 /// floating-point numbers; with offsets and without; two levels.
 using searched_hashes =
-    std::tuple<hashed<scheme<int3, asymmetric, group_wise<20>, bf16>, 0x1>,
-               hashed<scheme<int2, asymmetric_min, per_channel, float>, 0x2>,
-               hashed<presets::nvfp4, 0x3>, hashed<presets::q4_k, 0x4>,
-               hashed<presets::best_2_7, 0x5>>;
+    std::tuple<hashed<scheme<int3, asymmetric, group_wise<20>, bf16>, 0x174f9b3e4d694e97>,
+               hashed<scheme<int2, asymmetric_min, per_channel, float>, 0x55952bdd6d5a37ab>,
+               hashed<presets::nvfp4, 0x8492843ea26e5185>,
+               hashed<presets::q4_k, 0x72c45c1467fde92c>,
+               hashed<presets::best_2_7, 0xb5952912523db92f>>;
 
 } // namespace
 
