@@ -5,7 +5,9 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
@@ -20,6 +22,13 @@
 namespace {
 
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
+
+struct odd {
+    static constexpr std::array<std::int8_t, 4> levels{-40, -9, 9, 40};
+};
+using w2 =
+    quant::scheme<quant::codebook<odd>, quant::symmetric, quant::group_wise<64>, quant::fp16>;
+static_assert(w2::bits == 2);
 
 struct alignas(64) line {
     std::byte bytes[64];

@@ -13,12 +13,23 @@ std::uint64_t hash(std::span<const std::byte> bytes) { // FNV-1a
 }
 
 template <class S>
-std::uint64_t packed_hash(std::size_t threads) {
+std::uint64_t packed_hash(std::size_t threads, const quantize_options& options = {}) {
     constexpr std::size_t rows = 83, cols = 333;
     const auto w = cases::numbers(42).vector(rows * cols);
     thread_pool pool(threads);
     return hash(
-        quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, {}, pool).bytes());
+        quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, options, pool).bytes());
+}
+
+/// As packed_hash, with scales of least squared error, weighted.
+template <class S>
+std::uint64_t searched_hash(std::size_t threads) {
+    auto importance = cases::numbers(43).vector(333);
+    for (float& factor : importance) factor *= factor;
+    quantize_options options;
+    options.range = range_estimator::mse;
+    options.importance = importance;
+    return packed_hash<S>(threads, options);
 }
 
 template <class S, std::uint64_t Expected>
@@ -35,10 +46,25 @@ using hashes =
                hashed<scheme<int2, midrise, block_wise<4, 24>, float>, 0x8535ceef766477b1>,
                hashed<scheme<int7, asymmetric_min, per_tensor, float>, 0xd45263b77e3c9dc8>>;
 
+/// Every kind of search: groups in lanes and long ones; levels by arithmetic, by table, of small
+/// floating-point numbers; with offsets and without; two levels.
+using searched_hashes =
+    std::tuple<hashed<scheme<int3, asymmetric, group_wise<20>, bf16>, 0x174f9b3e4d694e97>,
+               hashed<scheme<int2, asymmetric_min, per_channel, float>, 0x55952bdd6d5a37ab>,
+               hashed<presets::nvfp4, 0x8492843ea26e5185>,
+               hashed<presets::q4_k, 0x72c45c1467fde92c>,
+               hashed<presets::best_2_7, 0xb5952912523db92f>>;
+
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("packed bytes are the same everywhere", "[bytes]", hashes) {
     for (const std::size_t threads : {1u, 2u, 7u}) {
         CHECK(packed_hash<typename TestType::scheme>(threads) == TestType::expected);
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("what a search finds is the same everywhere", "[bytes]", searched_hashes) {
+    for (const std::size_t threads : {1u, 2u, 7u}) {
+        CHECK(searched_hash<typename TestType::scheme>(threads) == TestType::expected);
     }
 }

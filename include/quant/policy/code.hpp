@@ -36,23 +36,37 @@ using binary = int_code<1>;
 namespace core_detail {
 
 template <class Table>
+constexpr bool ascends() {
+    for (std::size_t i = 1; i < Table::levels.size(); ++i) {
+        if (!(Table::levels[i - 1] < Table::levels[i])) return false;
+    }
+    return true;
+}
+
+template <class Table>
 constexpr bool valid_table() {
     using level_type = typename decltype(Table::levels)::value_type;
     static_assert(std::is_same_v<level_type, std::int8_t> || std::is_same_v<level_type, float>,
                   "quant::codebook: levels are std::int8_t or float");
     static_assert(2 <= Table::levels.size() && Table::levels.size() <= 64,
                   "quant::codebook: a table has 2 to 64 levels");
-    static_assert(
-        [] {
-            for (std::size_t i = 1; i < Table::levels.size(); ++i) {
-                if (!(Table::levels[i - 1] < Table::levels[i])) return false;
-            }
-            return true;
-        }(),
-        "quant::codebook: levels must ascend");
+    static_assert(ascends<Table>(), "quant::codebook: levels must ascend");
     static_assert(Table::levels.front() <= 0 && Table::levels.back() > 0,
                   "quant::codebook: levels must reach from zero or below to above zero");
     return true;
+}
+
+template <class Table, class Second>
+constexpr bool can_be_second() {
+    if constexpr (std::is_void_v<Second>) {
+        return true;
+    } else {
+        using level_type = typename decltype(Table::levels)::value_type;
+        using second_type = typename decltype(Second::levels)::value_type;
+        constexpr std::size_t n = Table::levels.size();
+        return valid_table<Second>() && Second::levels.size() == n && std::has_single_bit(n) &&
+               std::is_same_v<level_type, std::int8_t> && std::is_same_v<second_type, std::int8_t>;
+    }
 }
 
 } // namespace core_detail
@@ -70,18 +84,8 @@ constexpr bool valid_table() {
 template <class Table, class Second = void>
 struct codebook {
     static_assert(core_detail::valid_table<Table>());
-    static_assert(
-        [] {
-            if constexpr (!std::is_void_v<Second>) {
-                constexpr std::size_t n = Table::levels.size();
-                return core_detail::valid_table<Second>() && Second::levels.size() == n &&
-                       std::has_single_bit(n) &&
-                       std::is_same_v<typename decltype(Table::levels)::value_type, std::int8_t> &&
-                       std::is_same_v<typename decltype(Second::levels)::value_type, std::int8_t>;
-            }
-            return true;
-        }(),
-        "quant::codebook: two tables have as many levels of std::int8_t, a power of two");
+    static_assert(core_detail::can_be_second<Table, Second>(),
+                  "quant::codebook: two tables have as many levels of std::int8_t, a power of two");
 };
 
 /// Levels −1, 0, 1 in 2 bits.
@@ -133,6 +137,7 @@ struct code_traits<int_code<B>> {
 };
 template <class Table, class Second>
 struct code_traits<codebook<Table, Second>> {
+    static_assert(sizeof(codebook<Table, Second>) > 0); // its own assertions are looked at here
     static constexpr int max_code = static_cast<int>(Table::levels.size()) - 1;
     static constexpr int bits = std::bit_width(static_cast<unsigned>(max_code));
     static constexpr int tables = std::is_void_v<Second> ? 1 : 2;

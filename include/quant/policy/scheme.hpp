@@ -26,7 +26,7 @@ struct scheme {
                   "quant::scheme: the third argument must be a granularity: per_tensor, "
                   "per_channel, group_wise<N> or block_wise<R, C>");
     static_assert(is_scale<Scale>, "quant::scheme: the fourth argument must be a scale type: "
-                                   "float, quant::fp16, bf16, fp8_e4m3 or e8m0");
+                                   "float, quant::fp16, bf16, fp8_e4m3, e8m0 or two_level");
 
     using code_type = Code;
     using mapping_type = Mapping;

@@ -242,6 +242,17 @@ struct group_grids {
 template <quantization_scheme S>
 inline constexpr int first_level = S::is_linear && !S::has_offset ? -S::zero_code : 0;
 
+/// Whether a table has a code that a zero scale's weights must not get though its level is the
+/// nearest to zero: a negative one, which would make them −0.
+template <quantization_scheme S>
+inline constexpr bool zero_has_own_code = [] {
+    if constexpr (S::levels != level_kind::table) {
+        return false;
+    } else {
+        return S::zero_code > 0 && !(0 > S::step(S::zero_code - 1) + S::step(S::zero_code));
+    }
+}();
+
 /// Levels of sixteen weights on group g's grid; clamped to max_code + 1 levels from first_level on
 /// they are the codes, counted from there.
 template <quantization_scheme S>
@@ -250,6 +261,9 @@ QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group
     using mapping = typename S::mapping_type;
     const auto inverse = simd::broadcast(grids.factor[g]);
     if constexpr (!S::is_linear) {
+        if constexpr (zero_has_own_code<S>) {
+            if (grids.factor[g] == 0) return simd::broadcast<std::int32_t>(S::zero_code);
+        }
         if constexpr (S::tables == 2) {
             if (grids.zero_point[g] != 0) return nearest_codes<S, 1>(weights * inverse);
         }

@@ -35,12 +35,12 @@ inline constexpr std::array<float, 128> step_table = [] {
     return table;
 }();
 
-/// Steps of one code per lane (plus 2^bits in a second table); what lies above a lane's lowest
-/// byte does not count.
+/// Steps of one code per lane (plus 2^bits in a second table); bits above these do not count, so
+/// that no byte leads out of a table.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::f32x16 steps_of(const simd::i32x16& codes) noexcept {
     static_assert(!S::is_linear);
-    const auto code = codes & simd::broadcast<std::int32_t>(0xFF);
+    const auto code = codes & simd::broadcast<std::int32_t>(S::tables * (1 << S::bits) - 1);
     if constexpr (steps_by_table<S>) {
         return simd::lookup_floats<step_entries<S>>(step_table<S>, code);
     } else {

@@ -172,7 +172,9 @@ estimate_groups(const float* weights, const float* importance, std::size_t n, st
         stored = *fitted;
         return {};
     }
-    const search_tile tile = lay_out(weights, importance, n, size, room.tile());
+    const tile_factors by{1.0f, normalizing_factor(importance, n)};
+    const search_tile tile =
+        lay_out(weights, importance, n, size, size > longest_lane_group, by, room.tile());
     if (options.range == range_estimator::mse) {
         search_groups<S>(tile, stored);
     } else {
@@ -193,7 +195,8 @@ estimate_row(const float* weights, const float* importance, std::size_t cols, st
     if (!room) return room.failure();
     for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
         const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
-        const group_extents extents = measure<S, false>(weights + c, n);
+        const group_extents extents = together == 16 ? measure<S, false>(weights + c, n)
+                                                     : group_extents::of(range_of(weights + c, n));
         auto stored = fit_min_max<S>(extents);
         if (!extents.finite || !stored.fit) {
             if (auto wrong = what_is_wrong<S>(weights, cols, row, where); !wrong) return wrong;

@@ -62,6 +62,12 @@ QUANT_DETAIL_INLINE simd::f32x16 minus(const simd::f32x16& a) noexcept {
     return simd::broadcast(0.0f) - a;
 }
 
+/// 0, or NaN where levels reach infinity; weights of importance 0 may have them, whose errors do
+/// not tell.
+QUANT_DETAIL_INLINE simd::f32x16 if_infinite(const simd::f32x16& farthest_level) noexcept {
+    return farthest_level * simd::broadcast(0.0f);
+}
+
 /// One number per group: symmetric, midrise, codebooks, minifloats; and zero points, whose steps
 /// are counted from them.
 template <quantization_scheme S>
@@ -94,14 +100,18 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         }
     };
     if constexpr (S::has_zero_point) {
+        // The min-max rule's, for the weights that count.
+        const auto last = simd::broadcast<std::int32_t>(S::max_code);
+        const auto below = zero - simd::min(lowest, zero);
+        const auto from = (simd::max(highest, zero) + below) / simd::to_float(last);
+        const auto middle =
+            simd::nearest(simd::min(below * inverse_of(from), simd::to_float(last)));
         for (int d = -1; d <= 1; ++d) {
-            const auto last = simd::broadcast<std::int32_t>(S::max_code);
-            const auto point =
-                simd::min(simd::max(stored.zero_point + simd::broadcast<std::int32_t>(d),
-                                    simd::broadcast<std::int32_t>(0)),
-                          last);
+            const auto point = simd::min(simd::max(middle + simd::broadcast<std::int32_t>(d),
+                                                   simd::broadcast<std::int32_t>(0)),
+                                         last);
             bounds = {zero - simd::to_float(point), simd::to_float(last - point)};
-            try_all(stored.scale, point);
+            try_all(from, point);
         }
         bounds = {zero - simd::to_float(found_point),
                   simd::broadcast(static_cast<float>(S::max_code)) - simd::to_float(found_point)};
@@ -118,7 +128,9 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
-        return minus(sum_steps<S, 0, true>(tile, scale, bounds).error);
+        const auto farthest = simd::max(minus(bounds.least), bounds.greatest);
+        return minus(sum_steps<S, 0, true>(tile, scale, bounds).error) +
+               if_infinite(simd::rounded_product(scale, farthest));
     };
     keep_better by_error{minus(infinity)};
     const simd::i32x16 min_max_point = stored.zero_point;
@@ -307,17 +319,25 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
 
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     keep_better by_error{minus(infinity)};
+    const auto steps = simd::broadcast(static_cast<float>(S::max_code));
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
-        by_error.offer(minus(sum_line<S, true>(tile, s, m).error), scale, s, minimum, m);
+        const auto last = simd::rounded_product(s, steps) + m;
+        by_error.offer(minus(sum_line<S, true>(tile, s, m).error) + if_infinite(last), scale, s,
+                       minimum, m);
     };
     offer(scale, minimum);
     offer(found_scale, found_minimum);
 }
 
-/// Improves the min-max rule's numbers of the groups of a tile.
+/// Improves the min-max rule's numbers of the groups of a tile, unless squares of their weights
+/// would overflow or vanish.
 template <quantization_scheme S>
 void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    const stored_groups<S> min_max = stored;
+    simd::f32x16 lowest, highest;
+    tile.extents(lowest, highest);
+    const auto magnitude = simd::max(simd::abs(lowest), simd::abs(highest));
     if constexpr (S::has_minimum) {
         search_lines<S>(tile, stored.scale, stored.minimum,
                         [](simd::f32x16& s, simd::f32x16& m) QUANT_DETAIL_LAMBDA {
@@ -328,6 +348,17 @@ void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
                         });
     } else {
         search_scales<S>(tile, stored);
+    }
+    const auto choose = [&](const simd::f32x16& found, const simd::f32x16& kept) {
+        return simd::select_greater(
+            magnitude, simd::broadcast(0x1p40f), kept,
+            simd::select_greater(simd::broadcast(0x1p-40f), magnitude, kept, found));
+    };
+    stored.scale = choose(stored.scale, min_max.scale);
+    if constexpr (S::has_minimum) stored.minimum = choose(stored.minimum, min_max.minimum);
+    if constexpr (S::has_zero_point) {
+        stored.zero_point = simd::float_to_bits(choose(simd::bits_to_float(stored.zero_point),
+                                                       simd::bits_to_float(min_max.zero_point)));
     }
 }
 

@@ -9,6 +9,7 @@
 #include <quant/quantize/batch.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -65,38 +66,60 @@ struct search_tile {
     }
 };
 
-/// n numbers by lines: groups of `size` columns in lanes, or one long group column by column.
+/// Powers of two that weights and importances are multiplied by, so that their squares and sums
+/// neither overflow nor vanish.
+struct tile_factors {
+    float weight = 1.0f;
+    float importance = 1.0f;
+};
+
+/// 1 for usual magnitudes, else the power of two that brings this one to 1 … 4.
+[[nodiscard]] inline float normalizing_factor(float magnitude) noexcept {
+    if (magnitude == 0 || (0x1p-30f <= magnitude && magnitude <= 0x1p30f)) return 1.0f;
+    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(magnitude) >> 23;
+    return std::bit_cast<float>(std::clamp<std::uint32_t>(254 - exponent, 1, 253) << 23);
+}
+/// The factor of n importances, none of which is negative.
+[[nodiscard]] inline float normalizing_factor(const float* importance, std::size_t n) noexcept {
+    if (importance == nullptr) return 1.0f;
+    return normalizing_factor(*std::max_element(importance, importance + n));
+}
+
+/// n numbers times a factor by lines: groups of `size` columns in lanes, or one long group column
+/// by column.
 inline void lay_out_numbers(const float* numbers, std::size_t n, std::size_t size, bool one_group,
-                            float* lines) noexcept {
+                            float factor, float* lines) noexcept {
     if (one_group) {
-        std::memcpy(lines, numbers, n * sizeof(float));
+        for (std::size_t c = 0; c < n; ++c) lines[c] = load_element(numbers + c) * factor;
         return;
     }
     std::size_t lane = 0;
     for (std::size_t c = 0; c < n; c += size, ++lane) {
         const std::size_t width = std::min(size, n - c);
         for (std::size_t i = 0; i < width; ++i) {
-            lines[16 * i + lane] = load_element(numbers + c + i);
+            lines[16 * i + lane] = load_element(numbers + c + i) * factor;
         }
     }
 }
 
-/// Lays out n weights of a row, of groups of `size` columns. `room` holds 2 · 16 · lines floats.
+/// Lays out n weights of a row, of groups of `size` columns in lanes or of one group column by
+/// column. `room` holds 2 · 16 · lines floats.
 inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
-                           std::size_t size, float* room) noexcept {
+                           std::size_t size, bool one_group, const tile_factors& by,
+                           float* room) noexcept {
     search_tile tile;
-    tile.one_group = size > longest_lane_group;
+    tile.one_group = one_group;
     tile.lines = tile.one_group ? div_ceil(n, std::size_t{16}) : std::min(size, n);
     const std::size_t whole = tile.one_group ? std::size_t{16} : tile.lines;
     const bool gaps = n % whole != 0; // lanes of a group that hold nothing
     if (gaps || (!tile.one_group && n < 16 * size)) std::fill_n(room, 16 * tile.lines, 0.0f);
-    lay_out_numbers(weights, n, size, tile.one_group, room);
+    lay_out_numbers(weights, n, size, tile.one_group, by.weight, room);
     tile.weights = room;
     if (importance == nullptr && !gaps) return tile;
     float* factors = room + 16 * tile.lines;
     std::fill_n(factors, 16 * tile.lines, 0.0f);
     if (importance != nullptr) {
-        lay_out_numbers(importance, n, size, tile.one_group, factors);
+        lay_out_numbers(importance, n, size, tile.one_group, by.importance, factors);
     } else {
         for (std::size_t c = 0; c < n; ++c) {
             factors[tile.one_group ? c : c % size * 16 + c / size] = 1.0f;

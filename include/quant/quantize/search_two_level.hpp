@@ -72,6 +72,9 @@ public:
         cols_ = n;
         fits_ = true;
         groups_ = div_ceil(n, group);
+        const group_range range = range_of(weights, n);
+        by_.weight = normalizing_factor(std::max(range.highest, -range.lowest));
+        by_.importance = normalizing_factor(importance, n);
         if constexpr (keeps_tiles) {
             for (std::size_t b = 0; b < used_blocks(); ++b) tiles_[b] = laid_out(b);
         }
@@ -80,7 +83,7 @@ public:
         if constexpr (S::has_minimum) {
             fit_lines(scale, minimum);
             choose_lines(scale, minimum);
-            row.super_minimums[super] = super_type(minimum);
+            row.super_minimums[super] = super_type(minimum / by_.weight);
         } else {
             fit_ways();
             scale = choose_super();
@@ -88,7 +91,7 @@ public:
             scale = refit(scale);
             choose_values(scale, 2);
         }
-        row.supers[super] = super_type(scale);
+        row.supers[super] = super_type(scale / by_.weight);
         for (std::size_t i = 0; i < groups_; ++i) {
             const group_choice& chosen = choice_[i / 16];
             row.scales[g + i] = S::scale_byte(chosen.value[i % 16], chosen.table[i % 16]);
@@ -96,6 +99,7 @@ public:
                 row.offsets[g + i] = static_cast<std::uint8_t>(chosen.minimum[i % 16]);
             }
         }
+        check_levels(row, g);
         encode(row, g, codes);
         return fits_;
     }
@@ -108,18 +112,30 @@ private:
     [[nodiscard]] search_tile laid_out(std::size_t block) noexcept {
         const std::size_t c = block * 16 * group;
         return lay_out(weights_ + c, importance_ == nullptr ? nullptr : importance_ + c,
-                       std::min(cols_ - c, 16 * group), group, room_[keeps_tiles ? block : 0]);
+                       std::min(cols_ - c, 16 * group), group, false, by_,
+                       room_[keeps_tiles ? block : 0]);
     }
     [[nodiscard]] std::size_t used_blocks() const noexcept {
         return div_ceil(groups_, std::size_t{16});
     }
-    [[nodiscard]] static float stored(float super) noexcept {
-        const auto rounded = static_cast<float>(super_type(super));
-        return std::fabs(rounded) < 0x1p-126f ? 0.0f : rounded;
+    /// What a super-scale is once stored; as all numbers here, for weights times by_.weight.
+    [[nodiscard]] float stored(float super) const noexcept {
+        const auto rounded = static_cast<float>(super_type(super / by_.weight));
+        return std::fabs(rounded) < 0x1p-126f ? 0.0f : rounded * by_.weight;
     }
-    /// Whether the levels under a super-scale are finite.
-    void check(float super, float farthest) noexcept {
-        fits_ = fits_ && std::isfinite(super * 256.0f * farthest);
+    void check(float super) noexcept { fits_ = fits_ && std::isfinite(super); }
+    /// Levels, too, must be finite, or weights near the largest float would come back infinite.
+    void check_levels(const row_numbers<S, true>& row, std::size_t g) noexcept {
+        constexpr float farthest = std::max(-S::least_step, S::greatest_step) * S::unit;
+        const std::size_t super = g / S::super_groups;
+        for (std::size_t i = 0; i < groups_; ++i) {
+            const auto value = static_cast<float>(choice_[i / 16].value[i % 16]);
+            check(static_cast<float>(row.supers[super]) * value * farthest);
+            if constexpr (S::has_minimum) {
+                const auto minimum = static_cast<float>(choice_[i / 16].minimum[i % 16]);
+                check(static_cast<float>(row.super_minimums[super]) * minimum);
+            }
+        }
     }
 
     /// f(way, table, sign) with the table as a compile-time constant.
@@ -185,7 +201,7 @@ private:
             largest = std::max(largest, std::fabs(of.scale[best][i % 16]));
         }
         const float base = largest / static_cast<float>(S::greatest_scale);
-        check(stored(base), std::max(-S::least_step, S::greatest_step) * S::unit);
+        check(stored(base));
         if (!fits_ || stored(base) == 0) return 0;
         // base/4 … 1.6·base by equal factors, written out: no libm decides bytes. Small groups'
         // scales differ most, and gain from a closer look.
@@ -340,8 +356,8 @@ private:
         }
         scale = stored(widest / static_cast<float>(S::greatest_scale));
         minimum = stored(lowest_minimum / static_cast<float>(S::greatest_minimum));
-        check(scale, S::greatest_step);
-        check(minimum, 1);
+        check(scale);
+        check(minimum);
         if (!fits_) scale = minimum = 0;
         scale = least_loss_near(scale, [&](float super) { return line_loss(super, 0); });
         minimum = least_loss_near(minimum, [&](float super) { return line_loss(scale, super); });
@@ -349,7 +365,7 @@ private:
 
     /// Of a super-scale and those around it, the one with the least loss.
     template <class Loss>
-    [[nodiscard]] static float least_loss_near(float super, Loss loss_under) noexcept {
+    [[nodiscard]] float least_loss_near(float super, Loss loss_under) const noexcept {
         float best = super, least = loss_under(super);
         float candidate = super * 0.85f;
         for (int i = 0; i < 24; ++i, candidate *= 1.02f) {
@@ -447,6 +463,7 @@ private:
     std::size_t cols_ = 0;
     std::size_t groups_ = 0;
     bool fits_ = true;
+    tile_factors by_;
     std::conditional_t<S::has_minimum, group_lines, group_ways> ways_[blocks];
     group_choice choice_[blocks];
     search_tile tiles_[blocks];

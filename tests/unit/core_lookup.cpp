@@ -1,0 +1,58 @@
+// Lookups find every entry of a table in every lane.
+#include <quant/simd/lookup.hpp>
+
+#include <catch2/catch_template_test_macros.hpp>
+#include <catch2/catch_test_macros.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+using namespace quant;
+
+namespace {
+
+template <std::size_t N>
+using entries = std::integral_constant<std::size_t, N>;
+
+} // namespace
+
+TEMPLATE_TEST_CASE("bytes are looked up", "[simd]", entries<2>, entries<16>, entries<17>,
+                   entries<32>, entries<40>, entries<64>, entries<80>, entries<128>) {
+    constexpr std::size_t n = TestType::value;
+    std::array<std::uint8_t, 128> table{};
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        table[i] = static_cast<std::uint8_t>(251 - 37 * i); // all different, some above 127
+    }
+    for (std::size_t first = 0; first < n; ++first) {
+        std::uint8_t index[64], found[64];
+        for (std::size_t i = 0; i < 64; ++i) {
+            index[i] = static_cast<std::uint8_t>((first + 5 * i) % n);
+        }
+        simd::store(found, simd::lookup_bytes<n>(table, simd::load<std::int32_t>(index)));
+        for (std::size_t i = 0; i < 64; ++i) {
+            CAPTURE(first, i);
+            REQUIRE(found[i] == table[index[i]]);
+        }
+    }
+}
+
+TEMPLATE_TEST_CASE("floats are looked up", "[simd]", entries<2>, entries<16>, entries<17>,
+                   entries<32>, entries<40>, entries<64>, entries<80>, entries<128>) {
+    constexpr std::size_t n = TestType::value;
+    std::array<float, 128> table{};
+    for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0.5f - static_cast<float>(i);
+    for (std::size_t first = 0; first < n; ++first) {
+        std::int32_t index[16];
+        float found[16];
+        for (std::size_t i = 0; i < 16; ++i) {
+            index[i] = static_cast<std::int32_t>((first + 7 * i) % n);
+        }
+        simd::store(found, simd::lookup_floats<n>(table, simd::load<std::int32_t>(index)));
+        for (std::size_t i = 0; i < 16; ++i) {
+            CAPTURE(first, i);
+            REQUIRE(found[i] == table[static_cast<std::size_t>(index[i])]);
+        }
+    }
+}
