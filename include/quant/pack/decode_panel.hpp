@@ -84,7 +84,6 @@ struct piece_grids {
     alignas(64) std::int32_t zero_point[S::has_zero_point || S::tables == 2 ? size : panel_rows];
 
     void load(const std::byte* panel, std::size_t first, std::size_t last) noexcept {
-        using at = layout<S>;
         for (std::size_t g = first; g < last; ++g) {
             const std::size_t to = (g - first) * panel_rows;
             if constexpr (S::is_two_level) {
