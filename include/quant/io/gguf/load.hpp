@@ -163,9 +163,8 @@ public:
 private:
     template <class T>
     [[nodiscard]] static bool are_finite(const T* numbers, std::size_t count) noexcept {
-        return std::all_of(numbers, numbers + count, [](T number) {
-            return std::isfinite(static_cast<float>(number));
-        });
+        return std::all_of(numbers, numbers + count,
+                           [](T number) { return std::isfinite(static_cast<float>(number)); });
     }
     [[nodiscard]] static bool all_finite(const gguf_numbers<S>& numbers, std::size_t groups,
                                          std::size_t supers) noexcept {
@@ -284,8 +283,8 @@ namespace gguf {
     return detail::gguf_descriptors[id];
 }
 
-/// Tensors as packed weights, ready for products: their rows below each other, as if one tensor held
-/// them all (query, key and value; gate and up).
+/// Tensors as packed weights, ready for products: their rows below each other, as if one tensor
+/// held them all (query, key and value; gate and up).
 ///
 /// Exact: dequantize of the result is gguf::dequantize of the tensors' blocks, bit for bit. Codes
 /// and scales are the file's, in other places; where several types are one scheme (TQ1_0 and TQ2_0,
@@ -340,7 +339,8 @@ template <quantization_scheme S, executor E = const serial_executor&>
     return try_load<S>(std::span(&one, 1), run);
 }
 
-/// As try_load, but codes and scales row by row, one byte per code: the form to look at and to edit.
+/// As try_load, but codes and scales row by row, one byte per code: the form to look at and to
+/// edit.
 template <quantization_scheme S, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>> try_load_quantized(std::span<const tensor> tensors,
                                                              E&& run = serial) noexcept {
