@@ -4,6 +4,8 @@
 #include "model.hpp"
 #include "tokenizer.hpp"
 
+#include <quant/io/gguf/file.hpp>
+
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -16,6 +18,7 @@ struct loaded_model {
     std::string file_types; ///< of the matrices in the file: "f32" or "q4_1, q8_0"
     float_model weights;
     std::unique_ptr<const tokenizer> text;
+    std::unique_ptr<const quant::gguf::file> file{}; ///< what the weights' stored tensors refer to
 };
 
 /// Reads a model, a GGUF file or one of llama2.c, and its tokenizer.

@@ -25,6 +25,10 @@ public:
     [[nodiscard]] std::string types() const;
     [[nodiscard]] float_model weights();
     [[nodiscard]] std::unique_ptr<const tokenizer> text() const;
+    /// The file, which tensors of the weights refer to; this object is done then.
+    [[nodiscard]] std::unique_ptr<const quant::gguf::file> release() {
+        return std::make_unique<const quant::gguf::file>(std::move(file_));
+    }
 
 private:
     static quant::gguf::file open(const std::filesystem::path& path) {
@@ -97,6 +101,7 @@ float_matrix gguf_model::matrix(std::initializer_list<std::string> names, std::s
     count = rows.begin();
     for (const std::string& name : names) {
         decode(name, *count, cols, made.row_values(first, *count));
+        made.stored.push_back(*file_.find(name));
         first += *count++;
     }
     return made;
@@ -267,6 +272,7 @@ loaded_model load_gguf(const std::filesystem::path& model_file) {
     loaded.file_types = file.types();
     loaded.text = file.text();
     loaded.weights = file.weights();
+    loaded.file = file.release();
     return loaded;
 }
 

@@ -3,6 +3,7 @@
 
 #include <quant/core/matrix_view.hpp>
 #include <quant/core/thread_pool.hpp>
+#include <quant/io/gguf/tensor.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -75,6 +76,9 @@ struct float_matrix {
     std::size_t rows = 0;
     std::size_t cols = 0;
     std::vector<float> values;
+    /// The tensors of a GGUF file, below each other, that were decoded into the values; empty if
+    /// they come from elsewhere.
+    std::vector<quant::gguf::tensor> stored;
 
     float_matrix() = default;
     float_matrix(std::size_t row_count, std::size_t col_count)

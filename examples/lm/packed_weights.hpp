@@ -1,4 +1,4 @@
-// A weight matrix in a quantized format, packed for products.
+// A weight matrix in a quantized format, packed for products; the format may be one of several.
 #pragma once
 
 #include "model.hpp"
@@ -10,10 +10,11 @@
 
 namespace lm {
 
-template <class Scheme>
+/// @tparam Packed a quant::packed_matrix or quant::any_packed_matrix.
+template <class Packed>
 class packed_weights final : public weight_matrix {
 public:
-    explicit packed_weights(quant::packed_matrix<Scheme> packed) : packed_(std::move(packed)) {}
+    explicit packed_weights(Packed packed) : packed_(std::move(packed)) {}
 
     [[nodiscard]] std::size_t rows() const noexcept override { return packed_.rows(); }
     [[nodiscard]] std::size_t cols() const noexcept override { return packed_.cols(); }
@@ -27,11 +28,23 @@ public:
 
     void read_rows(std::span<const token> tokens, quant::matrix_view<float> values,
                    quant::thread_pool& pool) const override {
-        quant::gather_rows(packed_, tokens, values, pool);
+        gather(packed_, tokens, values, pool);
     }
 
 private:
-    quant::packed_matrix<Scheme> packed_;
+    template <class Scheme>
+    static void gather(const quant::packed_matrix<Scheme>& from, std::span<const token> tokens,
+                       quant::matrix_view<float> values, quant::thread_pool& pool) {
+        quant::gather_rows(from, tokens, values, pool);
+    }
+    template <class... Schemes>
+    static void gather(const quant::any_packed_matrix<Schemes...>& from,
+                       std::span<const token> tokens, quant::matrix_view<float> values,
+                       quant::thread_pool& pool) {
+        from.visit([&](const auto& held) { gather(held, tokens, values, pool); });
+    }
+
+    Packed packed_;
 };
 
 } // namespace lm

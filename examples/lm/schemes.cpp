@@ -4,22 +4,22 @@
 #include "failure.hpp"
 #include "packed_weights.hpp"
 
+#include <quant/io/gguf/load.hpp>
+
 #include <algorithm>
 #include <cstddef>
 
 namespace lm {
 namespace {
 
-using view = quant::matrix_view<const float>;
-
-weight_pointer refer(view weights, quant::thread_pool&) {
-    return std::make_unique<dense_weights>(weights);
+weight_pointer refer(const float_matrix& weights, quant::thread_pool&) {
+    return std::make_unique<dense_weights>(weights.view());
 }
 
 template <class Scheme>
-weight_pointer pack(view weights, quant::thread_pool& pool) {
-    return std::make_unique<packed_weights<Scheme>>(
-        quant::quantize_packed<Scheme>(weights, {}, pool));
+weight_pointer pack(const float_matrix& weights, quant::thread_pool& pool) {
+    return std::make_unique<packed_weights<quant::packed_matrix<Scheme>>>(
+        quant::quantize_packed<Scheme>(weights.view(), {}, pool));
 }
 
 template <int Bits>
@@ -31,6 +31,16 @@ template <int Bits, std::size_t Group>
 using grouped_min = quant::scheme<quant::int_code<Bits>, quant::asymmetric_min,
                                   quant::group_wise<Group>, quant::fp16>;
 
+/// What the file holds, not quantized again; what is none of the formats below runs as floats.
+weight_pointer as_stored(const float_matrix& weights, quant::thread_pool& pool) {
+    using stored =
+        quant::any_packed_matrix<quant::presets::q4_0, quant::presets::q4_1, quant::presets::q8_0>;
+    if (weights.stored.empty()) return refer(weights, pool);
+    auto loaded = quant::gguf::try_load_any<stored>(weights.stored, pool);
+    if (!loaded && loaded.failure().code() == quant::errc::unsupported) return refer(weights, pool);
+    return std::make_unique<packed_weights<stored>>(std::move(loaded).value());
+}
+
 /// All matrices in one format.
 constexpr scheme_entry uniform(std::string_view name, std::string_view meaning, matrix_maker make) {
     return {name, meaning, make, make};
@@ -38,6 +48,7 @@ constexpr scheme_entry uniform(std::string_view name, std::string_view meaning, 
 
 constexpr scheme_entry table[] = {
     uniform("f32", "float", refer),
+    uniform("file", "as in the file: Q4_0, Q4_1, Q8_0, all else in float", as_stored),
     uniform("int8_channel", "8 bits, a scale per row", pack<per_row<8>>),
     uniform("int8_g32", "8 bits, a scale per 32", pack<grouped<8, 32>>),
     {"int4_g32_asym_e8", "int4_g32_asym, embedding and classifier int8_g32",
@@ -73,7 +84,7 @@ model prepare(const float_model& weights, const scheme_entry& scheme, quant::thr
     const auto all = static_cast<double>(count_weights(weights));
     double done = 0;
     const auto make_by = [&](matrix_maker maker, const float_matrix& from) {
-        weight_pointer made = maker(from.view(), pool);
+        weight_pointer made = maker(from, pool);
         done += static_cast<double>(from.values.size());
         if (progress) progress(done / all);
         return made;

@@ -11,8 +11,7 @@
 namespace lm {
 
 /// Puts a matrix into a format. A float one is referred to, not copied.
-using matrix_maker = weight_pointer (*)(quant::matrix_view<const float> weights,
-                                        quant::thread_pool& pool);
+using matrix_maker = weight_pointer (*)(const float_matrix& weights, quant::thread_pool& pool);
 
 struct scheme_entry {
     std::string_view name;
@@ -21,15 +20,16 @@ struct scheme_entry {
     matrix_maker make_embedding; ///< of the classifier too
 };
 
-/// All schemes: the float model first, then from many bits to few.
+/// All schemes: the float model first, then the file's own formats, then from many bits to few.
 [[nodiscard]] std::span<const scheme_entry> all_schemes();
 
 /// @throws failure that lists the names, if this is none.
 [[nodiscard]] const scheme_entry& find_scheme(std::string_view name);
 
 /// The model in a format. Norms stay float.
-/// @param weights must outlive a model in the scheme f32, which refers to it.
-/// @param progress gets the share of the weights that is done, 0 … 1.
+/// @param weights must outlive a model in the scheme f32, or in the file's own if that is float:
+/// these refer to it.
+/// @throws quant::error for weights that are not finite.
 [[nodiscard]] model prepare(const float_model& weights, const scheme_entry& scheme,
                             quant::thread_pool& pool,
                             const std::function<void(double)>& progress = {});

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -94,6 +95,16 @@ void to_float32(const std::filesystem::path& from, const std::filesystem::path& 
     out.finish();
 }
 
+using any_weights =
+    quant::any_packed_matrix<quant::presets::q4_0, quant::presets::q4_1, quant::presets::q8_0>;
+
+/// A tensor as the file has it, ready for quant::matmul.
+any_weights weights_of(const quant::gguf::file& model, std::string_view name) {
+    const quant::gguf::tensor* const tensor = model.find(name);
+    if (tensor == nullptr) throw std::runtime_error("no such tensor");
+    return quant::gguf::load_any<any_weights>(*tensor);
+}
+
 } // namespace
 
 TEST_CASE("executors of docs/faq.md", "[docs]") {
@@ -145,7 +156,7 @@ TEST_CASE("errors of docs/faq.md", "[docs]") {
     CHECK_FALSE(quantizes({}));
 }
 
-TEST_CASE("docs/formats.md: a model is rewritten in float32", "[docs]") {
+TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", "[docs]") {
     const auto folder = std::filesystem::temp_directory_path();
     const auto name = "quant_test_" + std::to_string(std::random_device{}());
     const auto from = folder / (name + "_q4_1"), to = folder / (name + "_f32");
@@ -155,6 +166,10 @@ TEST_CASE("docs/formats.md: a model is rewritten in float32", "[docs]") {
     const std::vector<std::byte> blocks(4 * 20, std::byte{0x3C});
     source.write(blocks);
     source.finish();
+
+    const auto stored = weights_of(quant::gguf::file::open(from), "w");
+    CHECK(stored.descriptor() == quant::describe<quant::presets::q4_1>());
+    CHECK_THROWS_AS(weights_of(quant::gguf::file::open(from), "v"), std::runtime_error);
 
     to_float32(from, to);
     const auto made = quant::gguf::file::open(to, quant::gguf::file_access::read);

@@ -206,21 +206,21 @@ TEST_CASE("gguf blocks: where a minimum is subtracted, the product before is exa
 
 TEST_CASE("gguf blocks: the codebooks are those of the format", "[gguf]") {
     // FNV-1a of the bytes of each, computed from the decoders of the Python package gguf.
-    const auto hash = [](std::span<const std::int8_t> grid) {
+    const auto hash = [](std::span<const std::uint8_t> grid, std::span<const std::int8_t> values) {
         std::uint64_t made = 0xCBF29CE484222325u;
-        for (const std::int8_t each : grid) {
-            made = (made ^ static_cast<std::uint8_t>(each)) * 0x100000001B3u;
+        for (const std::uint8_t each : grid) {
+            made = (made ^ static_cast<std::uint8_t>(values[each])) * 0x100000001B3u;
         }
         return made;
     };
     namespace detail = quant::detail;
     CHECK(detail::gguf_iq1_grid.size() == 2048 * 8);
-    CHECK(hash(detail::gguf_iq1_grid) == 0x6703ED863501AE2Eu);
-    CHECK(hash(detail::gguf_iq2_xxs_grid) == 0xBB4EE025B5AC6E8Eu);
-    CHECK(hash(detail::gguf_iq2_xs_grid) == 0xC9B1EE61E79909BDu);
-    CHECK(hash(detail::gguf_iq2_s_grid) == 0x123EDD38A3B62B90u);
-    CHECK(hash(detail::gguf_iq3_xxs_grid) == 0xDFA5DC83D6A155D5u);
-    CHECK(hash(detail::gguf_iq3_s_grid) == 0xFA37020C25B44829u);
+    CHECK(hash(detail::gguf_iq1_grid, detail::gguf_iq1_values) == 0x6703ED863501AE2Eu);
+    CHECK(hash(detail::gguf_iq2_xxs_grid, detail::gguf_iq2_xxs_values) == 0xBB4EE025B5AC6E8Eu);
+    CHECK(hash(detail::gguf_iq2_xs_grid, detail::gguf_iq2_xs_values) == 0xC9B1EE61E79909BDu);
+    CHECK(hash(detail::gguf_iq2_s_grid, detail::gguf_iq2_s_values) == 0x123EDD38A3B62B90u);
+    CHECK(hash(detail::gguf_iq3_xxs_grid, detail::gguf_iq3_xxs_values) == 0xDFA5DC83D6A155D5u);
+    CHECK(hash(detail::gguf_iq3_s_grid, detail::gguf_iq3_s_values) == 0xFA37020C25B44829u);
 }
 
 TEST_CASE("gguf blocks: q8_1 and q8_k are scale times code, whatever their sums say", "[gguf]") {

@@ -142,3 +142,27 @@ TEST_CASE("gguf memory: each allocation that fails is an error, none is lost", "
         CHECK(refused.failure().code() == errc::out_of_memory);
     }
 }
+
+TEST_CASE("gguf memory: loading a tensor without memory is an error", "[gguf]") {
+    image bytes;
+    bytes.header(1, 0).tensor("w", {256, 3}, type::q4_k, 0).align().fill(3 * 144).align();
+    const auto opened = file::try_parse(bytes.bytes());
+    REQUIRE(opened.has_value());
+    const quant::gguf::tensor& tensor = opened->tensors()[0];
+    using q4_k = quant::presets::q4_k;
+    const auto check_each = [](auto&& load) {
+        current = {};
+        REQUIRE(load().has_value());
+        const std::size_t needed = current.made;
+        REQUIRE(needed >= 5);
+        for (std::size_t allowed = 0; allowed < needed; ++allowed) {
+            current = {allowed};
+            const auto refused = load();
+            current = {};
+            REQUIRE_FALSE(refused.has_value());
+            CHECK(refused.failure().code() == errc::out_of_memory);
+        }
+    };
+    check_each([&] { return quant::gguf::try_load<q4_k>(tensor); });
+    check_each([&] { return quant::gguf::try_load_quantized<q4_k>(tensor); });
+}

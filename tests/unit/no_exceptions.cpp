@@ -188,6 +188,12 @@ void gguf_files() {
     float values[32] = {};
     CHECK(gguf::try_dequantize(gguf::type::q8_0, in->find("t")->data(), values).has_value());
     CHECK(values[0] == 7.0f);
+    const auto loaded = gguf::try_load<quant::presets::q8_0>(*in->find("t"));
+    CHECK(loaded.has_value() && loaded->rows() == 1);
+    CHECK(gguf::try_load_quantized<quant::presets::q8_0>(*in->find("t")).has_value());
+    CHECK(fails_with(gguf::try_load<quant::presets::q4_0>(*in->find("t")), errc::unsupported));
+    using any_weights = quant::any_packed_matrix<quant::presets::q8_0>;
+    CHECK(gguf::try_load_any<any_weights>(*in->find("t")).has_value());
     CHECK(fails_with(gguf::file::try_open(path), errc::not_found));
 }
 

@@ -3,6 +3,7 @@
 
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/superblock.hpp>
+#include <quant/quantize/quantized_matrix.hpp>
 #include <quant/simd/convert.hpp>
 
 #include <algorithm>

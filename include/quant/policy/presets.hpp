@@ -40,6 +40,32 @@ struct q2_0_levels {
 };
 using q2_0 = scheme<codebook<q2_0_levels>, symmetric, group_wise<64>, fp16>;
 
+// The coordinates of IQ1 … IQ3, whose vectors GGUF takes from codebooks, are few numbers; here each
+// has a code of its own. Fractions (d/8, d/4) are taken into the super-scale, where float has room.
+/// IQ1_S and IQ1_M: eight times −1, 0, 1 ± ⅛.
+struct iq1_levels {
+    static constexpr std::array<std::int8_t, 6> levels{-9, -7, -1, 1, 7, 9};
+};
+using iq1_s =
+    scheme<codebook<iq1_levels>, symmetric, group_wise<32>, two_level<unsigned_scale<4>, float, 8>>;
+using iq1_m = scheme<codebook<iq1_levels>, symmetric, group_wise<16>,
+                     two_level<unsigned_scale<4>, float, 16>>;
+struct iq2_levels {
+    static constexpr std::array<std::int8_t, 6> levels{-43, -25, -8, 8, 25, 43};
+};
+using iq2_xxs =
+    scheme<codebook<iq2_levels>, symmetric, group_wise<32>, two_level<unsigned_scale<5>, float, 8>>;
+/// IQ2_XS and IQ2_S differ in their codebooks of vectors.
+using iq2_s = scheme<codebook<iq2_levels>, symmetric, group_wise<16>,
+                     two_level<unsigned_scale<5>, float, 16>>;
+struct iq3_levels {
+    static constexpr std::array<std::int8_t, 16> levels{-62, -52, -44, -36, -28, -20, -12, -4,
+                                                        4,   12,  20,  28,  36,  44,  52,  62};
+};
+using iq3_xxs =
+    scheme<codebook<iq3_levels>, symmetric, group_wise<32>, two_level<unsigned_scale<5>, float, 8>>;
+using iq3_s = scheme<int4, midrise, group_wise<32>, two_level<unsigned_scale<5>, fp16, 8>>;
+
 // OCP Microscaling Formats 1.0: 32 numbers under a power of two. MXINT8's fixed factor of 2^−6 is
 // part of its scale here.
 using mxfp4 = scheme<fp4, symmetric, group_wise<32>, e8m0>;

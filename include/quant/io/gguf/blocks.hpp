@@ -24,7 +24,11 @@ template <gguf::type T>
 void gguf_decode_all(std::span<const std::byte> blocks, float* out) noexcept {
     constexpr gguf_block block = *gguf_find_block(T);
     for (std::size_t at = 0; at < blocks.size(); at += block.bytes, out += block.weights) {
-        gguf_codec<T>::decode(blocks.data() + at, out);
+        if constexpr (gguf_is_composition<T>) {
+            gguf_decode_composition<T>(blocks.data() + at, out);
+        } else {
+            gguf_codec<T>::decode(blocks.data() + at, out);
+        }
     }
 }
 

@@ -1,28 +1,117 @@
-// What the decoders of all of GGUF's block types have in common.
+// What the readers of all of GGUF's block types have in common.
 //
-// A codec reproduces what is stored, NaN and infinity included. Results are bit-identical
-// everywhere, also where the compiler fuses products into adds: a product that feeds an add is
-// always exact in float, so that fusing changes nothing. Source: the ggml project's definitions.
+// A type is plain numbers, or a composition of the library's policies: codes, and numbers of
+// groups. The bytes of a composition are read in one place, for products (io/gguf/load.hpp) and for
+// decoding alike. Decoding reproduces what is stored, NaN and infinity included. Results are
+// bit-identical everywhere, also where the compiler fuses products into adds: a product that feeds
+// an add is always exact in float, so that fusing changes nothing. Source: the ggml project's
+// definitions.
 #pragma once
 
 #include <quant/core/half.hpp>
 #include <quant/core/little_endian.hpp>
 #include <quant/io/gguf/types.hpp>
+#include <quant/policy/presets.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// How a type's block decodes: a specialization for each type has
-/// `static void decode(const std::byte* block, float* out)`, which reads the bytes and writes the
-/// weights that gguf_blocks says.
+/// How a type's block is read. A specialization for plain numbers has
+/// `static void decode(const std::byte* block, float* out)`; one for a composition derives from
+/// gguf_composition and has
+/// `static void read(const std::byte* block, std::uint8_t* codes, const numbers& to)`, which writes
+/// a code for each weight that gguf_blocks says, and the numbers of all groups. A composition for
+/// which not every block has codes has `static bool fits(const std::byte* block)`, too.
 template <gguf::type T>
 struct gguf_codec;
 
-[[nodiscard]] inline float gguf_fp16_at(const std::byte* at) noexcept {
-    return static_cast<float>(fp16::from_bits(load_le<std::uint16_t>(at)));
+/// Where the numbers of a block's groups go; null for what the scheme has not.
+template <quantization_scheme S>
+struct gguf_numbers {
+    typename S::scale_type* scales = nullptr;
+    typename S::offset_type* offsets = nullptr;
+    typename S::super_type* supers = nullptr;
+    typename S::super_type* super_minimums = nullptr;
+};
+
+/// A type whose weights are those of scheme S.
+template <quantization_scheme S>
+struct gguf_composition {
+    using scheme = S;
+    using numbers = gguf_numbers<S>;
+
+    /// What a code stands for, before the scale; 0 for codes that no block is read as.
+    [[nodiscard]] static constexpr float level(int code) noexcept {
+        return S::is_level(code) ? S::unit * S::step(code) : 0.0f;
+    }
+};
+
+template <gguf::type T>
+concept gguf_is_composition = requires { typename gguf_codec<T>::scheme; };
+
+/// How many groups, and super-groups, a block of a type has.
+template <gguf::type T>
+inline constexpr std::size_t gguf_groups =
+    gguf_find_block(T)->weights / gguf_codec<T>::scheme::group_cols;
+template <gguf::type T>
+inline constexpr std::size_t gguf_supers = gguf_groups<T> / gguf_codec<T>::scheme::super_groups;
+
+/// Levels of all bytes that codes can be.
+template <gguf::type T>
+inline constexpr auto gguf_levels = [] {
+    constexpr std::size_t codes = std::size_t{1} << gguf_codec<T>::scheme::bits;
+    std::array<float, codes> levels{};
+    for (std::size_t u = 0; u < codes; ++u) levels[u] = gguf_codec<T>::level(static_cast<int>(u));
+    return levels;
+}();
+
+/// Decodes a block of a composition: scale times level, plus the minimum where there is one.
+template <gguf::type T>
+void gguf_decode_composition(const std::byte* block, float* out) noexcept {
+    using codec = gguf_codec<T>;
+    using S = typename codec::scheme;
+    constexpr std::size_t group = S::group_cols;
+    static_assert(gguf_supers<T> * S::super_groups * group == gguf_find_block(T)->weights);
+    std::uint8_t codes[gguf_groups<T> * group];
+    typename S::scale_type scales[gguf_groups<T>];
+    typename S::offset_type offsets[gguf_groups<T>];
+    typename S::super_type supers[gguf_supers<T>], super_minimums[gguf_supers<T>];
+    codec::read(block, codes, {scales, offsets, supers, super_minimums});
+    for (std::size_t g = 0; g < gguf_groups<T>; ++g) {
+        float scale = 0, minimum = 0;
+        if constexpr (S::is_two_level) {
+            const std::size_t s = g / S::super_groups;
+            scale = static_cast<float>(supers[s]) * static_cast<float>(S::scale_value(scales[g]));
+            if constexpr (S::has_minimum) {
+                minimum = static_cast<float>(super_minimums[s]) * static_cast<float>(offsets[g]);
+            }
+        } else {
+            scale = static_cast<float>(scales[g]);
+            if constexpr (S::has_minimum) minimum = static_cast<float>(offsets[g]);
+        }
+        for (std::size_t i = g * group; i < (g + 1) * group; ++i) {
+            float level = 0;
+            if constexpr (S::is_linear) {
+                level = S::step(codes[i]);
+            } else {
+                level = gguf_levels<T>[codes[i]];
+            }
+            out[i] = scale * level;
+            if constexpr (S::has_minimum) out[i] += minimum;
+        }
+    }
+}
+
+[[nodiscard]] inline fp16 gguf_fp16_at(const std::byte* at) noexcept {
+    return fp16::from_bits(load_le<std::uint16_t>(at));
+}
+
+[[nodiscard]] inline fp16 gguf_negated(fp16 number) noexcept {
+    return fp16::from_bits(static_cast<std::uint16_t>(number.bits ^ 0x8000u));
 }
 
 /// `count` bits of a byte, from bit `first` on.
@@ -33,6 +122,15 @@ struct gguf_codec;
 /// Code i of 4 bits each, two to a byte, the low half first.
 [[nodiscard]] inline int gguf_nibble(const std::byte* from, std::size_t i) noexcept {
     return gguf_bits(from[i / 2], 4 * (i % 2), 4);
+}
+
+/// 2·Half codes of 4 bits: code j in the low half of byte j, code j + Half in the high half.
+template <std::size_t Half>
+void gguf_read_halves(const std::byte* from, std::uint8_t* codes) noexcept {
+    for (std::size_t j = 0; j < Half; ++j) {
+        codes[j] = std::to_integer<std::uint8_t>(from[j] & std::byte{15});
+        codes[j + Half] = std::to_integer<std::uint8_t>(from[j] >> 4);
+    }
 }
 
 } // namespace detail

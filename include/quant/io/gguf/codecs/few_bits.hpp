@@ -6,69 +6,79 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Digits `first` … `first + Digits − 1` of each of `Bytes` bytes, one digit after the other:
-/// w = d·(digit − 1).
+/// Digits `first` … `first + Digits − 1` of each of `Bytes` bytes, one digit after the other.
 ///
 /// A byte is ⌈n·256 / 243⌉ of a number n of five base-3 digits. Digit i, from the highest, is what
 /// 3^i times the byte leaves of 256, times three, over 256.
 template <std::size_t Bytes, std::size_t Digits>
-float* gguf_decode_base_3(float d, const std::byte* from, float* out) noexcept {
+std::uint8_t* gguf_read_base_3(const std::byte* from, std::uint8_t* codes) noexcept {
     unsigned power = 1;
     for (std::size_t i = 0; i < Digits; ++i, power *= 3) {
         for (std::size_t j = 0; j < Bytes; ++j) {
             const unsigned rest = (std::to_integer<unsigned>(from[j]) * power) & 255u;
-            *out++ = d * static_cast<float>(static_cast<int>(rest * 3 >> 8) - 1);
+            *codes++ = static_cast<std::uint8_t>(rest * 3 >> 8);
         }
     }
-    return out;
+    return codes;
 }
 
 /// w = d·(q − 1): 32 and 16 bytes of five digits, 4 bytes of four digits, fp16 d.
 template <>
-struct gguf_codec<gguf::type::tq1_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block + 52);
-        out = gguf_decode_base_3<32, 5>(d, block, out);
-        out = gguf_decode_base_3<16, 5>(d, block + 32, out);
-        gguf_decode_base_3<4, 4>(d, block + 48, out);
+struct gguf_codec<gguf::type::tq1_0> : gguf_composition<presets::tq2_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block + 52);
+        codes = gguf_read_base_3<32, 5>(block, codes);
+        codes = gguf_read_base_3<16, 5>(block + 32, codes);
+        gguf_read_base_3<4, 4>(block + 48, codes);
     }
 };
 
-/// w = d·(q − 1): 64 bytes of q, weight 128·h + 32·k + l at bit 2·k of byte 32·h + l; fp16 d. q = 3
-/// stands for 2·d.
+/// w = d·(q − 1): 64 bytes of q, weight 128·h + 32·k + l at bit 2·k of byte 32·h + l; fp16 d.
+///
+/// q = 3 decodes to 2·d. It is no code of the composition, nor written by the ggml project.
 template <>
-struct gguf_codec<gguf::type::tq2_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block + 64);
+struct gguf_codec<gguf::type::tq2_0> : gguf_composition<presets::tq2_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block + 64);
         for (std::size_t row = 0; row < 8; ++row) {
-            const std::byte* const codes = block + 32 * (row / 4);
             for (std::size_t l = 0; l < 32; ++l) {
-                const int q = gguf_bits(codes[l], 2 * (row % 4), 2);
-                out[32 * row + l] = d * static_cast<float>(q - 1);
+                codes[32 * row + l] = static_cast<std::uint8_t>(
+                    gguf_bits(block[32 * (row / 4) + l], 2 * (row % 4), 2));
             }
         }
+    }
+    [[nodiscard]] static constexpr float level(int code) noexcept {
+        return static_cast<float>(code - 1);
+    }
+    [[nodiscard]] static bool fits(const std::byte* block) noexcept {
+        unsigned threes = 0;
+        for (std::size_t j = 0; j < 64; ++j) {
+            const auto four = std::to_integer<unsigned>(block[j]);
+            threes |= four & four >> 1 & 0x55u;
+        }
+        return threes == 0;
     }
 };
 
 /// w = d where the bit is set, else −d: fp16 d, then 16 bytes, weight j at bit j mod 8 of byte j
 /// / 8.
 template <>
-struct gguf_codec<gguf::type::q1_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
+struct gguf_codec<gguf::type::q1_0> : gguf_composition<presets::q1_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
         for (std::size_t j = 0; j < 128; ++j) {
-            out[j] = d * static_cast<float>(2 * gguf_bits(block[2 + j / 8], j % 8, 1) - 1);
+            codes[j] = static_cast<std::uint8_t>(gguf_bits(block[2 + j / 8], j % 8, 1));
         }
     }
 };
 
 /// w = d·(q − 1): fp16 d, then 16 bytes of q, weight j at bit 2·(j mod 4) of byte j / 4.
 template <>
-struct gguf_codec<gguf::type::q2_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
+struct gguf_codec<gguf::type::q2_0> : gguf_composition<presets::q2_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
         for (std::size_t j = 0; j < 64; ++j) {
-            out[j] = d * static_cast<float>(gguf_bits(block[2 + j / 4], 2 * (j % 4), 2) - 1);
+            codes[j] = static_cast<std::uint8_t>(gguf_bits(block[2 + j / 4], 2 * (j % 4), 2));
         }
     }
 };

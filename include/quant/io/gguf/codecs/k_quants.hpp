@@ -6,6 +6,7 @@
 #pragma once
 
 #include <quant/io/gguf/codecs/codec.hpp>
+#include <quant/io/gguf/codecs/legacy.hpp>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -13,18 +14,17 @@ namespace detail {
 /// w = (d·s)·q − (dmin·m): 16 bytes with s in the low and m in the high half, for 16 weights each;
 /// 64 bytes of q, row k of half h at bit 2·k of byte 32·h + l; fp16 d, fp16 dmin.
 template <>
-struct gguf_codec<gguf::type::q2_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block + 80);
-        const float d_min = gguf_fp16_at(block + 82);
+struct gguf_codec<gguf::type::q2_k> : gguf_composition<presets::q2_k> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.supers[0] = gguf_fp16_at(block + 80);
+        to.super_minimums[0] = gguf_negated(gguf_fp16_at(block + 82));
         for (std::size_t g = 0; g < 16; ++g) {
-            const std::byte* const codes = block + 16 + 32 * (g / 8) + 16 * (g % 2);
+            to.scales[g] = static_cast<std::uint8_t>(gguf_bits(block[g], 0, 4));
+            to.offsets[g] = static_cast<std::uint8_t>(gguf_bits(block[g], 4, 4));
+            const std::byte* const from = block + 16 + 32 * (g / 8) + 16 * (g % 2);
             const std::size_t shift = 2 * (g % 8 / 2);
-            const float scale = d * static_cast<float>(gguf_bits(block[g], 0, 4));
-            const float minimum = d_min * static_cast<float>(gguf_bits(block[g], 4, 4));
             for (std::size_t l = 0; l < 16; ++l) {
-                const int q = gguf_bits(codes[l], shift, 2);
-                out[16 * g + l] = scale * static_cast<float>(q) - minimum;
+                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(from[l], shift, 2));
             }
         }
     }
@@ -36,78 +36,69 @@ struct gguf_codec<gguf::type::q2_k> {
 /// The low four bits of scale g are in half g / 8 of byte g mod 8, the high two at bit 2·(g / 4) of
 /// byte 8 + g mod 4.
 template <>
-struct gguf_codec<gguf::type::q3_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
+struct gguf_codec<gguf::type::q3_k> : gguf_composition<presets::q3_k> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         const std::byte* const scales = block + 96;
-        const float d = gguf_fp16_at(block + 108);
+        to.supers[0] = gguf_fp16_at(block + 108);
         for (std::size_t g = 0; g < 16; ++g) {
             const std::byte* const low = block + 32 + 32 * (g / 8) + 16 * (g % 2);
             const std::byte* const high = block + 16 * (g % 2);
             const std::size_t row = g / 2;
             const int s = gguf_bits(scales[g % 8], 4 * (g / 8), 4) |
                           gguf_bits(scales[8 + g % 4], 2 * (g / 4), 2) << 4;
-            const float scale = d * static_cast<float>(s - 32);
+            to.scales[g] = scheme::scale_byte(s - 32);
             for (std::size_t l = 0; l < 16; ++l) {
-                const int q = gguf_bits(low[l], 2 * (row % 4), 2) | gguf_bits(high[l], row, 1) << 2;
-                out[16 * g + l] = scale * static_cast<float>(q - 4);
+                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(low[l], 2 * (row % 4), 2) |
+                                                              gguf_bits(high[l], row, 1) << 2);
             }
         }
     }
 };
 
-/// Scale and minimum of one of 8 groups, 6 bits each, in 12 bytes.
+/// What q4_k and q5_k begin with: fp16 d, fp16 dmin, then scale and minimum of 8 groups, 6 bits
+/// each, in 12 bytes.
 ///
 /// Groups 0 … 3 have the low six bits of bytes 0 … 3 (scales) and 4 … 7 (minimums), groups 4 … 7
 /// the halves of bytes 8 … 11 and above them the two bits that the former leave.
-struct gguf_scale_and_minimum {
-    gguf_scale_and_minimum(const std::byte* twelve, std::size_t g) noexcept {
-        if (g < 4) {
-            scale = gguf_bits(twelve[g], 0, 6);
-            minimum = gguf_bits(twelve[4 + g], 0, 6);
-        } else {
-            scale = gguf_bits(twelve[4 + g], 0, 4) | gguf_bits(twelve[g - 4], 6, 2) << 4;
-            minimum = gguf_bits(twelve[4 + g], 4, 4) | gguf_bits(twelve[g], 6, 2) << 4;
-        }
+template <quantization_scheme S>
+void gguf_read_scales_and_minimums(const std::byte* block, const gguf_numbers<S>& to) noexcept {
+    to.supers[0] = gguf_fp16_at(block);
+    to.super_minimums[0] = gguf_negated(gguf_fp16_at(block + 2));
+    const std::byte* const twelve = block + 4;
+    for (std::size_t g = 0; g < 4; ++g) {
+        to.scales[g] = static_cast<std::uint8_t>(gguf_bits(twelve[g], 0, 6));
+        to.offsets[g] = static_cast<std::uint8_t>(gguf_bits(twelve[4 + g], 0, 6));
+        to.scales[4 + g] = static_cast<std::uint8_t>(gguf_bits(twelve[8 + g], 0, 4) |
+                                                     gguf_bits(twelve[g], 6, 2) << 4);
+        to.offsets[4 + g] = static_cast<std::uint8_t>(gguf_bits(twelve[8 + g], 4, 4) |
+                                                      gguf_bits(twelve[4 + g], 6, 2) << 4);
     }
-    int scale;
-    int minimum;
-};
+}
 
 /// w = (d·s)·q − (dmin·m): fp16 d, fp16 dmin, 12 bytes of s and m for 32 weights each, 128 bytes of
 /// q, groups 2·p and 2·p + 1 in the low and high halves of bytes 32·p … 32·p + 31.
 template <>
-struct gguf_codec<gguf::type::q4_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        const float d_min = gguf_fp16_at(block + 2);
-        for (std::size_t g = 0; g < 8; ++g) {
-            const std::byte* const codes = block + 16 + 32 * (g / 2);
-            const gguf_scale_and_minimum group(block + 4, g);
-            const float scale = d * static_cast<float>(group.scale);
-            const float minimum = d_min * static_cast<float>(group.minimum);
-            for (std::size_t l = 0; l < 32; ++l) {
-                const int q = gguf_bits(codes[l], 4 * (g % 2), 4);
-                out[32 * g + l] = scale * static_cast<float>(q) - minimum;
-            }
+struct gguf_codec<gguf::type::q4_k> : gguf_composition<presets::q4_k> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        gguf_read_scales_and_minimums<scheme>(block, to);
+        for (std::size_t p = 0; p < 4; ++p) {
+            gguf_read_halves<32>(block + 16 + 32 * p, codes + 64 * p);
         }
     }
 };
 
 /// As q4_k, with 32 bytes of fifth bits, group g at bit g, before the lower four.
 template <>
-struct gguf_codec<gguf::type::q5_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        const float d_min = gguf_fp16_at(block + 2);
+struct gguf_codec<gguf::type::q5_k> : gguf_composition<presets::q5_k> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        gguf_read_scales_and_minimums<scheme>(block, to);
+        for (std::size_t p = 0; p < 4; ++p) {
+            gguf_read_halves<32>(block + 48 + 32 * p, codes + 64 * p);
+        }
         for (std::size_t g = 0; g < 8; ++g) {
-            const std::byte* const high = block + 16;
-            const std::byte* const low = block + 48 + 32 * (g / 2);
-            const gguf_scale_and_minimum group(block + 4, g);
-            const float scale = d * static_cast<float>(group.scale);
-            const float minimum = d_min * static_cast<float>(group.minimum);
             for (std::size_t l = 0; l < 32; ++l) {
-                const int q = gguf_bits(low[l], 4 * (g % 2), 4) | gguf_bits(high[l], g, 1) << 4;
-                out[32 * g + l] = scale * static_cast<float>(q) - minimum;
+                const int fifth = gguf_bits(block[16 + l], g, 1) << 4;
+                codes[32 * g + l] = static_cast<std::uint8_t>(codes[32 * g + l] | fifth);
             }
         }
     }
@@ -119,18 +110,17 @@ struct gguf_codec<gguf::type::q5_k> {
 /// In half h, row k has its low bits in bytes 64·h + 32·(k mod 2) + l, in their low half for k < 2,
 /// and its high bits in bytes 32·h + l at bit 2·k. The products are exact: 11 + 7 + 5 bits.
 template <>
-struct gguf_codec<gguf::type::q6_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block + 208);
+struct gguf_codec<gguf::type::q6_k> : gguf_composition<presets::q6_k> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.supers[0] = gguf_fp16_at(block + 208);
         for (std::size_t g = 0; g < 16; ++g) {
             const std::size_t row = g % 8 / 2;
             const std::byte* const low = block + 64 * (g / 8) + 32 * (row % 2) + 16 * (g % 2);
             const std::byte* const high = block + 128 + 32 * (g / 8) + 16 * (g % 2);
-            const float scale = d * static_cast<float>(load_le<std::int8_t>(block + 192 + g));
+            to.scales[g] = std::to_integer<std::uint8_t>(block[192 + g]);
             for (std::size_t l = 0; l < 16; ++l) {
-                const int q = gguf_bits(low[l], 4 * (row / 2), 4) | gguf_bits(high[l], 2 * row, 2)
-                                                                        << 4;
-                out[16 * g + l] = scale * static_cast<float>(q - 32);
+                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(low[l], 4 * (row / 2), 4) |
+                                                              gguf_bits(high[l], 2 * row, 2) << 4);
             }
         }
     }
@@ -139,12 +129,11 @@ struct gguf_codec<gguf::type::q6_k> {
 /// w = d·q: float d, then 256 bytes of signed q; the product is rounded. The 16-bit sums of q that
 /// follow are for products; weights do not need them.
 template <>
-struct gguf_codec<gguf::type::q8_k> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = load_le<float>(block);
-        for (std::size_t j = 0; j < 256; ++j) {
-            out[j] = d * static_cast<float>(load_le<std::int8_t>(block + 4 + j));
-        }
+struct gguf_codec<gguf::type::q8_k>
+    : gguf_composition<scheme<int8, symmetric, group_wise<256>, float>> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = load_le<float>(block);
+        gguf_read_signed<256>(block + 4, codes);
     }
 };
 

@@ -1,6 +1,7 @@
 // GGUF's blocks of 32 weights: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, and Q8_1 of activations.
 //
-// Bytes of 4-bit codes hold weight j in the low half of byte j, weight j + 16 in the high half.
+// Products of scale and code have at most 11 + 8 bits, so are exact. Bytes of 4-bit codes hold
+// weight j in the low half of byte j, weight j + 16 in the high half.
 #pragma once
 
 #include <quant/io/gguf/codecs/codec.hpp>
@@ -8,76 +9,68 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// w = d·(q − 8): fp16 d, then 16 bytes of q. The product is exact.
+/// w = d·(q − 8): fp16 d, then 16 bytes of q.
 template <>
-struct gguf_codec<gguf::type::q4_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        for (std::size_t j = 0; j < 16; ++j) {
-            const int pair = std::to_integer<int>(block[2 + j]);
-            out[j] = d * static_cast<float>((pair & 15) - 8);
-            out[j + 16] = d * static_cast<float>((pair >> 4) - 8);
-        }
+struct gguf_codec<gguf::type::q4_0> : gguf_composition<presets::q4_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        gguf_read_halves<16>(block + 2, codes);
     }
 };
 
-/// w = d·q + m: fp16 d, fp16 m, then 16 bytes of q. The product has 15 bits, so is exact; the sum
-/// is rounded once, fused or not.
+/// w = d·q + m: fp16 d, fp16 m, then 16 bytes of q. The sum is rounded once.
 template <>
-struct gguf_codec<gguf::type::q4_1> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        const float m = gguf_fp16_at(block + 2);
-        for (std::size_t j = 0; j < 16; ++j) {
-            const int pair = std::to_integer<int>(block[4 + j]);
-            out[j] = d * static_cast<float>(pair & 15) + m;
-            out[j + 16] = d * static_cast<float>(pair >> 4) + m;
-        }
+struct gguf_codec<gguf::type::q4_1> : gguf_composition<presets::q4_1> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        to.offsets[0] = gguf_fp16_at(block + 2);
+        gguf_read_halves<16>(block + 4, codes);
     }
 };
 
 /// The 5-bit codes of q5_0 and q5_1: 4 bytes of fifth bits, weight j's at bit j, then 16 bytes of
-/// the lower four. Calls put(j, q) for each.
-template <class Put>
-void gguf_decode_5_bits(const std::byte* from, const Put& put) noexcept {
+/// the lower four.
+inline void gguf_read_5_bits(const std::byte* from, std::uint8_t* codes) noexcept {
     const auto fifth = load_le<std::uint32_t>(from);
-    for (std::size_t j = 0; j < 16; ++j) {
-        const int pair = std::to_integer<int>(from[4 + j]);
-        put(j, (pair & 15) | static_cast<int>((fifth >> j) << 4 & 16));
-        put(j + 16, (pair >> 4) | static_cast<int>((fifth >> (j + 16)) << 4 & 16));
+    gguf_read_halves<16>(from + 4, codes);
+    for (std::size_t j = 0; j < 32; ++j) {
+        codes[j] = static_cast<std::uint8_t>(codes[j] | ((fifth >> j & 1u) << 4));
     }
 }
 
-/// w = d·(q − 16): fp16 d, then 20 bytes of q. The product is exact.
+/// w = d·(q − 16): fp16 d, then 20 bytes of q.
 template <>
-struct gguf_codec<gguf::type::q5_0> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        gguf_decode_5_bits(block + 2,
-                           [&](std::size_t j, int q) { out[j] = d * static_cast<float>(q - 16); });
+struct gguf_codec<gguf::type::q5_0> : gguf_composition<presets::q5_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        gguf_read_5_bits(block + 2, codes);
     }
 };
 
-/// w = d·q + m: fp16 d, fp16 m, then 20 bytes of q. The product is exact, the sum rounded once.
+/// w = d·q + m: fp16 d, fp16 m, then 20 bytes of q. The sum is rounded once.
 template <>
-struct gguf_codec<gguf::type::q5_1> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        const float m = gguf_fp16_at(block + 2);
-        gguf_decode_5_bits(block + 4,
-                           [&](std::size_t j, int q) { out[j] = d * static_cast<float>(q) + m; });
+struct gguf_codec<gguf::type::q5_1> : gguf_composition<presets::q5_1> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        to.offsets[0] = gguf_fp16_at(block + 2);
+        gguf_read_5_bits(block + 4, codes);
     }
 };
 
-/// w = d·q: fp16 d, then 32 bytes of signed q, from byte `Codes` on. The product is exact: 11 bits
-/// times 8.
+/// Count signed bytes as codes: 128 more.
+template <std::size_t Count>
+void gguf_read_signed(const std::byte* from, std::uint8_t* codes) noexcept {
+    for (std::size_t j = 0; j < Count; ++j) {
+        codes[j] = std::to_integer<std::uint8_t>(from[j] ^ std::byte{128});
+    }
+}
+
+/// w = d·q: fp16 d, then 32 bytes of signed q, from byte `Codes` on.
 template <std::size_t Codes>
-struct gguf_q8_codec {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
-        for (std::size_t j = 0; j < 32; ++j) {
-            out[j] = d * static_cast<float>(load_le<std::int8_t>(block + Codes + j));
-        }
+struct gguf_q8_codec : gguf_composition<presets::q8_0> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        gguf_read_signed<32>(block + Codes, codes);
     }
 };
 

@@ -18,7 +18,9 @@ struct gguf_codec<gguf::type::f32> {
 
 template <>
 struct gguf_codec<gguf::type::f16> {
-    static void decode(const std::byte* block, float* out) noexcept { *out = gguf_fp16_at(block); }
+    static void decode(const std::byte* block, float* out) noexcept {
+        *out = static_cast<float>(gguf_fp16_at(block));
+    }
 };
 
 template <>

@@ -1,78 +1,72 @@
 // GGUF's blocks of 4-bit codes that stand for levels of a table: IQ4_NL, IQ4_XS, MXFP4, NVFP4.
 //
-// Each table has 16 int8 levels. Codes lie as in Q4_0: of 2·n weights, weight j is in the low half
-// of byte j, weight j + n in the high half. Every product is exact in float, unless it exceeds
-// float's range and becomes infinite.
+// Codes lie as in Q4_0: of 2·n weights, weight j is in the low half of byte j, weight j + n in the
+// high half. Every product is exact in float, unless it exceeds float's range and becomes infinite.
 #pragma once
 
 #include <quant/core/minifloat.hpp>
 #include <quant/io/gguf/codecs/codec.hpp>
 #include <quant/io/gguf/codecs/iq_grids.hpp>
 
+#include <algorithm>
+
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// E2M1 (one sign, two exponent bits, one of mantissa), doubled to be integers. Code 8, minus zero,
-/// decodes to plus zero here as in the ggml project.
-inline constexpr std::int8_t gguf_e2m1_doubled[16] = {0, 1,  2,  3,  4,  6,  8,  12,
-                                                      0, -1, -2, -3, -4, -6, -8, -12};
-
-/// 2·Half weights: scale · level.
-template <std::size_t Half>
-void gguf_put_levels(float scale, const std::int8_t (&levels)[16], const std::byte* codes,
-                     float* out) noexcept {
-    for (std::size_t j = 0; j < Half; ++j) {
-        const auto pair = std::to_integer<unsigned>(codes[j]);
-        out[j] = scale * static_cast<float>(levels[pair & 15u]);
-        out[j + Half] = scale * static_cast<float>(levels[pair >> 4]);
-    }
-}
+static_assert(std::ranges::equal(presets::iq4_levels::levels, gguf_iq4_levels));
 
 /// w = d·level: fp16 d, then 16 bytes of codes.
 template <>
-struct gguf_codec<gguf::type::iq4_nl> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        gguf_put_levels<16>(gguf_fp16_at(block), gguf_iq4_levels, block + 2, out);
+struct gguf_codec<gguf::type::iq4_nl> : gguf_composition<presets::iq4_nl> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = gguf_fp16_at(block);
+        gguf_read_halves<16>(block + 2, codes);
     }
 };
 
 /// w = d·(s − 32)·level: fp16 d, a 16-bit word with the high two bits of the 8 scales s, 4 bytes
 /// with their low four, 128 bytes of codes; a scale for 32 weights.
 template <>
-struct gguf_codec<gguf::type::iq4_xs> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const float d = gguf_fp16_at(block);
+struct gguf_codec<gguf::type::iq4_xs> : gguf_composition<presets::iq4_xs> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.supers[0] = gguf_fp16_at(block);
         const int high = load_le<std::uint16_t>(block + 2);
         for (std::size_t g = 0; g < 8; ++g) {
             const int s = gguf_nibble(block + 4, g) | ((high >> (2 * g)) & 3) << 4;
-            gguf_put_levels<16>(d * static_cast<float>(s - 32), gguf_iq4_levels, block + 8 + 16 * g,
-                                out + 32 * g);
+            to.scales[g] = scheme::scale_byte(s - 32);
+            gguf_read_halves<16>(block + 8 + 16 * g, codes + 32 * g);
         }
     }
 };
 
+/// 2·Half codes of E2M1 (one sign, two exponent bits, one of mantissa). Code 8, minus zero, is read
+/// as plus zero, as in the ggml project.
+template <std::size_t Half>
+void gguf_read_e2m1(const std::byte* from, std::uint8_t* codes) noexcept {
+    gguf_read_halves<Half>(from, codes);
+    for (std::size_t j = 0; j < 2 * Half; ++j) {
+        if (codes[j] == fp4::sign_bit) codes[j] = 0;
+    }
+}
+
 /// w = scale · E2M1: an E8M0 scale, then 16 bytes of codes. A scale of NaN makes all weights NaN.
 template <>
-struct gguf_codec<gguf::type::mxfp4> {
-    static void decode(const std::byte* block, float* out) noexcept {
-        const auto scale = e8m0::from_bits(std::to_integer<std::uint8_t>(block[0]));
-        const float half = 0.5f * static_cast<float>(scale);
-        gguf_put_levels<16>(half, gguf_e2m1_doubled, block + 1, out);
+struct gguf_codec<gguf::type::mxfp4> : gguf_composition<presets::mxfp4> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        to.scales[0] = e8m0::from_bits(std::to_integer<std::uint8_t>(block[0]));
+        gguf_read_e2m1<16>(block + 1, codes);
     }
 };
 
 /// w = scale · E2M1: four E4M3 scales for 16 weights each, whose signs have no meaning, then 8
 /// bytes of codes for each. A scale of NaN makes its weights NaN.
 template <>
-struct gguf_codec<gguf::type::nvfp4> {
-    static constexpr std::byte no_sign{127};
-
-    static void decode(const std::byte* block, float* out) noexcept {
+struct gguf_codec<gguf::type::nvfp4> : gguf_composition<presets::nvfp4> {
+    static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
+        constexpr std::byte no_sign{127};
         for (std::size_t g = 0; g < 4; ++g) {
-            const auto scale =
-                fp8_e4m3::from_bits(std::to_integer<std::uint8_t>(block[g] & no_sign));
-            const float half = 0.5f * static_cast<float>(scale);
-            gguf_put_levels<8>(half, gguf_e2m1_doubled, block + 4 + 8 * g, out + 16 * g);
+            to.scales[g] = fp8_e4m3::from_bits(std::to_integer<std::uint8_t>(block[g] & no_sign));
+            gguf_read_e2m1<8>(block + 4 + 8 * g, codes + 16 * g);
         }
     }
 };
