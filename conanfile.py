@@ -23,6 +23,7 @@ class QuantConan(ConanFile):
 
     def requirements(self):
         self.requires("xsimd/[>=13.2 <15]", transitive_headers=True)
+        self.requires("nlohmann_json/[>=3.10 <4]", transitive_headers=True)
 
     def validate(self):
         check_min_cppstd(self, 20)

@@ -47,6 +47,15 @@ macro(quant_find_or_fetch package)
     endif()
 endmacro()
 
+# For quant::io, and examples/lm: nlohmann_json::nlohmann_json. One that is downloaded is installed
+# with quant, whose package asks for it.
+macro(quant_find_json)
+    set(JSON_BuildTests OFF)
+    set(JSON_Install ${QUANT_INSTALL})
+    quant_find_or_fetch(nlohmann_json TARGET nlohmann_json::nlohmann_json VERSION 3.10
+        REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.3)
+endmacro()
+
 # For the tests: Catch2::Catch2WithMain. CTest knows a skipped test by the exit code 4, which earlier
 # versions also return for four failures.
 macro(quant_find_catch2)
@@ -63,10 +72,8 @@ macro(quant_find_benchmark)
         REPOSITORY https://github.com/google/benchmark.git TAG v1.8.4)
 endmacro()
 
-# For examples/lm: CLI11::CLI11 and nlohmann_json::nlohmann_json.
+# For examples/lm: CLI11::CLI11.
 macro(quant_find_example_libraries)
     quant_find_or_fetch(CLI11 TARGET CLI11::CLI11 VERSION 2.1
         REPOSITORY https://github.com/CLIUtils/CLI11.git TAG v2.4.2)
-    quant_find_or_fetch(nlohmann_json TARGET nlohmann_json::nlohmann_json VERSION 3.10
-        REPOSITORY https://github.com/nlohmann/json.git TAG v3.11.3)
 endmacro()

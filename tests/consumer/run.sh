@@ -63,6 +63,9 @@ cp -R "$source_dir/tests/consumer" "$spaced/consumers"
 quietly cmake -S "$source_dir" -B "$spaced/build" -G Ninja "-DCMAKE_PREFIX_PATH=$prefix" \
     -DQUANT_BUILD_TESTS=OFF -DQUANT_BUILD_EXAMPLES=OFF
 xsimd_version=$(sed -n 's/^-- quant: xsimd \([0-9.]*\) in .*/\1/p' "$log")
+json_dir=$(sed -n 's/^nlohmann_json_DIR:PATH=//p' "$spaced/build/CMakeCache.txt")
+json_version=$(sed -n 's/^set(PACKAGE_VERSION "\([0-9.]*\)").*/\1/p' \
+    "$json_dir/nlohmann_jsonConfigVersion.cmake")
 quietly cmake --install "$spaced/build" --prefix "$spaced/installed"
 configure_build_run find_package "$spaced/consumers/find_package" \
     "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix"
@@ -82,7 +85,8 @@ tr -s ' \n' '  ' < "$log" | grep -q 'quant needs xsimd from 13.2 to below 15 (se
 }
 echo "consumer find_package: an xsimd that is too old is named as the reason"
 
-# Conan. No remote is asked: xsimd is the one that CMake found above, by platform_requires.
+# Conan. No remote is asked: xsimd and the JSON library are those that CMake found above, by
+# platform_requires.
 if [ ! -f "$conan_dir/complete" ]; then
     rm -rf "$conan_dir"
     quietly python3 -m venv "$conan_dir"
@@ -98,6 +102,7 @@ quietly "$conan_dir/bin/conan" profile detect
     cat "$CONAN_HOME/profiles/default"
     echo "[platform_requires]"
     echo "xsimd/$xsimd_version"
+    echo "nlohmann_json/$json_version"
     echo "[conf]"
     echo "tools.cmake.cmaketoolchain:generator=Ninja"
 } > "$work/profile"

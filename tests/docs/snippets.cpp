@@ -1,6 +1,7 @@
 // The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand
 // here or in an example, line for line.
 #include <quant/io/gguf.hpp>
+#include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -105,6 +106,15 @@ any_weights weights_of(const quant::gguf::file& model, std::string_view name) {
     return quant::gguf::load_any<any_weights>(*tensor);
 }
 
+/// A layer of a GPTQ checkpoint. Its products take prologue::permutation(order) unless it is empty.
+quant::packed_matrix<w4> load_layer(const std::filesystem::path& checkpoint, std::string_view name,
+                                    std::vector<std::uint32_t>& order) {
+    const auto file = quant::safetensors::file::open(checkpoint);
+    const auto layer = quant::safetensors::import_gptq<w4>(file, name);
+    order.assign(layer.permutation().begin(), layer.permutation().end());
+    return quant::pack(layer.weights);
+}
+
 } // namespace
 
 TEST_CASE("executors of docs/faq.md", "[docs]") {
@@ -182,6 +192,26 @@ TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", 
     quant::gguf::dequantize(w->type(), w->data(), values);
     quant::gguf::dequantize(quant::gguf::type::q4_1, blocks, expected);
     CHECK(values == expected);
+}
+
+TEST_CASE("docs/formats.md: a layer of a checkpoint is packed", "[docs]") {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()) + "_gptq");
+    using quant::safetensors::dtype;
+    auto out = quant::safetensors::writer::create(path);
+    out.add_tensor("a.qweight", dtype::i32, {8, 8}); // 64 inputs, 8 outputs
+    out.add_tensor("a.qzeros", dtype::i32, {2, 1});
+    out.add_tensor("a.scales", dtype::f16, {2, 8});
+    out.write(std::vector<std::byte>(4 * 64, std::byte{0x99}));
+    out.write(std::vector<std::byte>(4 * 2, std::byte{0x88}));
+    out.write(std::vector<std::byte>(2 * 16, std::byte{0x3C}));
+    out.finish();
+
+    std::vector<std::uint32_t> order(1);
+    const auto layer = load_layer(path, "a", order);
+    std::filesystem::remove(path);
+    CHECK((layer.rows() == 8 && layer.cols() == 64 && order.empty()));
+    CHECK(quant::unpack(layer).codes()[0] == 9);
 }
 
 TEST_CASE("measurements of docs/calibration.md", "[docs]") {

@@ -95,7 +95,7 @@ public:
 
     /// The tensor of this name, or null. Takes O(log n) comparisons.
     [[nodiscard]] const tensor* find(std::string_view name) const noexcept {
-        return detail::gguf_find(tensors(), contents_.tensor_order.span(), name);
+        return detail::find_by_name(tensors(), contents_.tensor_order.span(), name);
     }
 
     /// All keys with their values, in the file's order.
@@ -105,7 +105,7 @@ public:
 
     /// The entry of this key, or null. Takes O(log n) comparisons.
     [[nodiscard]] const entry* find_metadata(std::string_view key) const noexcept {
-        return detail::gguf_find(metadata(), contents_.entry_order.span(), key);
+        return detail::find_by_name(metadata(), contents_.entry_order.span(), key);
     }
 
     /// A key's value as a T (see entry::get), or nothing if there is no such key or it is no T.

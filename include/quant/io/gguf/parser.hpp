@@ -147,8 +147,8 @@ inline result<void> gguf_parser::read_entries(std::size_t count) noexcept {
     if (!order) return order.failure();
     out_.entry_order = *std::move(order);
     const std::span<const gguf::entry> entries = std::as_const(out_.entries).span();
-    gguf_sort_by_name(entries, out_.entry_order.span());
-    const std::size_t twice = gguf_first_duplicate(entries, std::as_const(out_.entry_order).span());
+    sort_by_name(entries, out_.entry_order.span());
+    const std::size_t twice = first_duplicate(entries, std::as_const(out_.entry_order).span());
     if (twice < count) {
         const std::string_view key = entries[twice].key();
         return gguf_error(errc::bad_format, entry_field("key", twice), position_of(key.data()),
@@ -266,7 +266,7 @@ inline result<void> gguf_parser::check_booleans(const gguf_field& field,
 }
 
 inline result<void> gguf_parser::read_alignment() noexcept {
-    const auto* found = gguf_find(std::as_const(out_.entries).span(),
+    const auto* found = find_by_name(std::as_const(out_.entries).span(),
                                   std::as_const(out_.entry_order).span(), "general.alignment");
     if (found == nullptr) return {};
     const auto i = static_cast<std::size_t>(found - out_.entries.span().data());

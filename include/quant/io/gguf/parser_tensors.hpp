@@ -115,9 +115,9 @@ inline result<void> gguf_parser::place_tensors() noexcept {
     }
     if (auto apart = check_overlap(); !apart) return apart;
 
-    gguf_sort_by_name(tensors, out_.tensor_order.span());
+    sort_by_name(tensors, out_.tensor_order.span());
     const std::size_t twice =
-        gguf_first_duplicate(tensors, std::as_const(out_.tensor_order).span());
+        first_duplicate(tensors, std::as_const(out_.tensor_order).span());
     if (twice < tensors.size()) {
         const std::string_view name = tensors[twice].name();
         return gguf_error(errc::bad_format, tensor_field("name", twice), position_of(name.data()),

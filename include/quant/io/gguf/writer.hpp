@@ -4,9 +4,9 @@
 #include <quant/core/checked.hpp>
 #include <quant/core/utf8.hpp>
 #include <quant/io/gguf/metadata.hpp>
-#include <quant/io/gguf/name_set.hpp>
 #include <quant/io/gguf/tensor.hpp>
 #include <quant/io/growing.hpp>
+#include <quant/io/name_set.hpp>
 #include <quant/io/output_file.hpp>
 
 #include <algorithm>

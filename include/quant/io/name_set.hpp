@@ -1,4 +1,4 @@
-// The names that a GGUF file under construction has used.
+// The names that a file under construction has used.
 #pragma once
 
 #include <quant/io/growing.hpp>

@@ -1,0 +1,76 @@
+// libFuzzer target: whatever the bytes are, the safetensors reader answers, and all that it hands
+// out can be walked and widened.
+//
+//   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+//       -Iinclude tests/fuzz/safetensors_fuzz.cpp -o safetensors_fuzz
+//   ./safetensors_fuzz -max_len=4096 corpus
+//
+// The header's size is that of the input, less what its first byte says, so that no input is spent
+// on finding it.
+#include <quant/io/safetensors.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <span>
+#include <string_view>
+#include <vector>
+
+namespace st = quant::safetensors;
+
+namespace {
+
+std::uint64_t sink = 0; // what is read must be used, or the compiler would not read it
+
+void require(bool property) {
+    if (!property) std::abort();
+}
+
+void walk(std::string_view text) {
+    for (const char c : text) sink += static_cast<unsigned char>(c);
+}
+
+void walk_all(const st::file& model, std::span<const std::byte> bytes) {
+    for (const st::metadata_entry& each : model.metadata()) {
+        walk(each.key());
+        require(model.find_metadata(each.key()) == each.value());
+    }
+    std::vector<float> out;
+    std::size_t covered = 0;
+    for (const st::tensor& each : model.tensors()) {
+        walk(each.name());
+        require(model.find(each.name()) == &each);
+        const auto data = each.data();
+        covered += data.size();
+        require(data.data() >= bytes.data() &&
+                data.data() + data.size() <= bytes.data() + bytes.size());
+        require(each.rows() * each.cols() == each.elements());
+        require(each.elements() * st::bits_of(each.dtype()) == data.size() * 8);
+        out.assign(each.elements(), 0.0f);
+        require(st::try_to_floats(each, out).has_value() == (each.dtype() != st::dtype::c64));
+        for (const float value : out) sink += value < 0 ? 1u : 0u;
+    }
+    require(covered <= bytes.size());
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    std::vector<std::byte> bytes(8);
+    const std::size_t behind = data[0] < size - 1 ? data[0] : 0;
+    const std::uint64_t header = size - 1 - behind;
+    for (int i = 0; i < 8; ++i) {
+        bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(header >> 8 * i & 255);
+    }
+    const auto rest = std::as_bytes(std::span(data + 1, size - 1));
+    bytes.insert(bytes.end(), rest.begin(), rest.end());
+    const auto model = st::file::try_parse(bytes);
+    if (!model) {
+        require(model.failure().where().substr(0, 13) == "safetensors: ");
+        walk(model.failure().what());
+        return 0;
+    }
+    walk_all(*model, bytes);
+    return 0;
+}
