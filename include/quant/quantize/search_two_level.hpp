@@ -162,7 +162,6 @@ private:
     }
 
     void fit_ways() noexcept {
-        static constexpr auto shares = first_shares();
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
             simd::f32x16 lowest, highest;
@@ -177,7 +176,7 @@ private:
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
-                for (const float share : shares) {
+                for (const float share : first_shares()) {
                     const auto sums = sum_steps<S, t, false>(groups, from * simd::broadcast(share),
                                                              bounds_of<S>());
                     by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);

@@ -1,0 +1,12 @@
+#include "pack_searched.hpp"
+
+namespace lm {
+
+template weight_pointer pack_searched<quant::presets::best_2_7>(quant::matrix_view<const float>,
+                                                                quant::thread_pool&);
+template weight_pointer pack_searched<quant::presets::best_3_4>(quant::matrix_view<const float>,
+                                                                quant::thread_pool&);
+template weight_pointer pack_searched<quant::presets::tq2_0>(quant::matrix_view<const float>,
+                                                             quant::thread_pool&);
+
+} // namespace lm

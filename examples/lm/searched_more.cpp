@@ -1,0 +1,12 @@
+#include "pack_searched.hpp"
+
+namespace lm {
+
+template weight_pointer pack_searched<quant::presets::best_5_5>(quant::matrix_view<const float>,
+                                                                quant::thread_pool&);
+template weight_pointer pack_searched<quant::presets::best_6_5>(quant::matrix_view<const float>,
+                                                                quant::thread_pool&);
+template weight_pointer pack_searched<quant::presets::mxfp4>(quant::matrix_view<const float>,
+                                                             quant::thread_pool&);
+
+} // namespace lm
