@@ -13,10 +13,13 @@
 #
 # A program in which every test case is skipped (SKIP("...") of Catch2) is skipped for CTest too.
 #
-# QUANT_TEST_ISAS, if set, limits the instruction sets that are built.
+# QUANT_TEST_ISAS, if set, limits the instruction sets that are built; QUANT_TEST_SKIP leaves out
+# single programs.
 include(CheckCXXCompilerFlag)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
+set(QUANT_TEST_SKIP "" CACHE STRING
+    "Test programs, such as matmul_midrise.avx2, that are not built for want of time")
 set(QUANT_SHARED_DATA "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
     "Folder with data that some tests need")
 set(QUANT_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test has failed")
@@ -75,6 +78,9 @@ target_compile_features(quant_run_if_cpu PRIVATE cxx_std_20)
 
 # One program and its test; an empty isa stands for the compiler's default.
 function(quant_add_test_program program isa sources link timeout)
+    if(program IN_LIST QUANT_TEST_SKIP)
+        return()
+    endif()
     add_executable(${program} ${sources})
     target_link_libraries(${program} PRIVATE quant::quant ${link} Catch2::Catch2WithMain)
     quant_target_options(${program})
