@@ -223,3 +223,37 @@ TEST_CASE("zeros stay zeros whatever the levels", "[errors]") {
     check(q);
     CHECK(cases::same_bytes(q.codes(), reference::quantize<lower>(w, rows, cols).codes));
 }
+
+TEST_CASE("packed bytes tell levels and scales apart", "[errors]") {
+    const std::vector<float> w(16 * 256, 0.25f);
+    const matrix_view<const float> view{w.data(), 16, 256};
+    // The example of docs/layout.md.
+    const auto packed = quantize_packed<presets::q4_k>(view);
+    CHECK(packed.bytes().size() == 64 + 2368);
+    const auto header = packed.bytes().first(64);
+    const std::uint8_t expected[] = {1, 4, 4, 6, 2, 6, 8, 0};
+    CHECK(std::memcmp(header.data() + 16, expected, 8) == 0);
+    CHECK(read_packed_header(header)->scheme == describe<presets::q4_k>());
+
+    const auto tables = quantize_packed<presets::best_2_4>(view);
+    const auto levels = describe<presets::best_2_4>().levels;
+    for (std::size_t i = 0; i < 8; ++i) {
+        CHECK(std::to_integer<std::uint8_t>(tables.bytes()[56 + i]) == (levels >> (8 * i) & 0xFF));
+    }
+    CHECK(std::to_integer<int>(tables.bytes()[21]) == (4 | 0x80));
+
+    // Whatever differs makes it another scheme.
+    auto changed = quantize_packed<presets::q4_k>(view);
+    for (const std::size_t at : {16u, 19u, 20u, 21u, 22u, 23u, 56u, 63u}) {
+        CAPTURE(at);
+        changed.mutable_bytes()[at] ^= std::byte{1};
+        check_refused(try_packed_view_of<presets::q4_k>(changed.bytes()), errc::bad_layout,
+                      "another scheme");
+        changed.mutable_bytes()[at] ^= std::byte{1};
+    }
+    CHECK(try_packed_view_of<presets::q4_k>(changed.bytes()));
+    check_refused(
+        try_packed_view_of<presets::two_tables<presets::tables::b2, presets::tables::a2, 16, 4>>(
+            tables.bytes()),
+        errc::bad_layout, "another scheme");
+}
