@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -140,9 +141,11 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
 /// 2·Half codes of 4 bits: code j in the low half of byte j, code j + Half in the high half.
 template <std::size_t Half>
 void gguf_read_halves(const std::byte* from, std::uint8_t* codes) noexcept {
+    std::byte pairs[Half]; // a copy, which no write to the codes can change
+    std::memcpy(pairs, from, Half);
     for (std::size_t j = 0; j < Half; ++j) {
-        codes[j] = std::to_integer<std::uint8_t>(from[j] & std::byte{15});
-        codes[j + Half] = std::to_integer<std::uint8_t>(from[j] >> 4);
+        codes[j] = std::to_integer<std::uint8_t>(pairs[j] & std::byte{15});
+        codes[j + Half] = std::to_integer<std::uint8_t>(pairs[j] >> 4);
     }
 }
 
