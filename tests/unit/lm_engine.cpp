@@ -153,6 +153,40 @@ TEST_CASE("more bits are nearer to f32, and unknown schemes are refused") {
     CHECK_THROWS(lm::find_scheme("int5"));
 }
 
+TEST_CASE("the file's own formats run as they are, and others in float") {
+    using quant::gguf::type;
+    gguf_test::image image;
+    image.header(3, 0)
+        .tensor("a", {32, 3}, type::q8_0, 0)
+        .tensor("b", {32, 2}, type::q8_0, 128)
+        .tensor("c", {32, 1}, type::q5_0, 224)
+        .align();
+    for (std::uint32_t i = 0; i < 256; ++i) image.u8(static_cast<std::uint8_t>(i * 37u % 101u));
+    const auto file = quant::gguf::file::parse(image.bytes());
+    quant::thread_pool pool(1);
+    const auto check = [&](std::span<const quant::gguf::tensor> stored, double bits) {
+        lm::float_matrix decoded;
+        decoded.cols = 32;
+        for (const auto& one : stored) {
+            std::vector<float> values(one.elements());
+            quant::gguf::dequantize(one.type(), one.data(), values);
+            decoded.values.insert(decoded.values.end(), values.begin(), values.end());
+            decoded.rows += one.rows();
+            decoded.stored.push_back(one);
+        }
+        const lm::weight_pointer made = lm::find_scheme("file").make_linear(decoded, pool);
+        CHECK(made->rows() == decoded.rows);
+        CHECK(made->nominal_bits() == bits * static_cast<double>(decoded.values.size()));
+        std::vector<token> all(decoded.rows);
+        for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<token>(i);
+        std::vector<float> values(decoded.values.size());
+        made->read_rows(all, quant::matrix_view(values.data(), decoded.rows, decoded.cols), pool);
+        CHECK(values == decoded.values);
+    };
+    check(file.tensors().first(2), 8.5);
+    check(file.tensors().last(1), 32);
+}
+
 TEST_CASE("prompts that do not fit and unknown tokens are refused") {
     const lm::float_model weights = random_model();
     quant::thread_pool pool(2);

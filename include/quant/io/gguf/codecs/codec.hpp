@@ -16,6 +16,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -69,6 +70,17 @@ inline constexpr auto gguf_levels = [] {
     return levels;
 }();
 
+/// Whether each level is one more than the one before: of integers, and of tables like ternary's.
+template <gguf::type T>
+inline constexpr bool gguf_counts = [] {
+    using S = typename gguf_codec<T>::scheme;
+    bool counts = true;
+    for (std::size_t u = 1; u <= std::size_t{S::max_code}; ++u) {
+        counts = counts && gguf_levels<T>[u] == gguf_levels<T>[u - 1] + 1.0f;
+    }
+    return counts;
+}();
+
 /// Decodes a block of a composition: scale times level, plus the minimum where there is one.
 template <gguf::type T>
 void gguf_decode_composition(const std::byte* block, float* out) noexcept {
@@ -95,7 +107,9 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
         }
         for (std::size_t i = g * group; i < (g + 1) * group; ++i) {
             float level = 0;
-            if constexpr (S::is_linear) {
+            if constexpr (gguf_counts<T>) {
+                level = static_cast<float>(codes[i] + static_cast<int>(gguf_levels<T>[0]));
+            } else if constexpr (S::is_linear) {
                 level = S::step(codes[i]);
             } else {
                 level = gguf_levels<T>[codes[i]];
@@ -127,9 +141,11 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
 /// 2·Half codes of 4 bits: code j in the low half of byte j, code j + Half in the high half.
 template <std::size_t Half>
 void gguf_read_halves(const std::byte* from, std::uint8_t* codes) noexcept {
+    std::byte pairs[Half]; // a copy, which no write to the codes can change
+    std::memcpy(pairs, from, Half);
     for (std::size_t j = 0; j < Half; ++j) {
-        codes[j] = std::to_integer<std::uint8_t>(from[j] & std::byte{15});
-        codes[j + Half] = std::to_integer<std::uint8_t>(from[j] >> 4);
+        codes[j] = std::to_integer<std::uint8_t>(pairs[j] & std::byte{15});
+        codes[j + Half] = std::to_integer<std::uint8_t>(pairs[j] >> 4);
     }
 }
 

@@ -21,10 +21,12 @@ struct gguf_codec<gguf::type::q2_k> : gguf_composition<presets::q2_k> {
         for (std::size_t g = 0; g < 16; ++g) {
             to.scales[g] = static_cast<std::uint8_t>(gguf_bits(block[g], 0, 4));
             to.offsets[g] = static_cast<std::uint8_t>(gguf_bits(block[g], 4, 4));
-            const std::byte* const from = block + 16 + 32 * (g / 8) + 16 * (g % 2);
-            const std::size_t shift = 2 * (g % 8 / 2);
-            for (std::size_t l = 0; l < 16; ++l) {
-                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(from[l], shift, 2));
+        }
+        for (std::size_t row = 0; row < 8; ++row) {
+            const std::byte* const low = block + 16 + 32 * (row / 4);
+            for (std::size_t l = 0; l < 32; ++l) {
+                codes[32 * row + l] =
+                    static_cast<std::uint8_t>(gguf_bits(low[l], 2 * (row % 4), 2));
             }
         }
     }
@@ -41,15 +43,15 @@ struct gguf_codec<gguf::type::q3_k> : gguf_composition<presets::q3_k> {
         const std::byte* const scales = block + 96;
         to.supers[0] = gguf_fp16_at(block + 108);
         for (std::size_t g = 0; g < 16; ++g) {
-            const std::byte* const low = block + 32 + 32 * (g / 8) + 16 * (g % 2);
-            const std::byte* const high = block + 16 * (g % 2);
-            const std::size_t row = g / 2;
             const int s = gguf_bits(scales[g % 8], 4 * (g / 8), 4) |
                           gguf_bits(scales[8 + g % 4], 2 * (g / 4), 2) << 4;
             to.scales[g] = scheme::scale_byte(s - 32);
-            for (std::size_t l = 0; l < 16; ++l) {
-                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(low[l], 2 * (row % 4), 2) |
-                                                              gguf_bits(high[l], row, 1) << 2);
+        }
+        for (std::size_t row = 0; row < 8; ++row) {
+            const std::byte* const low = block + 32 + 32 * (row / 4);
+            for (std::size_t l = 0; l < 32; ++l) {
+                codes[32 * row + l] = static_cast<std::uint8_t>(
+                    gguf_bits(low[l], 2 * (row % 4), 2) | gguf_bits(block[l], row, 1) << 2);
             }
         }
     }
@@ -114,13 +116,15 @@ struct gguf_codec<gguf::type::q6_k> : gguf_composition<presets::q6_k> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         to.supers[0] = gguf_fp16_at(block + 208);
         for (std::size_t g = 0; g < 16; ++g) {
-            const std::size_t row = g % 8 / 2;
-            const std::byte* const low = block + 64 * (g / 8) + 32 * (row % 2) + 16 * (g % 2);
-            const std::byte* const high = block + 128 + 32 * (g / 8) + 16 * (g % 2);
             to.scales[g] = std::to_integer<std::uint8_t>(block[192 + g]);
-            for (std::size_t l = 0; l < 16; ++l) {
-                codes[16 * g + l] = static_cast<std::uint8_t>(gguf_bits(low[l], 4 * (row / 2), 4) |
-                                                              gguf_bits(high[l], 2 * row, 2) << 4);
+        }
+        for (std::size_t row = 0; row < 8; ++row) {
+            const std::byte* const low = block + 64 * (row / 4) + 32 * (row % 2);
+            const std::byte* const high = block + 128 + 32 * (row / 4);
+            for (std::size_t l = 0; l < 32; ++l) {
+                codes[32 * row + l] =
+                    static_cast<std::uint8_t>(gguf_bits(low[l], 4 * (row % 4 / 2), 4) |
+                                              gguf_bits(high[l], 2 * (row % 4), 2) << 4);
             }
         }
     }
