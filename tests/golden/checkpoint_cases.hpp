@@ -59,12 +59,12 @@ void check_same(const char* name, const quant::result<st::imported_matrix<S>>& i
     std::vector<float> floats(expected->elements());
     expected->copy<float>(floats);
     const auto order = imported->permutation();
-    REQUIRE(order.size() == (permuted ? w.cols() : 0));
+    REQUIRE(order.size() == (permuted ? w.cols() : 0u));
     std::size_t different = 0;
     for (std::size_t n = 0; n < w.rows(); ++n) {
         for (std::size_t j = 0; j < w.cols(); ++j) {
             const std::size_t k = permuted ? order[j] : j;
-            different += weight_of(w, n, j) == floats[n * w.cols() + k] ? 0 : 1;
+            if (weight_of(w, n, j) != floats[n * w.cols() + k]) ++different;
         }
     }
     CHECK(different == 0);

@@ -1,6 +1,7 @@
 // Without exceptions and without run-time type information the library has its try_ forms, and they
 // say what is wrong. No test framework: it would need both.
 #include <quant/io/gguf.hpp>
+#include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
 #include <cmath>
@@ -197,11 +198,39 @@ void gguf_files() {
     CHECK(fails_with(gguf::file::try_open(path), errc::not_found));
 }
 
+/// The JSON library, too, answers without exceptions.
+void safetensors_files() {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()));
+    auto out = safetensors::writer::try_create(path);
+    CHECK(out.has_value());
+    if (!out) return;
+    CHECK(out->try_add_tensor("t", safetensors::dtype::i8, {2}).has_value());
+    CHECK(out->try_write(std::as_bytes(std::span("\x07\x80", 2))).has_value());
+    CHECK(out->try_finish().has_value());
+    const auto in = safetensors::file::try_open(path);
+    std::filesystem::remove(path);
+    CHECK(in.has_value() && in->find("t") != nullptr);
+    float values[2] = {};
+    CHECK(safetensors::try_to_floats(*in->find("t"), values).has_value());
+    CHECK(values[0] == 7.0f && values[1] == -128.0f);
+    CHECK(fails_with(safetensors::try_import_awq<w4>(*in, "t"), errc::not_found));
+
+    for (const std::string text : {"{", "{\"t\":1e999}", "{\"\xFF\":{}}", "{\"t\":[[[[["}) {
+        std::string file(8, '\0');
+        file[0] = static_cast<char>(text.size());
+        file += text;
+        CHECK(fails_with(safetensors::file::try_parse(std::as_bytes(std::span(file))),
+                         errc::bad_format));
+    }
+}
+
 } // namespace
 
 int main() {
     good_pass();
     gguf_files();
+    safetensors_files();
     calibration();
     bad_arguments();
     if (failures == 0) std::puts("all passed");

@@ -11,5 +11,6 @@
 #include <quant/io/safetensors/import_compressed_tensors.hpp>
 #include <quant/io/safetensors/import_gptq.hpp>
 #include <quant/io/safetensors/import_torchao.hpp>
+#include <quant/io/safetensors/index.hpp>
 #include <quant/io/safetensors/tensor.hpp>
 #include <quant/io/safetensors/writer.hpp>
