@@ -87,13 +87,24 @@ def draw(data, path):
         ends = [1, 9]
         axes.plot(ends, [share * 2.0 ** -r for r in ends], color="#1a202c", linewidth=1,
                   label="no code can do better: " + ("2^−R" if share == 1 else f"{share:.2f}·2^−R"))
+        near = axes.inset_axes([0.06, 0.07, 0.36, 0.42])  # where most formats are
         for family, (color, marker) in FAMILIES.items():
             points = [(p["bits"], p["mse"][kind]) for p in data["presets"] if p["family"] == family]
             axes.plot(*zip(*points), marker, color=color, markersize=4, label=family)
+            near.plot(*zip(*points), marker, color=color, markersize=4)
+        inside = [p["mse"][kind] for p in data["presets"] if 4 <= p["bits"] <= 4.6]
+        near.set(xlim=(4.05, 4.78), ylim=(0.92 * min(inside), 1.08 * max(inside)), yscale="log")
+        near.tick_params(labelsize=5, which="both", left=False, labelleft=False)
+        near.grid(alpha=0.3, linewidth=0.4, which="both")
+        axes.indicate_inset_zoom(near, edgecolor="#a0aec0")
         for p in data["presets"]:
-            if p["family"] != "best":
-                axes.annotate(p["name"], (p["bits"], p["mse"][kind]), fontsize=4.5,
-                              xytext=(3, 2), textcoords="offset points", color="#4a5568")
+            dense = 4 <= p["bits"] <= 4.6
+            if dense or p["family"] != "best":
+                left = p["name"] in ("bitnet", "nvfp4")
+                (near if dense else axes).annotate(
+                    p["name"], (p["bits"], p["mse"][kind]), fontsize=4.5, color="#4a5568",
+                    xytext=(-4 if left else 3, 2), textcoords="offset points",
+                    ha="right" if left else "left")
         axes.set(yscale="log", xlabel="bits per weight, scales counted", title=title)
         axes.grid(alpha=0.3, linewidth=0.4, which="both")
         axes.legend(fontsize=7, frameon=False)
