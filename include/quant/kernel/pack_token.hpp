@@ -203,16 +203,6 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
     });
 }
 
-/// Σ of the lanes: those 8, 4, 2 and 1 apart in turn.
-[[nodiscard]] QUANT_DETAIL_INLINE float sum_of_lanes(const simd::f32x16& value) noexcept {
-    float lane[16];
-    simd::store(lane, value);
-    for (const std::size_t apart : {8u, 4u, 2u, 1u}) {
-        for (std::size_t i = 0; i < apart; ++i) lane[i] += lane[i + apart];
-    }
-    return lane[0];
-}
-
 /// Writes the first n ≤ 16 numbers to a token's columns from `col` of a quad on, `tokens` tokens
 /// side by side; `quad` is the place of the token's first number or pair there.
 template <activation A>
@@ -269,7 +259,7 @@ void pack_float_token(const activation_tile<A, Section, Block, std::byte>& tile,
                 spread_floats<A>(value, tokens, to, i + byte, count);
             }
         }
-        tile.template sums<float>(0, block)[token] = sum_of_lanes(sum);
+        tile.template sums<float>(0, block)[token] = simd::sum_of_lanes(sum);
     });
 }
 

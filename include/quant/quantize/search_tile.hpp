@@ -36,13 +36,7 @@ struct search_tile {
 
     /// Adds up what the lanes of one group have.
     void combine(simd::f32x16& sum) const noexcept {
-        if (!one_group) return;
-        float lane[16];
-        simd::store(lane, sum);
-        for (std::size_t apart = 8; apart > 0; apart /= 2) {
-            for (std::size_t i = 0; i < apart; ++i) lane[i] += lane[i + apart];
-        }
-        sum = simd::broadcast(lane[0]);
+        if (one_group) sum = simd::broadcast(simd::sum_of_lanes(sum));
     }
 
     /// Least and greatest weight that counts, per group.

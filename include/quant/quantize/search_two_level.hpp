@@ -238,12 +238,7 @@ private:
             }
             sum = sum + least;
         }
-        search_tile one;
-        one.one_group = true;
-        one.combine(sum);
-        float lane[16];
-        simd::store(lane, sum);
-        return lane[0];
+        return simd::sum_of_lanes(sum);
     }
 
     [[nodiscard]] static simd::i32x16 integer_near(const simd::f32x16& scale) noexcept {
@@ -314,14 +309,8 @@ private:
             above = above + simd::rounded_product(value, simd::load<float>(choice_[b].vwq));
             below = below + simd::rounded_product(value * value, simd::load<float>(choice_[b].vqq));
         }
-        search_tile one;
-        one.one_group = true;
-        one.combine(above);
-        one.combine(below);
-        float a[16], b[16];
-        simd::store(a, above);
-        simd::store(b, below);
-        const float better = b[0] > 0 ? stored(a[0] / b[0] / S::unit) : 0.0f;
+        const float a = simd::sum_of_lanes(above), b = simd::sum_of_lanes(below);
+        const float better = b > 0 ? stored(a / b / S::unit) : 0.0f;
         return better > 0 && std::isfinite(better) ? better : super;
     }
 
@@ -410,12 +399,7 @@ private:
             }
             sum = sum + simd::rounded_product(factor * off, off);
         }
-        search_tile one;
-        one.one_group = true;
-        one.combine(sum);
-        float lane[16];
-        simd::store(lane, sum);
-        return lane[0];
+        return simd::sum_of_lanes(sum);
     }
 
     /// With minimums: the integers around those lines with the least error.

@@ -83,5 +83,15 @@ QUANT_DETAIL_INLINE lanes<T> reduce_each(const lanes<T> (&v)[16], Op op) noexcep
     return made;
 }
 
+/// Σ of the lanes: those 8, 4, 2 and 1 apart in turn.
+[[nodiscard]] QUANT_DETAIL_INLINE float sum_of_lanes(const f32x16& value) noexcept {
+    float lane[16];
+    store(lane, value);
+    for (const std::size_t apart : {8u, 4u, 2u, 1u}) {
+        for (std::size_t i = 0; i < apart; ++i) lane[i] += lane[i + apart];
+    }
+    return lane[0];
+}
+
 } // namespace simd
 } // namespace quant::inline QUANT_ABI
