@@ -4,7 +4,7 @@
     report.py [--root DIR] [--model NAME=COMPARE.json]... ACCURACY.json
 
 ACCURACY.json is what `benchmark.accuracy --json` wrote, COMPARE.json what `lm compare --json`
-printed: NAME is `stories260K` or `smollm2`. Everything between `<!-- measured: NAME -->` and
+printed: NAME is that of a part. Everything between `<!-- measured: NAME -->` and
 `<!-- end -->` is replaced; parts of models that are not given stay. The chart needs matplotlib.
 """
 import argparse
