@@ -244,6 +244,23 @@ TEST_CASE("layers: compressed-tensors", "[safetensors]") {
             errc::code_out_of_range, "tensors", "code 127");
 }
 
+TEST_CASE("layers: torchao", "[safetensors]") {
+    const auto ao = [](const file& from) { return st::try_import_torchao<g4>(from, ""); };
+    layer good;
+    good.put("_weight_qdata", "U8", "1,8", bytes(8, 0xF1))
+        .put("_weight_scale", "F32", "2,1", floats{1, 2})
+        .put("_weight_zero_point", "F32", "2,1", floats{0, 0});
+    const auto imported = good.ask(ao);
+    if (!imported) FAIL(imported.failure().what());
+    CHECK((imported->weights.codes()[0] == 9 && imported->weights.codes()[1] == 7));
+    for (const char* name : {"_weight_scale", "_weight_zero_point"}) {
+        layer(good).drop(name).refused(ao, errc::not_found, name, "no such tensor");
+        layer(good)
+            .put(name, "F32", "2,2", floats(4))
+            .refused(ao, errc::shape_mismatch, name, "2 x 2, not 2 x 1");
+    }
+}
+
 TEST_CASE("layers: bitsandbytes", "[safetensors]") {
     const auto imported = good_bnb().ask(bnb);
     if (!imported) FAIL(imported.failure().what());

@@ -29,7 +29,7 @@ namespace safetensors {
 /// tensor; size_overflow for a shape beyond the address space; out_of_memory. For open also
 /// not_found and io_failed.
 ///
-/// Opening takes O(n log n) time for n bytes of header, and memory of at most twenty times these
+/// Opening takes O(n log n) time for n bytes of header, and memory of at most forty times these
 /// bytes, whatever the file claims. Tensor data is not touched.
 class file {
 public:
