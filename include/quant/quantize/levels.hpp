@@ -153,9 +153,9 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_codes(const simd::f32x16& t) noexcept {
         return code;
     } else if constexpr (S::levels == level_kind::table) {
         auto code = simd::broadcast<std::int32_t>(0);
-        unroll<static_cast<std::size_t>(S::max_code)>([&](auto i) QUANT_DETAIL_LAMBDA {
+        for (std::size_t i = 0; i < static_cast<std::size_t>(S::max_code); ++i) {
             code = next_if_above<S, Table>(t, simd::broadcast(middles<S, Table>[i]), code);
-        });
+        }
         return code;
     } else {
         using number = typename S::code_type;
