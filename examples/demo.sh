@@ -100,7 +100,7 @@ build() {
     fi
     cmake -S "$source_dir" -B "$build_dir" -G Ninja -Wno-dev --log-level=WARNING \
         -DCMAKE_BUILD_TYPE=Release -DQUANT_NATIVE=ON -DQUANT_BUILD_EXAMPLES=ON \
-        -DQUANT_BUILD_TESTS=OFF -DQUANT_BUILD_BENCHMARKS=OFF "${deps[@]}"
+        -DQUANT_BUILD_TESTS=OFF -DQUANT_BUILD_BENCHMARKS=OFF -DQUANT_LM_PRESETS=OFF "${deps[@]}"
     cmake --build "$build_dir" --target lm
 }
 

@@ -47,30 +47,40 @@ constexpr scheme_entry uniform(std::string_view name, std::string_view meaning, 
     return {name, meaning, make, make};
 }
 
+#if defined(LM_PRESETS)
 namespace presets = quant::presets;
+#endif
 
 constexpr scheme_entry table[] = {
     uniform("f32", "float", refer),
     uniform("file", "as in the file: Q4_0, Q4_1, Q8_0, all else in float", as_stored),
     uniform("int8_channel", "8 bits, a scale per row", pack<per_row<8>>),
     uniform("int8_g32", "8 bits, a scale per 32", pack<grouped<8, 32>>),
+#if defined(LM_PRESETS)
     uniform("best_6_5", "6.53 bits, two tables", pack_searched<presets::best_6_5>),
     uniform("best_5_5", "5.47 bits, two tables", pack_searched<presets::best_5_5>),
+#endif
     {"int4_g32_asym_e8", "int4_g32_asym, embedding and classifier int8_g32",
      pack<grouped_min<4, 32>>, pack<grouped<8, 32>>},
     uniform("int4_g32_asym", "4 bits, scale and minimum per 32", pack<grouped_min<4, 32>>),
     uniform("int4_g32", "4 bits, a scale per 32", pack<grouped<4, 32>>),
+#if defined(LM_PRESETS)
     uniform("q4_k", "GGUF's Q4_K", pack_searched<presets::q4_k>),
     uniform("iq4_nl", "GGUF's IQ4_NL", pack_searched<presets::iq4_nl>),
     uniform("best_4_5", "4.47 bits, two tables", pack_searched<presets::best_4_5>),
     uniform("mxfp4", "OCP's MXFP4", pack_searched<presets::mxfp4>),
+#endif
     uniform("int3_g32_asym", "3 bits, scale and minimum per 32", pack<grouped_min<3, 32>>),
     uniform("int3_g32", "3 bits, a scale per 32", pack<grouped<3, 32>>),
+#if defined(LM_PRESETS)
     uniform("best_3_4", "3.41 bits, two tables", pack_searched<presets::best_3_4>),
+#endif
     uniform("int2_g16_asym", "2 bits, scale and minimum per 16", pack<grouped_min<2, 16>>),
     uniform("int2_g32_asym", "2 bits, scale and minimum per 32", pack<grouped_min<2, 32>>),
+#if defined(LM_PRESETS)
     uniform("best_2_7", "2.66 bits, two tables", pack_searched<presets::best_2_7>),
     uniform("tq2_0", "GGUF's TQ2_0, ternary", pack_searched<presets::tq2_0>),
+#endif
 };
 
 std::size_t count_weights(const float_model& weights) {
