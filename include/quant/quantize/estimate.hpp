@@ -68,8 +68,9 @@ template <quantization_scheme S>
     if (!observer) return observer.failure();
     const matrix_view<const float> row{weights, 1, n};
     if (auto seen = observer->try_observe(row); !seen) return seen.failure();
-    return try_entropy_range(observer->histogram(), static_cast<unsigned>(S::max_code) + 1,
-                             symmetry);
+    const auto histogram = observer->try_histogram();
+    if (!histogram) return histogram.failure();
+    return try_entropy_range(*histogram, static_cast<unsigned>(S::max_code) + 1, symmetry);
 }
 
 /// A group's extents within a range, in lane i of them all: the sign of the extreme stays.
