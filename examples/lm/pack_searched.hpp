@@ -7,11 +7,11 @@
 namespace lm {
 
 template <class Preset>
-weight_pointer pack_searched(quant::matrix_view<const float> weights, quant::thread_pool& pool) {
+weight_pointer pack_searched(const float_matrix& weights, quant::thread_pool& pool) {
     quant::quantize_options options;
     options.range = quant::range_estimator::mse;
-    return std::make_unique<packed_weights<Preset>>(
-        quant::quantize_packed<Preset>(weights, options, pool));
+    return std::make_unique<packed_weights<quant::packed_matrix<Preset>>>(
+        quant::quantize_packed<Preset>(weights.view(), options, pool));
 }
 
 } // namespace lm

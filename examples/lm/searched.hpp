@@ -10,6 +10,6 @@ namespace lm {
 
 /// A matrix_maker for a preset.
 template <class Preset>
-weight_pointer pack_searched(quant::matrix_view<const float> weights, quant::thread_pool& pool);
+weight_pointer pack_searched(const float_matrix& weights, quant::thread_pool& pool);
 
 } // namespace lm

@@ -2,11 +2,11 @@
 
 namespace lm {
 
-template weight_pointer pack_searched<quant::presets::best_2_7>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::best_2_7>(const float_matrix&,
                                                                 quant::thread_pool&);
-template weight_pointer pack_searched<quant::presets::best_3_4>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::best_3_4>(const float_matrix&,
                                                                 quant::thread_pool&);
-template weight_pointer pack_searched<quant::presets::tq2_0>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::tq2_0>(const float_matrix&,
                                                              quant::thread_pool&);
 
 } // namespace lm

@@ -2,11 +2,11 @@
 
 namespace lm {
 
-template weight_pointer pack_searched<quant::presets::best_5_5>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::best_5_5>(const float_matrix&,
                                                                 quant::thread_pool&);
-template weight_pointer pack_searched<quant::presets::best_6_5>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::best_6_5>(const float_matrix&,
                                                                 quant::thread_pool&);
-template weight_pointer pack_searched<quant::presets::mxfp4>(quant::matrix_view<const float>,
+template weight_pointer pack_searched<quant::presets::mxfp4>(const float_matrix&,
                                                              quant::thread_pool&);
 
 } // namespace lm
