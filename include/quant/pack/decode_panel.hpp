@@ -207,12 +207,8 @@ void load_lane_numbers(const std::byte* panel, std::size_t lane, std::size_t g, 
         using super = typename S::super_type;
         const std::byte* supers = panel + at::supers_at(g) + lane * at::super_bytes;
         const auto product = [](const std::byte* number, int value) {
-            float lanes_of_it[16]; // by lanes, so that nothing is fused with it
-            simd::store(lanes_of_it,
-                        simd::rounded_product(
-                            simd::broadcast(static_cast<float>(get_number<super>(number))),
-                            simd::broadcast(static_cast<float>(value))));
-            return lanes_of_it[0];
+            return simd::rounded_product(static_cast<float>(get_number<super>(number)),
+                                         static_cast<float>(value));
         };
         scale = product(supers, S::scale_value(stored)) * S::unit;
         if constexpr (S::tables == 2) zero_point = S::scale_table(stored);

@@ -4,6 +4,7 @@
 
 #include <quant/calibrate/clipping.hpp>
 #include <quant/calibrate/histogram_observer.hpp>
+#include <quant/core/buffer.hpp>
 #include <quant/quantize/options.hpp>
 #include <quant/quantize/search.hpp>
 
@@ -179,11 +180,59 @@ void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) no
         using number = typename S::scale_type;
         stored.minimum = simd::rounded_to<number>(zero - offset * stored.scale) + zero;
     } else {
-        const auto scale = stored.scale * stretch;
-        const auto step =
-            times_unit<S>(simd::rounded_to<typename S::scale_type>(by_unit<S>(scale)));
-        stored.scale = select_tiny(step, zero, step);
+        stored.scale = storable_step<S>(stored.scale * stretch);
     }
+}
+
+/// Memory in which the groups of a row are laid out and sorted, for all but the min-max rule.
+class estimate_room {
+public:
+    /// For groups of up to `longest` weights.
+    [[nodiscard]] static result<estimate_room>
+    make(std::size_t longest, const quantize_options& options, const char* where) noexcept {
+        estimate_room made;
+        if (options.range == range_estimator::min_max) return made;
+        const bool sorts = options.range == range_estimator::percentile;
+        const std::size_t lines =
+            longest <= longest_lane_group ? longest : div_ceil(longest, std::size_t{16});
+        auto tile = buffer<float>::uninitialized(sorts ? 0 : 2 * 16 * lines, where);
+        if (!tile) return tile.failure();
+        auto sorted = buffer<counted_weight>::uninitialized(sorts ? longest : 0, where);
+        if (!sorted) return sorted.failure();
+        made.tile_ = std::move(*tile);
+        made.sorted_ = std::move(*sorted);
+        return made;
+    }
+    [[nodiscard]] float* tile() noexcept { return tile_.data(); }
+    [[nodiscard]] counted_weight* sorted() noexcept { return sorted_.data(); }
+
+private:
+    buffer<float> tile_;
+    buffer<counted_weight> sorted_;
+};
+
+/// Improves the numbers that the min-max rule gave to the groups of n weights, sixteen at most.
+template <quantization_scheme S>
+[[nodiscard]] result<void>
+estimate_groups(const float* weights, const float* importance, std::size_t n, std::size_t size,
+                const group_extents& extents, const quantize_options& options, estimate_room& room,
+                stored_groups<S>& stored) noexcept {
+    if (options.range == range_estimator::min_max) return {};
+    if (options.range == range_estimator::percentile || options.range == range_estimator::entropy) {
+        auto fitted = fit_clipped<S>(weights, importance, n, size, extents, options, room.sorted());
+        if (!fitted) return fitted.failure();
+        stored = *fitted;
+        return {};
+    }
+    const tile_factors by{1.0f, normalizing_factor(importance, n)};
+    const search_tile tile =
+        lay_out(weights, importance, n, size, size > longest_lane_group, by, room.tile());
+    if (options.range == range_estimator::mse) {
+        search_groups<S>(tile, stored);
+    } else {
+        refine_half_quadratic<S>(tile, stored);
+    }
+    return {};
 }
 
 } // namespace detail

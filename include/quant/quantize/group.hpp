@@ -193,6 +193,15 @@ QUANT_DETAIL_INLINE simd::f32x16 scale_to_store(const simd::f32x16& wanted) noex
     return simd::select_greater(wanted, nearest, nearest + nearest, nearest);
 }
 
+/// The nearest step size that can be stored; one below 2^-126, whose reciprocal would overflow, is
+/// zero.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::f32x16 storable_step(const simd::f32x16& wanted) noexcept {
+    using scale_type = typename S::scale_type;
+    const auto step = times_unit<S>(simd::rounded_to<scale_type>(by_unit<S>(wanted)));
+    return select_tiny(step, simd::broadcast(0.0f), step);
+}
+
 /// Scales and offsets that cover ranges, rounded to what is stored. Scales below 2^-126, whose
 /// reciprocals would overflow, become zero.
 template <quantization_scheme S>

@@ -5,6 +5,7 @@
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/options.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -69,13 +70,6 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Two floats' product and difference, each rounded for itself.
-[[nodiscard]] inline float product_of(float a, float b) noexcept {
-    float lanes_of_it[16];
-    simd::store(lanes_of_it, simd::rounded_product(simd::broadcast(a), simd::broadcast(b)));
-    return lanes_of_it[0];
-}
-
 /// Codes of a row whose numbers are known, by options.rounding.
 template <quantization_scheme S>
 void round_row(const float* weights, std::size_t cols, std::size_t row,
@@ -100,7 +94,7 @@ void round_row(const float* weights, std::size_t cols, std::size_t row,
                 codes[c + i] = static_cast<std::uint8_t>(S::zero_code);
                 continue;
             }
-            const float t = product_of(wanted - minimum, inverse) + point;
+            const float t = simd::rounded_product(wanted - minimum, inverse) + point;
             std::size_t at = levels.below(t, table);
             if (at + 1 < levels.count()) {
                 const float low = levels.step(at, table), high = levels.step(at + 1, table);
@@ -112,7 +106,8 @@ void round_row(const float* weights, std::size_t cols, std::size_t row,
             }
             codes[c + i] = levels.code(at, table);
             if (options.rounding == rounding_mode::error_diffusion) {
-                const float made = product_of(scale, levels.step(at, table) - point) + minimum;
+                const float made =
+                    simd::rounded_product(scale, levels.step(at, table) - point) + minimum;
                 // Not more than a step: what is clipped is lost, not handed on.
                 const float step = std::fabs(scale);
                 carried = std::min(std::max(wanted - made, 0.0f - step), step);

@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
-#include <limits>
 #include <mutex>
 
 namespace quant::inline QUANT_ABI {
@@ -67,22 +66,6 @@ QUANT_DETAIL_INLINE void for_each_group(std::size_t cols, F&& f) {
     for (std::size_t c = 0; c < cols; c += size, ++g) f(g, c, std::min(size, cols - c));
 }
 
-/// Collects the lowest row that failed, whatever the order in which rows are tried.
-class lowest_row {
-public:
-    static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
-
-    void report(std::size_t row) noexcept {
-        std::size_t seen = row_.load(std::memory_order_relaxed);
-        while (row < seen && !row_.compare_exchange_weak(seen, row, std::memory_order_relaxed)) {
-        }
-    }
-    [[nodiscard]] std::size_t get() const noexcept { return row_.load(std::memory_order_relaxed); }
-
-private:
-    std::atomic<std::size_t> row_{none};
-};
-
 /// Progress and cancellation of one call.
 class row_monitor {
 public:
@@ -105,6 +88,11 @@ private:
     std::size_t done_ = 0;
     std::mutex reporting_;
 };
+
+/// The factors of the columns, or null.
+[[nodiscard]] inline const float* importance_of(const quantize_options& options) noexcept {
+    return options.importance.empty() ? nullptr : options.importance.data();
+}
 
 template <quantization_scheme S>
 [[nodiscard]] error scale_too_large(const group_range& range, std::size_t row, std::size_t col,
@@ -133,65 +121,15 @@ template <quantization_scheme S>
     return {};
 }
 
-/// Memory in which the groups of a row are laid out and sorted, for all but the min-max rule.
+/// Scales and offsets of a row's groups by any estimator, for one level of scales.
 template <quantization_scheme S>
-class estimate_room {
-public:
-    /// For groups of up to `longest` weights.
-    [[nodiscard]] static result<estimate_room>
-    make(std::size_t longest, const quantize_options& options, const char* where) noexcept {
-        estimate_room made;
-        const bool sorts = options.range == range_estimator::percentile;
-        const std::size_t lines =
-            longest <= longest_lane_group ? longest : div_ceil(longest, std::size_t{16});
-        auto tile = buffer<float>::uninitialized(sorts ? 0 : 2 * 16 * lines, where);
-        if (!tile) return tile.failure();
-        auto sorted = buffer<counted_weight>::uninitialized(sorts ? longest : 0, where);
-        if (!sorted) return sorted.failure();
-        made.tile_ = std::move(*tile);
-        made.sorted_ = std::move(*sorted);
-        return made;
-    }
-    [[nodiscard]] float* tile() noexcept { return tile_.data(); }
-    [[nodiscard]] counted_weight* sorted() noexcept { return sorted_.data(); }
-
-private:
-    buffer<float> tile_;
-    buffer<counted_weight> sorted_;
-};
-
-/// Improves the numbers that the min-max rule gave to the groups of n weights, sixteen at most.
-template <quantization_scheme S>
-[[nodiscard]] result<void>
-estimate_groups(const float* weights, const float* importance, std::size_t n, std::size_t size,
-                const group_extents& extents, const quantize_options& options,
-                estimate_room<S>& room, stored_groups<S>& stored) noexcept {
-    if (options.range == range_estimator::percentile || options.range == range_estimator::entropy) {
-        auto fitted = fit_clipped<S>(weights, importance, n, size, extents, options, room.sorted());
-        if (!fitted) return fitted.failure();
-        stored = *fitted;
-        return {};
-    }
-    const tile_factors by{1.0f, normalizing_factor(importance, n)};
-    const search_tile tile =
-        lay_out(weights, importance, n, size, size > longest_lane_group, by, room.tile());
-    if (options.range == range_estimator::mse) {
-        search_groups<S>(tile, stored);
-    } else {
-        refine_half_quadratic<S>(tile, stored);
-    }
-    return {};
-}
-
-/// quantize_row by any estimator, for one level of scales.
-template <quantization_scheme S>
-[[nodiscard]] result<void>
-estimate_row(const float* weights, const float* importance, std::size_t cols, std::size_t row,
-             const row_numbers<S, true>& numbers, std::uint8_t* codes,
-             const quantize_options& options, const char* where) noexcept {
+[[nodiscard]] result<void> fit_row(const float* weights, std::size_t cols, std::size_t row,
+                                   const row_numbers<S, true>& numbers,
+                                   const quantize_options& options, const char* where) noexcept {
+    const float* importance = importance_of(options);
     const std::size_t size = S::group_size(cols);
     const std::size_t together = size <= longest_lane_group ? 16 : 1;
-    auto room = estimate_room<S>::make(size, options, where);
+    auto room = estimate_room::make(size, options, where);
     if (!room) return room.failure();
     for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
         const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
@@ -207,59 +145,29 @@ estimate_row(const float* weights, const float* importance, std::size_t cols, st
             !done) {
             return done;
         }
-        auto* offsets = S::has_offset ? numbers.offsets + g : nullptr;
-        stored.store(numbers.scales + g, offsets, groups);
-        group_grids grids;
-        grids.set(stored, inverse_of(stored.scale));
-        encode_batch<S>(weights + c, n, grids, codes + c);
+        stored.store(numbers.scales + g, S::has_offset ? numbers.offsets + g : nullptr, groups);
     }
     return {};
 }
 
-/// quantize_row for two levels of scales.
+/// The same for two levels of scales.
 template <quantization_scheme S>
-[[nodiscard]] result<void> search_two_levels(const float* weights, const float* importance,
-                                             std::size_t cols, std::size_t row,
-                                             const row_numbers<S, true>& numbers,
-                                             std::uint8_t* codes, const char* where) noexcept {
+[[nodiscard]] result<void>
+fit_row_of_two_levels(const float* weights, std::size_t cols, std::size_t row,
+                      const row_numbers<S, true>& numbers, const quantize_options& options,
+                      const char* where) noexcept {
+    const float* importance = importance_of(options);
     constexpr std::size_t size = S::super_groups * S::group_cols;
     two_level_search<S> search;
     for (std::size_t c = 0; c < cols; c += size) {
         const std::size_t n = std::min(size, cols - c);
         const group_range range = range_of(weights + c, n);
         if (!range.finite) return non_finite_element(weights + c, n, row, c, where);
-        if (!search.run(weights + c, importance == nullptr ? nullptr : importance + c, n, numbers,
-                        c / S::group_cols, codes + c)) {
+        if (!search.run(weights + c, importance == nullptr ? nullptr : importance + c, n,
+                        std::max(range.highest, -range.lowest), numbers, c / S::group_cols)) {
             return scale_too_large<S>(range, row, c, where);
         }
     }
-    return {};
-}
-
-/// Quantizes one row that shares its scales with no other. The first group with a weight that is
-/// not finite, or with a scale that does not fit, is an error.
-template <quantization_scheme S>
-[[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
-                                        const row_numbers<S, true>& numbers, std::uint8_t* codes,
-                                        const quantize_options& options,
-                                        const char* where) noexcept {
-    const float* importance = options.importance.empty() ? nullptr : options.importance.data();
-    const auto nearest = [&]() -> result<void> {
-        if constexpr (S::is_two_level) {
-            return search_two_levels<S>(weights, importance, cols, row, numbers, codes, where);
-        } else {
-            if (options.range != range_estimator::min_max) {
-                return estimate_row<S>(weights, importance, cols, row, numbers, codes, options,
-                                       where);
-            }
-            if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) {
-                return {};
-            }
-            return what_is_wrong<S>(weights, cols, row, where);
-        }
-    }();
-    if (!nearest || options.rounding == rounding_mode::nearest) return nearest;
-    round_row<S>(weights, cols, row, numbers, codes, options);
     return {};
 }
 
@@ -279,6 +187,31 @@ void encode_row(const float* weights, std::size_t cols, std::size_t row,
     });
 }
 
+/// Quantizes one row that shares its scales with no other. The first group with a weight that is
+/// not finite, or with a scale that does not fit, is an error.
+template <quantization_scheme S>
+[[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
+                                        const row_numbers<S, true>& numbers, std::uint8_t* codes,
+                                        const quantize_options& options,
+                                        const char* where) noexcept {
+    result<void> fitted;
+    if constexpr (S::is_two_level) {
+        fitted = fit_row_of_two_levels<S>(weights, cols, row, numbers, options, where);
+    } else {
+        // The usual case fits and encodes in one go.
+        if (options.range == range_estimator::min_max &&
+            options.rounding == rounding_mode::nearest) {
+            if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) {
+                return {};
+            }
+            return what_is_wrong<S>(weights, cols, row, where);
+        }
+        fitted = fit_row<S>(weights, cols, row, numbers, options, where);
+    }
+    if (fitted) encode_row<S>(weights, cols, row, numbers, codes, options);
+    return fitted;
+}
+
 /// Groups that rows first … last − 1 share, for estimators that look at all weights: gathers the
 /// rows' parts side by side.
 template <quantization_scheme S, class T>
@@ -296,7 +229,7 @@ public:
         if (!numbers) return numbers.failure();
         auto row = buffer<float>::uninitialized(w_.cols(), where);
         if (!row) return row.failure();
-        auto room = estimate_room<S>::make(*longest, options_, where);
+        auto room = estimate_room::make(*longest, options_, where);
         if (!room) return room.failure();
         numbers_ = std::move(*numbers);
         row_ = std::move(*row);
@@ -329,7 +262,7 @@ private:
     std::size_t first_, last_;
     const quantize_options& options_;
     buffer<float> numbers_, row_;
-    estimate_room<S> room_;
+    estimate_room room_;
 };
 
 /// Fits scales that several rows share: ranges of all rows first, then the rows of each block

@@ -43,17 +43,13 @@ inline constexpr int long_group_shares = 24;
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_stored_scale(const simd::f32x16& wanted, F&& f) noexcept {
     using scale_type = typename S::scale_type;
-    const auto stored = [](const simd::f32x16& scale) QUANT_DETAIL_LAMBDA {
-        const auto step = times_unit<S>(simd::rounded_to<scale_type>(by_unit<S>(scale)));
-        return select_tiny(step, simd::broadcast(0.0f), step);
-    };
-    f(stored(wanted));
+    f(storable_step<S>(wanted));
     if constexpr (std::is_same_v<scale_type, e8m0>) {
-        f(stored(wanted * simd::broadcast(2.0f)));
-        f(stored(wanted * simd::broadcast(0.5f)));
+        f(storable_step<S>(wanted * simd::broadcast(2.0f)));
+        f(storable_step<S>(wanted * simd::broadcast(0.5f)));
     } else if constexpr (sizeof(scale_type) == 1) {
-        f(stored(wanted * simd::broadcast(1.09f)));
-        f(stored(wanted * simd::broadcast(0.92f)));
+        f(storable_step<S>(wanted * simd::broadcast(1.09f)));
+        f(storable_step<S>(wanted * simd::broadcast(0.92f)));
     }
 }
 
@@ -71,9 +67,9 @@ QUANT_DETAIL_INLINE simd::f32x16 if_infinite(const simd::f32x16& farthest_level)
 /// One number per group: symmetric, midrise, codebooks, minifloats; and zero points, whose steps
 /// are counted from them.
 template <quantization_scheme S>
-void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
-    simd::f32x16 lowest, highest;
-    tile.extents(lowest, highest);
+void search_scales(const search_tile& tile, const tile_extents& extents,
+                   stored_groups<S>& stored) noexcept {
+    const simd::f32x16 &lowest = extents.lowest, &highest = extents.highest;
     const auto zero = simd::broadcast(0.0f);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
     const auto least = simd::broadcast(S::least_step), greatest = simd::broadcast(S::greatest_step);
@@ -227,8 +223,7 @@ QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32
 
 /// What is cut off the range at either end, in steps. With many levels, their phase decides more
 /// than how far they reach. Found one by one, each the best addition to those before it, over
-/// normal and Student-t(4) numbers in groups of 32;
-/// long groups need coarser ones.
+/// normal and Student-t(4) numbers in groups of 32; long groups need coarser ones.
 template <quantization_scheme S>
 inline constexpr auto search_cuts = [] {
     if constexpr (!has_short_groups<S>) {
@@ -288,10 +283,9 @@ inline constexpr auto search_cuts = [] {
 
 /// Scale and minimum of a line through the weights; round(s, m) makes numbers that can be stored.
 template <quantization_scheme S, class Round>
-void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& minimum,
-                  Round round) noexcept {
-    simd::f32x16 lowest, highest;
-    tile.extents(lowest, highest);
+void search_lines(const search_tile& tile, const tile_extents& extents, simd::f32x16& scale,
+                  simd::f32x16& minimum, Round round) noexcept {
+    const simd::f32x16 &lowest = extents.lowest, &highest = extents.highest;
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
     // Least squares improves the line that made the codes; what it gains tells which is the best.
     auto found_scale = scale, found_minimum = minimum;
@@ -335,19 +329,17 @@ void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& mi
 template <quantization_scheme S>
 void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
     const stored_groups<S> min_max = stored;
-    simd::f32x16 lowest, highest;
-    tile.extents(lowest, highest);
-    const auto magnitude = simd::max(simd::abs(lowest), simd::abs(highest));
+    const tile_extents extents = tile.extents();
+    const auto magnitude = simd::max(simd::abs(extents.lowest), simd::abs(extents.highest));
     if constexpr (S::has_minimum) {
-        search_lines<S>(tile, stored.scale, stored.minimum,
+        search_lines<S>(tile, extents, stored.scale, stored.minimum,
                         [](simd::f32x16& s, simd::f32x16& m) QUANT_DETAIL_LAMBDA {
                             using number = typename S::scale_type;
-                            s = simd::rounded_to<number>(s);
-                            s = select_tiny(s, simd::broadcast(0.0f), s);
+                            s = storable_step<S>(s);
                             m = simd::rounded_to<number>(m) + simd::broadcast(0.0f);
                         });
     } else {
-        search_scales<S>(tile, stored);
+        search_scales<S>(tile, extents, stored);
     }
     const auto choose = [&](const simd::f32x16& found, const simd::f32x16& kept) {
         return simd::select_greater(

@@ -19,6 +19,11 @@ namespace detail {
 /// Groups of more columns are long ones.
 inline constexpr std::size_t longest_lane_group = 256;
 
+/// Least and greatest weight that counts, per group; zeros where none does.
+struct tile_extents {
+    simd::f32x16 lowest, highest;
+};
+
 /// Weights and their importances by lines of sixteen lanes; importance 0 where there is no weight.
 struct search_tile {
     const float* weights = nullptr;
@@ -39,12 +44,10 @@ struct search_tile {
         if (one_group) sum = simd::broadcast(simd::sum_of_lanes(sum));
     }
 
-    /// Least and greatest weight that counts, per group.
-    void extents(simd::f32x16& lowest, simd::f32x16& highest) const noexcept {
+    [[nodiscard]] tile_extents extents() const noexcept {
         const auto zero = simd::broadcast(0.0f);
         const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
-        lowest = infinity;
-        highest = zero - infinity;
+        auto lowest = infinity, highest = zero - infinity;
         for (std::size_t i = 0; i < lines; ++i) {
             const auto w = weight(i), v = factor(i);
             lowest = simd::min(lowest, simd::select_greater(v, zero, w, lowest));
@@ -57,6 +60,7 @@ struct search_tile {
         // Groups in which nothing counts.
         lowest = simd::select_greater(lowest, highest, zero, lowest);
         highest = simd::select_greater(lowest, highest, zero, highest);
+        return {lowest, highest};
     }
 };
 

@@ -62,18 +62,17 @@ class two_level_search {
     using super_type = typename S::super_type;
 
 public:
-    /// Quantizes the n columns of a super-group, from group g of the row on. False if the
-    /// super-scale exceeds its type.
+    /// Finds the numbers of a super-group of n columns, from group g of the row on; `magnitude` is
+    /// that of its weights. False if the super-scale exceeds its type.
     [[nodiscard]] bool run(const float* weights, const float* importance, std::size_t n,
-                           const row_numbers<S, true>& row, std::size_t g,
-                           std::uint8_t* codes) noexcept {
+                           float magnitude, const row_numbers<S, true>& row,
+                           std::size_t g) noexcept {
         weights_ = weights;
         importance_ = importance;
         cols_ = n;
         fits_ = true;
         groups_ = div_ceil(n, group);
-        const group_range range = range_of(weights, n);
-        by_.weight = normalizing_factor(std::max(range.highest, -range.lowest));
+        by_.weight = normalizing_factor(magnitude);
         by_.importance = normalizing_factor(importance, n);
         if constexpr (keeps_tiles) {
             for (std::size_t b = 0; b < used_blocks(); ++b) tiles_[b] = laid_out(b);
@@ -100,7 +99,6 @@ public:
             }
         }
         check_levels(row, g);
-        encode(row, g, codes);
         return fits_;
     }
 
@@ -164,14 +162,13 @@ private:
     void fit_ways() noexcept {
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            simd::f32x16 lowest, highest;
-            groups.extents(lowest, highest);
+            const tile_extents extents = groups.extents();
             for_each_way([&](std::size_t way, auto table, bool mirrored) {
                 constexpr int t = static_cast<int>(table);
                 const auto least = simd::broadcast(S::step(0, t));
                 const auto greatest = simd::broadcast(S::step(S::max_code, t));
-                const auto low = mirrored ? minus(highest) : lowest;
-                const auto high = mirrored ? minus(lowest) : highest;
+                const auto low = mirrored ? minus(extents.highest) : extents.lowest;
+                const auto high = mirrored ? minus(extents.lowest) : extents.highest;
                 auto from = simd::max(high / greatest, low / least);
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
@@ -320,13 +317,10 @@ private:
         float widest = 0, lowest_minimum = 0;
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            simd::f32x16 lowest, highest;
-            groups.extents(lowest, highest);
-            const auto zero = simd::broadcast(0.0f);
-            lowest = simd::min(lowest, zero);
-            auto s = (highest - lowest) / simd::broadcast(static_cast<float>(S::max_code));
-            auto m = lowest;
-            search_lines<S>(groups, s, m, [](simd::f32x16& width, simd::f32x16& least) {
+            const tile_extents extents = groups.extents();
+            auto m = simd::min(extents.lowest, simd::broadcast(0.0f));
+            auto s = (extents.highest - m) / simd::broadcast(static_cast<float>(S::max_code));
+            search_lines<S>(groups, extents, s, m, [](simd::f32x16& width, simd::f32x16& least) {
                 width = simd::max(width, simd::broadcast(0.0f));
                 least = simd::min(least, simd::broadcast(0.0f));
             });
@@ -427,17 +421,6 @@ private:
             simd::store(choice_[b].value, value);
             simd::store(choice_[b].minimum, minimum);
             simd::store(choice_[b].table, zero);
-        }
-    }
-
-    void encode(const row_numbers<S, true>& row, std::size_t g, std::uint8_t* codes) noexcept {
-        constexpr std::size_t together = batch_groups<S>;
-        for (std::size_t i = 0; i < groups_; i += together) {
-            const std::size_t count = std::min(together, groups_ - i), c = i * group;
-            const auto numbers = stored_groups<S>::load(row, g + i, count);
-            group_grids grids;
-            grids.set(numbers, inverse_of(numbers.scale));
-            encode_batch<S>(weights_ + c, std::min(count * group, cols_ - c), grids, codes + c);
         }
     }
 

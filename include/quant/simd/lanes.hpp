@@ -134,6 +134,13 @@ QUANT_DETAIL_INLINE f32x16 rounded_product(const f32x16& a, const f32x16& b) noe
         [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_opaque(x * y); }, a, b);
 }
 
+/// The same of two floats.
+QUANT_DETAIL_INLINE float rounded_product(float a, float b) noexcept {
+    float products[16];
+    store(products, rounded_product(broadcast(a), broadcast(b)));
+    return products[0];
+}
+
 /// Asks for the cache line at an address, in the second-level cache.
 QUANT_DETAIL_INLINE void prefetch([[maybe_unused]] const void* address) noexcept {
 #if defined(__GNUC__)
