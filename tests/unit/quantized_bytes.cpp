@@ -21,14 +21,15 @@ std::uint64_t packed_hash(std::size_t threads, const quantize_options& options =
         quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols}, options, pool).bytes());
 }
 
-/// As packed_hash, with scales of least squared error, weighted.
+/// As packed_hash, with scales of least squared error: weighted, which is searched in floats, or
+/// not, in fixed point.
 template <class S>
-std::uint64_t searched_hash(std::size_t threads) {
+std::uint64_t searched_hash(std::size_t threads, bool weighted) {
     auto importance = cases::numbers(43).vector(333);
     for (float& factor : importance) factor *= factor;
     quantize_options options;
     options.range = range_estimator::mse;
-    options.importance = importance;
+    if (weighted) options.importance = importance;
     return packed_hash<S>(threads, options);
 }
 
@@ -46,14 +47,24 @@ using hashes =
                hashed<scheme<int2, midrise, block_wise<4, 24>, float>, 0x8535ceef766477b1>,
                hashed<scheme<int7, asymmetric_min, per_tensor, float>, 0xd45263b77e3c9dc8>>;
 
+template <class S, std::uint64_t Weighted, std::uint64_t Unweighted>
+struct searched {
+    using scheme = S;
+    static constexpr std::uint64_t weighted = Weighted, unweighted = Unweighted;
+};
+
 /// Every kind of search: groups in lanes and long ones; levels by arithmetic, by table, of small
 /// floating-point numbers; with offsets and without; two levels.
-using searched_hashes =
-    std::tuple<hashed<scheme<int3, asymmetric, group_wise<20>, bf16>, 0xa1576d354f8a9163>,
-               hashed<scheme<int2, asymmetric_min, per_channel, float>, 0x39937adce9921d0d>,
-               hashed<presets::nvfp4, 0x728796271e4f4b1e>,
-               hashed<presets::q4_k, 0xfd70c49a335b619a>,
-               hashed<presets::best_2_7, 0xb5952912523db92f>>;
+using searched_hashes = std::tuple<
+    searched<scheme<int3, asymmetric, group_wise<20>, bf16>, 0xa1576d354f8a9163,
+             0x14f3408b87dff66f>,
+    searched<scheme<int2, asymmetric_min, per_channel, float>, 0x39937adce9921d0d,
+             0x6ad1e980d44ce42e>,
+    searched<scheme<binary, midrise, group_wise<32>, fp16>, 0xf6aefe41ad927338, 0x5ef583377c106d27>,
+    searched<presets::nvfp4, 0x728796271e4f4b1e, 0xf5efdaf197b8c765>,
+    searched<presets::q4_k, 0xb4395c38e8462c1c, 0xef5d44bdafa925f0>,
+    searched<presets::best_2_7, 0xaa2830796c266040, 0xb9d99c41358794c0>,
+    searched<presets::best_6_5, 0xb2ea1b71fab42101, 0x4df41e378ef330>>;
 
 } // namespace
 
@@ -65,6 +76,7 @@ TEMPLATE_LIST_TEST_CASE("packed bytes are the same everywhere", "[bytes]", hashe
 
 TEMPLATE_LIST_TEST_CASE("what a search finds is the same everywhere", "[bytes]", searched_hashes) {
     for (const std::size_t threads : {1u, 2u, 7u}) {
-        CHECK(searched_hash<typename TestType::scheme>(threads) == TestType::expected);
+        CHECK(searched_hash<typename TestType::scheme>(threads, true) == TestType::weighted);
+        CHECK(searched_hash<typename TestType::scheme>(threads, false) == TestType::unweighted);
     }
 }

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <mutex>
 
 namespace quant::inline QUANT_ABI {
@@ -89,9 +90,12 @@ private:
     std::mutex reporting_;
 };
 
-/// The factors of the columns, or null.
+/// The factors of the columns, or null where all count alike, which is faster.
 [[nodiscard]] inline const float* importance_of(const quantize_options& options) noexcept {
-    return options.importance.empty() ? nullptr : options.importance.data();
+    const auto& of = options.importance;
+    const bool differ =
+        std::adjacent_find(of.begin(), of.end(), std::not_equal_to<float>{}) != of.end();
+    return differ || (!of.empty() && of.front() == 0) ? of.data() : nullptr;
 }
 
 template <quantization_scheme S>

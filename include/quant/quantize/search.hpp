@@ -3,7 +3,7 @@
 // codes that it leads to, and the best of what can be stored is kept. Never worse than min-max.
 #pragma once
 
-#include <quant/quantize/search_tile.hpp>
+#include <quant/quantize/line_sums.hpp>
 
 #include <array>
 #include <cstddef>
@@ -67,9 +67,8 @@ QUANT_DETAIL_INLINE simd::f32x16 if_infinite(const simd::f32x16& farthest_level)
 /// One number per group: symmetric, midrise, codebooks, minifloats; and zero points, whose steps
 /// are counted from them.
 template <quantization_scheme S>
-void search_scales(const search_tile& tile, const tile_extents& extents,
-                   stored_groups<S>& stored) noexcept {
-    const simd::f32x16 &lowest = extents.lowest, &highest = extents.highest;
+void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
+    const simd::f32x16 &lowest = tile.extents.lowest, &highest = tile.extents.highest;
     const auto zero = simd::broadcast(0.0f);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
     const auto least = simd::broadcast(S::least_step), greatest = simd::broadcast(S::greatest_step);
@@ -80,8 +79,8 @@ void search_scales(const search_tile& tile, const tile_extents& extents,
 
     // Improves a first guess by least squares, once more if that pays.
     const auto improve = [&](const simd::f32x16& guess, const simd::i32x16& point) {
-        const step_sums first = sum_steps<S, 0, false>(tile, guess, bounds);
-        by_gain.offer(first.gain(), found, first.best_scale(), found_point, point);
+        const step_sums sums = sum_steps<S, 0>(tile, guess, bounds);
+        by_gain.offer(sums.gain(), found, sums.best_scale(), found_point, point);
     };
     const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
         if (tile.one_group) { // the longer a group, the farther out its extreme
@@ -125,7 +124,7 @@ void search_scales(const search_tile& tile, const tile_extents& extents,
     // What counts is the error of what is stored; the min-max rule's is the one to beat.
     const auto error_of = [&](const simd::f32x16& scale) {
         const auto farthest = simd::max(minus(bounds.least), bounds.greatest);
-        return minus(sum_steps<S, 0, true>(tile, scale, bounds).error) +
+        return minus(sum_step_errors<S>(tile, scale, bounds)) +
                if_infinite(simd::rounded_product(scale, farthest));
     };
     keep_better by_error{minus(infinity)};
@@ -142,83 +141,6 @@ void search_scales(const search_tile& tile, const tile_extents& extents,
     for_each_stored_scale<S>(found, [&](const simd::f32x16& scale) {
         by_error.offer(error_of(scale), stored.scale, scale, stored.zero_point, found_point);
     });
-}
-
-/// Sums for a line w ≈ s·u + m: of codes u, importances v and distances d of weights from the
-/// minimum that the codes were made with.
-struct line_sums {
-    simd::f32x16 v, vu, vuu, vd, vud, error;
-
-    /// Least squares. The minimum, which comes as that of the codes, is rounded before the scale is
-    /// fitted to it; lanes in which all codes are alike keep their numbers.
-    template <class Round>
-    void solve(simd::f32x16& scale, simd::f32x16& minimum, Round round) const noexcept {
-        const auto zero = simd::broadcast(0.0f), one = simd::broadcast(1.0f);
-        const auto determinant = simd::rounded_product(v, vuu) - simd::rounded_product(vu, vu);
-        const auto safe = simd::select_greater(determinant, zero, determinant, one);
-        const auto shift = simd::rounded_product(vuu, vd) - simd::rounded_product(vu, vud);
-        auto m = minimum + shift / safe;
-        auto s = scale;
-        round(s, m);
-        const auto above = vud - simd::rounded_product(m - minimum, vu);
-        s = above / simd::select_greater(vuu, zero, vuu, one);
-        round(s, m);
-        scale = simd::select_greater(determinant, zero, s, scale);
-        minimum = simd::select_greater(determinant, zero, m, minimum);
-    }
-    /// What a line leaves of Σ v·(w − origin)², with these codes: how much less that is. `made`:
-    /// the codes' minimum.
-    [[nodiscard]] simd::f32x16 gain(const simd::f32x16& s, const simd::f32x16& m,
-                                    const simd::f32x16& made,
-                                    const simd::f32x16& origin) const noexcept {
-        const auto shift = m - made, from = made - origin;
-        const auto half = vud - simd::rounded_product(shift, vu);
-        const auto by_scale = half + half - simd::rounded_product(s, vuu);
-        const auto by_shift = vd + vd - simd::rounded_product(shift, v);
-        const auto by_origin = vd + vd + simd::rounded_product(from, v);
-        return simd::rounded_product(s, by_scale) + simd::rounded_product(shift, by_shift) +
-               simd::rounded_product(from, by_origin);
-    }
-};
-
-/// One pass: codes of (w − minimum) / scale and their sums, or Σ v·(w − (scale·u + minimum))².
-template <quantization_scheme S, bool Error, bool Weighted>
-QUANT_DETAIL_INLINE line_sums sum_line_of(const search_tile& tile, const simd::f32x16& scale,
-                                          const simd::f32x16& minimum) noexcept {
-    const auto inverse = inverse_of(scale);
-    const auto zero = simd::broadcast(0.0f);
-    const auto last = simd::broadcast(static_cast<float>(S::max_code));
-    line_sums sums{zero, zero, zero, zero, zero, zero};
-    for (std::size_t i = 0; i < tile.lines; ++i) {
-        const auto w = tile.weight(i);
-        const auto v = tile.factor(i);
-        const auto d = w - minimum;
-        const auto steps = simd::min(simd::max(d * inverse, zero), last);
-        const auto u = simd::to_float(simd::nearest(steps));
-        if constexpr (Error) {
-            const auto r = w - (simd::rounded_product(scale, u) + minimum);
-            sums.error = sums.error + simd::rounded_product(Weighted ? v * r : r, r);
-        } else {
-            const auto vu = Weighted ? v * u : u;
-            sums.v = sums.v + v;
-            sums.vu = sums.vu + simd::rounded_product(v, u);
-            sums.vuu = sums.vuu + simd::rounded_product(vu, u);
-            sums.vd = sums.vd + simd::rounded_product(v, d);
-            sums.vud = sums.vud + simd::rounded_product(vu, d);
-        }
-    }
-    if constexpr (Error) {
-        tile.combine(sums.error);
-    } else {
-        for (auto* sum : {&sums.v, &sums.vu, &sums.vuu, &sums.vd, &sums.vud}) tile.combine(*sum);
-    }
-    return sums;
-}
-template <quantization_scheme S, bool Error>
-QUANT_DETAIL_OUTLINE line_sums sum_line(const search_tile& tile, const simd::f32x16& scale,
-                                        const simd::f32x16& minimum) noexcept {
-    return tile.importance != nullptr ? sum_line_of<S, Error, true>(tile, scale, minimum)
-                                      : sum_line_of<S, Error, false>(tile, scale, minimum);
 }
 
 /// What is cut off the range at either end, in steps. With many levels, their phase decides more
@@ -283,18 +205,17 @@ inline constexpr auto search_cuts = [] {
 
 /// Scale and minimum of a line through the weights; round(s, m) makes numbers that can be stored.
 template <quantization_scheme S, class Round>
-void search_lines(const search_tile& tile, const tile_extents& extents, simd::f32x16& scale,
-                  simd::f32x16& minimum, Round round) noexcept {
-    const simd::f32x16 &lowest = extents.lowest, &highest = extents.highest;
+void search_lines(const search_tile& tile, simd::f32x16& scale, simd::f32x16& minimum,
+                  Round round) noexcept {
+    const simd::f32x16 &lowest = tile.extents.lowest, &highest = tile.extents.highest;
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
     // Least squares improves the line that made the codes; what it gains tells which is the best.
     auto found_scale = scale, found_minimum = minimum;
     keep_better by_gain{minus(infinity)};
     const auto improve = [&](simd::f32x16 s, simd::f32x16 m) {
-        const auto made = m;
-        const auto sums = sum_line<S, false>(tile, s, m);
+        const auto sums = sum_line<S>(tile, s, m);
         sums.solve(s, m, round);
-        by_gain.offer(sums.gain(s, m, made, lowest), found_scale, s, found_minimum, m);
+        by_gain.offer(sums.gain(s, m, lowest), found_scale, s, found_minimum, m);
     };
     const auto step = (highest - lowest) / simd::broadcast(static_cast<float>(S::max_code));
     const auto try_cut = [&](float below, float above) {
@@ -317,8 +238,8 @@ void search_lines(const search_tile& tile, const tile_extents& extents, simd::f3
     const auto offer = [&](simd::f32x16 s, simd::f32x16 m) {
         round(s, m);
         const auto last = simd::rounded_product(s, steps) + m;
-        by_error.offer(minus(sum_line<S, true>(tile, s, m).error) + if_infinite(last), scale, s,
-                       minimum, m);
+        by_error.offer(minus(sum_line_errors<S>(tile, s, m)) + if_infinite(last), scale, s, minimum,
+                       m);
     };
     offer(scale, minimum);
     offer(found_scale, found_minimum);
@@ -329,17 +250,17 @@ void search_lines(const search_tile& tile, const tile_extents& extents, simd::f3
 template <quantization_scheme S>
 void search_groups(const search_tile& tile, stored_groups<S>& stored) noexcept {
     const stored_groups<S> min_max = stored;
-    const tile_extents extents = tile.extents();
-    const auto magnitude = simd::max(simd::abs(extents.lowest), simd::abs(extents.highest));
+    const auto magnitude =
+        simd::max(simd::abs(tile.extents.lowest), simd::abs(tile.extents.highest));
     if constexpr (S::has_minimum) {
-        search_lines<S>(tile, extents, stored.scale, stored.minimum,
+        search_lines<S>(tile, stored.scale, stored.minimum,
                         [](simd::f32x16& s, simd::f32x16& m) QUANT_DETAIL_LAMBDA {
                             using number = typename S::scale_type;
                             s = storable_step<S>(s);
                             m = simd::rounded_to<number>(m) + simd::broadcast(0.0f);
                         });
     } else {
-        search_scales<S>(tile, extents, stored);
+        search_scales<S>(tile, stored);
     }
     const auto choose = [&](const simd::f32x16& found, const simd::f32x16& kept) {
         return simd::select_greater(

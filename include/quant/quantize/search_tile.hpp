@@ -1,5 +1,4 @@
-// What a search for good scales is made of: weights laid out for sixteen groups at once, and passes
-// over them that quantize with given scales and sum up what comes out.
+// What a search for good scales looks at: weights laid out for sixteen groups at once.
 //
 // Every sum goes over a group's columns in order, one lane per group; long groups are cut into
 // sixteen lanes, column by column, whose sums are added 8, 4, 2 and 1 lanes apart. No product is
@@ -7,6 +6,8 @@
 #pragma once
 
 #include <quant/quantize/batch.hpp>
+#include <quant/simd/halves.hpp>
+#include <quant/simd/tile.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -30,6 +31,14 @@ struct search_tile {
     const float* importance = nullptr; ///< null where all weights count alike
     std::size_t lines = 0;
     bool one_group = false; ///< all lanes are columns of one long group
+    tile_extents extents;
+
+    /// The weights again as integers in units of 2^-13 of each group's magnitude, two lines of them
+    /// as halves of one; null where they count differently or lines are odd. Good enough to choose
+    /// codes by and to fit scales to, four times as fast (quantize/step_sums.hpp).
+    const std::byte* pairs = nullptr;
+    simd::f32x16 unit;
+    simd::f32x16 total, squares; ///< Σ w, Σ w², with pairs
 
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 weight(std::size_t line) const noexcept {
         return simd::load<float>(weights + 16 * line);
@@ -38,29 +47,14 @@ struct search_tile {
         if (importance == nullptr) return simd::broadcast(1.0f);
         return simd::load<float>(importance + 16 * line);
     }
-
-    /// Adds up what the lanes of one group have.
-    void combine(simd::f32x16& sum) const noexcept {
-        if (one_group) sum = simd::broadcast(simd::sum_of_lanes(sum));
+    /// Two lines of integers.
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 pair(std::size_t line_pair) const noexcept {
+        return simd::load<std::int32_t>(pairs + 64 * line_pair);
     }
 
-    [[nodiscard]] tile_extents extents() const noexcept {
-        const auto zero = simd::broadcast(0.0f);
-        const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
-        auto lowest = infinity, highest = zero - infinity;
-        for (std::size_t i = 0; i < lines; ++i) {
-            const auto w = weight(i), v = factor(i);
-            lowest = simd::min(lowest, simd::select_greater(v, zero, w, lowest));
-            highest = simd::max(highest, simd::select_greater(v, zero, w, highest));
-        }
-        if (one_group) {
-            lowest = simd::broadcast(simd::reduce_min(lowest));
-            highest = simd::broadcast(simd::reduce_max(highest));
-        }
-        // Groups in which nothing counts.
-        lowest = simd::select_greater(lowest, highest, zero, lowest);
-        highest = simd::select_greater(lowest, highest, zero, highest);
-        return {lowest, highest};
+    /// Adds up what the lanes of one group have.
+    QUANT_DETAIL_INLINE void combine(simd::f32x16& sum) const noexcept {
+        if (one_group) sum = simd::broadcast(simd::sum_of_lanes(sum));
     }
 };
 
@@ -83,12 +77,43 @@ struct tile_factors {
     return normalizing_factor(*std::max_element(importance, importance + n));
 }
 
+/// Eight or sixteen whole groups of `size` columns, a multiple of 8, by lines.
+inline void transpose_groups(const float* numbers, std::size_t groups, std::size_t size,
+                             float factor, float* lines) noexcept {
+    const auto by = simd::broadcast(factor);
+    const std::size_t stride = size * sizeof(float);
+    for (std::size_t c = 0; c < size; c += 8) {
+        const auto* from = reinterpret_cast<const std::byte*>(numbers + c);
+        const auto upper = simd::load_tile(from, stride);
+        simd::tile_part lower;
+        if (groups == 16) {
+            lower = simd::load_tile(from + 8 * stride, stride);
+        } else {
+            for (auto& quad : lower.quads) quad = simd::broadcast<std::int32_t>(0);
+        }
+        unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
+            const auto two = simd::deal(upper.quads[s], lower.quads[s]);
+            simd::store(lines + 16 * (c + s), simd::bits_to_float(two.low) * by);
+            simd::store(lines + 16 * (c + s + 4), simd::bits_to_float(two.high) * by);
+        });
+    }
+}
+
 /// n numbers times a factor by lines: groups of `size` columns in lanes, or one long group column
 /// by column.
 inline void lay_out_numbers(const float* numbers, std::size_t n, std::size_t size, bool one_group,
                             float factor, float* lines) noexcept {
     if (one_group) {
-        for (std::size_t c = 0; c < n; ++c) lines[c] = load_element(numbers + c) * factor;
+        std::size_t c = 0;
+        for (; c + 16 <= n; c += 16) {
+            simd::store(lines + c, simd::load<float>(numbers + c) * simd::broadcast(factor));
+        }
+        for (; c < n; ++c) lines[c] = load_element(numbers + c) * factor;
+        return;
+    }
+    if (std::endian::native == std::endian::little && size % 8 == 0 &&
+        (n == 16 * size || n == 8 * size)) {
+        transpose_groups(numbers, n / size, size, factor, lines);
         return;
     }
     std::size_t lane = 0;
@@ -100,10 +125,52 @@ inline void lay_out_numbers(const float* numbers, std::size_t n, std::size_t siz
     }
 }
 
+/// What lies between the weights that count.
+[[nodiscard]] inline tile_extents extents_of(const search_tile& tile) noexcept {
+    const auto zero = simd::broadcast(0.0f);
+    const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+    auto lowest = infinity, highest = zero - infinity;
+    for (std::size_t i = 0; i < tile.lines; ++i) {
+        const auto w = tile.weight(i), v = tile.factor(i);
+        lowest = simd::min(lowest, simd::select_greater(v, zero, w, lowest));
+        highest = simd::max(highest, simd::select_greater(v, zero, w, highest));
+    }
+    if (tile.one_group) {
+        lowest = simd::broadcast(simd::reduce_min(lowest));
+        highest = simd::broadcast(simd::reduce_max(highest));
+    }
+    // Groups in which nothing counts.
+    lowest = simd::select_greater(lowest, highest, zero, lowest);
+    highest = simd::select_greater(lowest, highest, zero, highest);
+    return {lowest, highest};
+}
+
+/// Makes tile.pairs, in 64 bytes of room per two lines.
+inline void pair_up_lines(search_tile& tile, std::byte* room) noexcept {
+    const auto magnitude =
+        simd::max(simd::max(simd::abs(tile.extents.lowest), simd::abs(tile.extents.highest)),
+                  simd::broadcast(0x1p-100f));
+    tile.unit = magnitude * simd::broadcast(0x1p-13f);
+    const auto inverse = simd::broadcast(1.0f) / tile.unit;
+    auto total = simd::broadcast(0.0f), squares = total;
+    for (std::size_t i = 0; i < tile.lines; i += 2) {
+        const auto a = tile.weight(i), b = tile.weight(i + 1);
+        simd::store(room + 32 * i,
+                    simd::pair_up(simd::nearest(a * inverse), simd::nearest(b * inverse)));
+        total = total + a + b;
+        squares = squares + simd::rounded_product(a, a) + simd::rounded_product(b, b);
+    }
+    tile.combine(total);
+    tile.combine(squares);
+    tile.total = total;
+    tile.squares = squares;
+    tile.pairs = room;
+}
+
 /// Lays out n weights of a row, of groups of `size` columns in lanes or of one group column by
-/// column. `room` holds 2 · 16 · lines floats.
+/// column; where `integers`, as such too. `room` holds 2 · 16 · lines floats.
 inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
-                           std::size_t size, bool one_group, const tile_factors& by,
+                           std::size_t size, bool one_group, const tile_factors& by, bool integers,
                            float* room) noexcept {
     search_tile tile;
     tile.one_group = one_group;
@@ -113,93 +180,23 @@ inline search_tile lay_out(const float* weights, const float* importance, std::s
     if (gaps || (!tile.one_group && n < 16 * size)) std::fill_n(room, 16 * tile.lines, 0.0f);
     lay_out_numbers(weights, n, size, tile.one_group, by.weight, room);
     tile.weights = room;
-    if (importance == nullptr && !gaps) return tile;
-    float* factors = room + 16 * tile.lines;
-    std::fill_n(factors, 16 * tile.lines, 0.0f);
-    if (importance != nullptr) {
-        lay_out_numbers(importance, n, size, tile.one_group, by.importance, factors);
-    } else {
-        for (std::size_t c = 0; c < n; ++c) {
-            factors[tile.one_group ? c : c % size * 16 + c / size] = 1.0f;
-        }
-    }
-    tile.importance = factors;
-    return tile;
-}
-
-/// What rounding to the nearest level needs besides the scale.
-struct level_bounds {
-    simd::f32x16 least, greatest; ///< zero points shift them
-};
-template <quantization_scheme S>
-QUANT_DETAIL_INLINE level_bounds bounds_of() noexcept {
-    return {simd::broadcast(S::least_step), simd::broadcast(S::greatest_step)};
-}
-
-/// The step nearest to t.
-template <quantization_scheme S, int Table>
-QUANT_DETAIL_INLINE simd::f32x16 nearest_step(const simd::f32x16& t,
-                                              const level_bounds& bounds) noexcept {
-    if constexpr (!S::is_linear) {
-        return steps_in<S, Table>(nearest_codes<S, Table>(t));
-    } else {
-        const auto inside = simd::min(simd::max(t, bounds.least), bounds.greatest);
-        if constexpr (S::multiplier == 2) {
-            const auto half = simd::floor(inside * simd::broadcast(0.5f));
-            return simd::min(half + half + simd::broadcast(1.0f), bounds.greatest);
+    float* const beside = room + 16 * tile.lines;
+    if (importance != nullptr || gaps) {
+        std::fill_n(beside, 16 * tile.lines, 0.0f);
+        if (importance != nullptr) {
+            lay_out_numbers(importance, n, size, tile.one_group, by.importance, beside);
         } else {
-            return simd::to_float(simd::nearest(inside));
+            for (std::size_t c = 0; c < n; ++c) {
+                beside[tile.one_group ? c : c % size * 16 + c / size] = 1.0f;
+            }
         }
+        tile.importance = beside;
     }
-}
-
-/// Sums over a group's weights w, importances v and nearest steps q.
-struct step_sums {
-    simd::f32x16 vwq, vqq, error;
-
-    /// The scale with the least error for these steps, and how much error it saves.
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 best_scale() const noexcept {
-        return vwq / simd::max(vqq, simd::broadcast(1e-37f));
+    tile.extents = extents_of(tile);
+    if (integers && tile.importance == nullptr && tile.lines % 2 == 0) {
+        pair_up_lines(tile, reinterpret_cast<std::byte*>(beside));
     }
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 gain() const noexcept {
-        return vwq * best_scale();
-    }
-};
-
-/// One pass: steps of w / scale and their sums; with Error also Σ v·(w − scale·q)². Two functions
-/// per scheme and table, since compilers take long over them and callers are many.
-template <quantization_scheme S, int Table, bool Error, bool Weighted>
-QUANT_DETAIL_INLINE step_sums sum_steps_of(const search_tile& tile, const simd::f32x16& scale,
-                                           const level_bounds& bounds) noexcept {
-    const auto inverse = inverse_of(scale);
-    const auto zero = simd::broadcast(0.0f);
-    step_sums sums{zero, zero, zero};
-    for (std::size_t i = 0; i < tile.lines; ++i) {
-        const auto w = tile.weight(i);
-        const auto q = nearest_step<S, Table>(w * inverse, bounds);
-        auto vq = q;
-        if constexpr (Weighted) vq = q * simd::load<float>(tile.importance + 16 * i);
-        sums.vwq = sums.vwq + simd::rounded_product(vq, w);
-        sums.vqq = sums.vqq + simd::rounded_product(vq, q);
-        if constexpr (Error) {
-            const auto r = w - simd::rounded_product(scale, q);
-            auto vr = r;
-            if constexpr (Weighted) vr = r * simd::load<float>(tile.importance + 16 * i);
-            sums.error = sums.error + simd::rounded_product(vr, r);
-        }
-    }
-    tile.combine(sums.vwq);
-    tile.combine(sums.vqq);
-    if constexpr (Error) tile.combine(sums.error);
-    return sums;
-}
-template <quantization_scheme S, int Table, bool Error>
-QUANT_DETAIL_OUTLINE step_sums sum_steps(const search_tile& tile, const simd::f32x16& scale,
-                                         const level_bounds& bounds) noexcept {
-    if (tile.importance != nullptr) {
-        return sum_steps_of<S, Table, Error, true>(tile, scale, bounds);
-    }
-    return sum_steps_of<S, Table, Error, false>(tile, scale, bounds);
+    return tile;
 }
 
 /// Keeps the better of two, lane by lane.

@@ -110,7 +110,7 @@ private:
     [[nodiscard]] search_tile laid_out(std::size_t block) noexcept {
         const std::size_t c = block * 16 * group;
         return lay_out(weights_ + c, importance_ == nullptr ? nullptr : importance_ + c,
-                       std::min(cols_ - c, 16 * group), group, false, by_,
+                       std::min(cols_ - c, 16 * group), group, false, by_, S::has_integer_steps,
                        room_[keeps_tiles ? block : 0]);
     }
     [[nodiscard]] std::size_t used_blocks() const noexcept {
@@ -162,7 +162,7 @@ private:
     void fit_ways() noexcept {
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            const tile_extents extents = groups.extents();
+            const tile_extents& extents = groups.extents;
             for_each_way([&](std::size_t way, auto table, bool mirrored) {
                 constexpr int t = static_cast<int>(table);
                 const auto least = simd::broadcast(S::step(0, t));
@@ -174,8 +174,8 @@ private:
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
                 for (const float share : first_shares()) {
-                    const auto sums = sum_steps<S, t, false>(groups, from * simd::broadcast(share),
-                                                             bounds_of<S>());
+                    const auto sums =
+                        sum_steps<S, t>(groups, from * simd::broadcast(share), bounds_of<S>());
                     by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
                 }
                 simd::store(ways_[b].scale[way], by_unit<S>(scale));
@@ -199,43 +199,73 @@ private:
         const float base = largest / static_cast<float>(S::greatest_scale);
         check(stored(base));
         if (!fits_ || stored(base) == 0) return 0;
-        // base/4 … 1.6·base by equal factors, written out: no libm decides bytes. Small groups'
-        // scales differ most, and gain from a closer look.
-        constexpr bool closely = group < 16 || S::bits == 8;
-        constexpr int candidates = closely ? 32 : 16;
+        // base/4 … 1.6·base by equal factors.
+        constexpr bool closely = S::bits == 8;
         constexpr float factor = closely ? 1.0617036f : 1.1317433f; // 6.4^(1/31), 6.4^(1/15)
-        float best = stored(base), least_loss = std::numeric_limits<float>::infinity();
-        float candidate = base * 0.25f;
-        for (int i = 0; i < candidates; ++i, candidate *= factor) {
-            const float super = stored(candidate);
-            if (super == 0 || !std::isfinite(super)) continue;
-            const float loss = loss_under(super);
-            if (loss < least_loss) {
-                least_loss = loss;
-                best = super;
-            }
+        best_super best{stored(base)};
+        float first = base * 0.25f;
+        for (int i = 0; i < (closely ? 2 : 1); ++i) {
+            const super_candidates candidates = candidates_from(first, factor);
+            best.offer(candidates, loss_under(candidates));
+            first = candidates.wanted_after;
         }
-        return best;
+        return best.super;
     }
 
-    /// Σ over groups of what the nearest integers lose, of all ways the best.
-    [[nodiscard]] float loss_under(float super) const noexcept {
-        const auto by = simd::broadcast(super), inverse = inverse_of(by);
-        const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
+    /// Sixteen super-scales, lane by lane: what they are once stored.
+    struct super_candidates {
+        simd::f32x16 super;
+        float wanted_after; ///< the one behind the last, not stored
+    };
+    /// first, first·factor, …: written out, since no libm decides bytes.
+    [[nodiscard]] super_candidates candidates_from(float first, float factor) const noexcept {
+        float lanes_of_it[16];
+        for (float& candidate : lanes_of_it) {
+            candidate = first;
+            first *= factor;
+        }
+        const auto wanted = simd::load<float>(lanes_of_it) / simd::broadcast(by_.weight);
+        const auto rounded = simd::rounded_to<super_type>(wanted);
+        const auto zero = simd::broadcast(0.0f);
+        return {select_tiny(rounded, zero, rounded) * simd::broadcast(by_.weight), first};
+    }
+    /// The candidate with the least loss, the first of equals; not zero or infinite.
+    struct best_super {
+        float super;
+        float loss = std::numeric_limits<float>::infinity();
+
+        void offer(const super_candidates& candidates, const simd::f32x16& losses) noexcept {
+            float supers[16], loss_of[16];
+            simd::store(supers, candidates.super);
+            simd::store(loss_of, losses);
+            for (std::size_t i = 0; i < 16; ++i) {
+                if (loss_of[i] < loss && supers[i] != 0 && std::isfinite(supers[i])) {
+                    loss = loss_of[i];
+                    super = supers[i];
+                }
+            }
+        }
+    };
+
+    /// Σ over groups of what the nearest integers under each candidate lose, of all ways the best.
+    [[nodiscard]] simd::f32x16 loss_under(const super_candidates& candidates) const noexcept {
+        const auto inverse = inverse_of(candidates.super);
         auto sum = simd::broadcast(0.0f);
-        for (std::size_t b = 0; b < used_blocks(); ++b) {
-            auto least = infinity;
+        for (std::size_t i = 0; i < groups_; ++i) {
+            const group_ways& of = ways_[i / 16];
+            auto least = simd::broadcast(std::numeric_limits<float>::infinity());
             for (std::size_t way = 0; way < ways; ++way) {
-                const auto scale = simd::load<float>(ways_[b].scale[way]);
+                const auto scale = simd::broadcast(of.scale[way][i % 16]);
                 const auto value = integer_near(scale * inverse);
-                const auto off = scale - simd::rounded_product(by, simd::to_float(value));
+                const auto off =
+                    scale - simd::rounded_product(candidates.super, simd::to_float(value));
                 const auto lost =
-                    simd::rounded_product(simd::load<float>(ways_[b].squares[way]) * off, off);
-                least = simd::min(least, lost - simd::load<float>(ways_[b].gain[way]));
+                    simd::rounded_product(simd::broadcast(of.squares[way][i % 16]) * off, off);
+                least = simd::min(least, lost - simd::broadcast(of.gain[way][i % 16]));
             }
             sum = sum + least;
         }
-        return simd::sum_of_lanes(sum);
+        return sum;
     }
 
     [[nodiscard]] static simd::i32x16 integer_near(const simd::f32x16& scale) noexcept {
@@ -253,22 +283,21 @@ private:
     /// The integers with the least error under a super-scale: round 1 looks around the best scale
     /// of each way, round 2 around the integer so far with each table.
     void choose_values(float super, int round) noexcept {
-        constexpr int reach = S::bits >= 6 ? 2 : 1;
+        constexpr int reach = S::bits >= 6 && S::tables == 1 ? 2 : 1;
         const auto by = simd::broadcast(super), inverse = inverse_of(by);
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
             group_choice& chosen = choice_[b];
             auto value = simd::broadcast<std::int32_t>(0), table = value;
             auto vwq = simd::broadcast(0.0f), vqq = vwq;
-            keep_better by_error{minus(error_of_zeros(groups))};
+            keep_better by_gain{simd::broadcast(0.0f)}; // that of zeros
             const auto offer = [&](auto t, const simd::i32x16& integer) {
                 const auto scale =
                     times_unit<S>(simd::rounded_product(by, simd::to_float(integer)));
-                const auto sums =
-                    sum_steps<S, static_cast<int>(t), true>(groups, scale, bounds_of<S>());
-                by_error.offer(minus(sums.error), value, integer, table,
-                               simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums.vwq, vqq,
-                               sums.vqq);
+                const auto sums = sum_steps<S, static_cast<int>(t)>(groups, scale, bounds_of<S>());
+                by_gain.offer(sums.gain_of(scale), value, integer, table,
+                              simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums.vwq, vqq,
+                              sums.vqq);
             };
             if (round == 1) {
                 for_each_way([&](std::size_t way, auto t, bool) {
@@ -287,15 +316,6 @@ private:
             simd::store(chosen.vwq, vwq);
             simd::store(chosen.vqq, vqq);
         }
-    }
-
-    [[nodiscard]] static simd::f32x16 error_of_zeros(const search_tile& groups) noexcept {
-        auto sum = simd::broadcast(0.0f);
-        for (std::size_t i = 0; i < groups.lines; ++i) {
-            const auto w = groups.weight(i);
-            sum = sum + simd::rounded_product(groups.factor(i) * w, w);
-        }
-        return sum;
     }
 
     /// The super-scale that suits the codes chosen under `super`: Σ K·A / Σ K²·Q.
@@ -317,14 +337,14 @@ private:
         float widest = 0, lowest_minimum = 0;
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            const tile_extents extents = groups.extents();
+            const tile_extents& extents = groups.extents;
             auto m = simd::min(extents.lowest, simd::broadcast(0.0f));
             auto s = (extents.highest - m) / simd::broadcast(static_cast<float>(S::max_code));
-            search_lines<S>(groups, extents, s, m, [](simd::f32x16& width, simd::f32x16& least) {
+            search_lines<S>(groups, s, m, [](simd::f32x16& width, simd::f32x16& least) {
                 width = simd::max(width, simd::broadcast(0.0f));
                 least = simd::min(least, simd::broadcast(0.0f));
             });
-            const auto sums = sum_line<S, false>(groups, s, m);
+            const auto sums = sum_line<S>(groups, s, m);
             const auto slope = sums.vu / simd::max(sums.v, simd::broadcast(1e-37f));
             simd::store(ways_[b].scale, s);
             simd::store(ways_[b].minimum, m);
@@ -341,25 +361,20 @@ private:
         check(scale);
         check(minimum);
         if (!fits_) scale = minimum = 0;
-        scale = least_loss_near(scale, [&](float super) { return line_loss(super, 0); });
-        minimum = least_loss_near(minimum, [&](float super) { return line_loss(scale, super); });
+        scale =
+            least_loss_near(scale, [&](const simd::f32x16& supers) { return scale_loss(supers); });
+        minimum = least_loss_near(
+            minimum, [&](const simd::f32x16& supers) { return minimum_loss(scale, supers); });
     }
 
     /// Of a super-scale and those around it, the one with the least loss.
     template <class Loss>
     [[nodiscard]] float least_loss_near(float super, Loss loss_under) const noexcept {
-        float best = super, least = loss_under(super);
-        float candidate = super * 0.85f;
-        for (int i = 0; i < 24; ++i, candidate *= 1.02f) {
-            const float near = stored(candidate);
-            if (!std::isfinite(near)) continue;
-            const float loss = loss_under(near);
-            if (loss < least) {
-                least = loss;
-                best = near;
-            }
-        }
-        return best;
+        if (super == 0) return super;
+        best_super best{super};
+        const super_candidates near = candidates_from(super * 0.9f, 1.02f);
+        best.offer(near, loss_under(near.super));
+        return best.super;
     }
 
     /// The minimum that suits a group's line once its scale is another one.
@@ -370,52 +385,68 @@ private:
                                      simd::load<float>(of.slope));
     }
     [[nodiscard]] static simd::i32x16 minimum_near(const simd::f32x16& minimum,
-                                                   float super) noexcept {
-        const auto steps = minimum * inverse_of(simd::broadcast(super));
+                                                   const simd::f32x16& inverse_super) noexcept {
+        const auto steps = minimum * inverse_super;
         return simd::nearest(simd::min(simd::max(steps, simd::broadcast(0.0f)),
                                        simd::broadcast(static_cast<float>(S::greatest_minimum))));
     }
 
-    /// Σ over groups of what the nearest integers lose; with a super-minimum of 0, of scales alone.
-    [[nodiscard]] float line_loss(float super, float super_minimum) const noexcept {
-        const auto by = simd::broadcast(super), down = simd::broadcast(super_minimum);
+    /// Σ over groups of what the integers nearest to their scales lose under each super-scale.
+    [[nodiscard]] simd::f32x16 scale_loss(const simd::f32x16& supers) const noexcept {
+        const auto inverse = inverse_of(supers);
+        auto sum = simd::broadcast(0.0f);
+        for (std::size_t i = 0; i < groups_; ++i) {
+            const group_lines& of = ways_[i / 16];
+            const auto scale = simd::broadcast(of.scale[i % 16]);
+            const auto value = simd::to_float(integer_near(scale * inverse));
+            const auto off = scale - simd::rounded_product(supers, value);
+            sum = sum + simd::rounded_product(simd::broadcast(of.squares[i % 16]) * off, off);
+        }
+        return sum;
+    }
+    /// The same for each super-minimum, under a super-scale.
+    [[nodiscard]] simd::f32x16 minimum_loss(float super_scale,
+                                            const simd::f32x16& supers) const noexcept {
+        const auto by = simd::broadcast(super_scale), inverse = inverse_of(by);
+        const auto inverse_minimum = inverse_of(supers);
         auto sum = simd::broadcast(0.0f);
         for (std::size_t b = 0; b < used_blocks(); ++b) {
-            const auto s = simd::load<float>(ways_[b].scale);
-            const auto value = integer_near(s * inverse_of(by));
-            const auto scale = simd::rounded_product(by, simd::to_float(value));
-            auto off = s - scale, factor = simd::load<float>(ways_[b].squares);
-            if (super_minimum != 0) {
-                const auto minimum = minimum_under(ways_[b], scale);
-                const auto least = simd::to_float(minimum_near(minimum, super_minimum));
-                off = minimum - simd::rounded_product(down, least);
-                factor = simd::load<float>(ways_[b].weight);
+            const auto value = integer_near(simd::load<float>(ways_[b].scale) * inverse);
+            alignas(64) float minimums[16];
+            simd::store(minimums,
+                        minimum_under(ways_[b], simd::rounded_product(by, simd::to_float(value))));
+            for (std::size_t i = 0; i < 16 && 16 * b + i < groups_; ++i) {
+                const auto minimum = simd::broadcast(minimums[i]);
+                const auto least = simd::to_float(minimum_near(minimum, inverse_minimum));
+                const auto off = minimum - simd::rounded_product(supers, least);
+                sum = sum + simd::rounded_product(simd::broadcast(ways_[b].weight[i]) * off, off);
             }
-            sum = sum + simd::rounded_product(factor * off, off);
         }
-        return simd::sum_of_lanes(sum);
+        return sum;
     }
 
     /// With minimums: the integers around those lines with the least error.
     void choose_lines(float super, float super_minimum) noexcept {
         const auto by = simd::broadcast(super), down = simd::broadcast(super_minimum);
+        const auto inverse = inverse_of(by), inverse_minimum = inverse_of(down);
         const auto zero = simd::broadcast<std::int32_t>(0);
         const auto last = simd::broadcast<std::int32_t>(S::greatest_minimum);
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
-            const auto near = integer_near(simd::load<float>(ways_[b].scale) * inverse_of(by));
+            const auto near = integer_near(simd::load<float>(ways_[b].scale) * inverse);
             auto value = near, minimum = zero;
-            keep_better by_error{minus(simd::broadcast(std::numeric_limits<float>::infinity()))};
+            keep_better by_gain{minus(simd::broadcast(std::numeric_limits<float>::infinity()))};
             for (int d = -1; d <= 1; ++d) {
                 const auto integer = beside(near, d);
                 const auto scale = simd::rounded_product(by, simd::to_float(integer));
-                const auto low = minimum_near(minimum_under(ways_[b], scale), super_minimum);
+                const auto low = minimum_near(minimum_under(ways_[b], scale), inverse_minimum);
                 for (int e = -1; e <= 1; ++e) {
                     const auto least =
                         simd::min(simd::max(low + simd::broadcast<std::int32_t>(e), zero), last);
-                    const auto sums = sum_line<S, true>(
-                        groups, scale, simd::rounded_product(down, simd::to_float(least)));
-                    by_error.offer(minus(sums.error), value, integer, minimum, least);
+                    const auto m = simd::rounded_product(down, simd::to_float(least));
+                    const auto sums = sum_line<S>(groups, scale, m);
+                    by_gain.offer(sums.gain(scale, m, groups.extents.lowest), value, integer,
+                                  minimum, least);
                 }
             }
             simd::store(choice_[b].value, value);

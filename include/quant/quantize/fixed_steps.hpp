@@ -1,0 +1,149 @@
+// Nearest steps in 16-bit fixed point, thirty-two at a time: what a search tries scales with.
+#pragma once
+
+#include <quant/policy/scheme.hpp>
+#include <quant/simd/halves.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// The largest step of a scheme, with any zero point.
+template <quantization_scheme S>
+inline constexpr int farthest_step = [] {
+    if constexpr (S::has_zero_point) {
+        return S::max_code;
+    } else {
+        return static_cast<int>(std::max(-S::least_step, S::greatest_step));
+    }
+}();
+
+/// Fraction bits of w / scale. A quarter of the min-max scale, or a 32nd where there are few
+/// levels, still leads to numbers below 2^13.
+template <quantization_scheme S>
+inline constexpr int step_fraction =
+    11 - std::bit_width(static_cast<unsigned>(farthest_step<S>) - 1) - (S::bits <= 2 ? 3 : 0);
+
+/// Integer steps in ascending order, each once.
+template <quantization_scheme S, int Table>
+struct step_ladder {
+    std::array<std::int16_t, 256> step{};
+    std::size_t count = 0;
+
+    consteval step_ladder() {
+        for (int u = 0; u <= S::max_code; ++u) {
+            if (S::is_level(u)) step[count++] = static_cast<std::int16_t>(S::step(u, Table));
+        }
+        std::sort(step.begin(), step.begin() + static_cast<std::ptrdiff_t>(count));
+        count = static_cast<std::size_t>(
+            std::unique(step.begin(), step.begin() + static_cast<std::ptrdiff_t>(count)) -
+            step.begin());
+    }
+};
+template <quantization_scheme S, int Table>
+inline constexpr step_ladder<S, Table> ladder{};
+
+/// What lies between steps i and i + 1, in fixed point.
+template <quantization_scheme S, int Table>
+[[nodiscard]] consteval std::int16_t middle_above(std::size_t i) {
+    const int sum = ladder<S, Table>.step[i] + ladder<S, Table>.step[i + 1];
+    return static_cast<std::int16_t>(sum * (1 << (step_fraction<S> - 1)));
+}
+
+/// Cells of 2^shift numbers in fixed point, none with more than one middle: the step below it, how
+/// far it is to the next one, and the middle.
+template <quantization_scheme S, int Table>
+struct step_cells {
+    int shift = 14;
+    std::int16_t first = 0;
+    std::size_t count = 0;
+    std::array<std::int16_t, 128> below{}, rise{}, middle{};
+
+    consteval step_cells() {
+        while (!fill()) --shift;
+    }
+
+private:
+    /// False if two middles meet in a cell; no cells if there would be too many.
+    consteval bool fill() {
+        const auto& steps = ladder<S, Table>;
+        std::array<int, 128> middles{};
+        for (std::size_t i = 0; i + 1 < steps.count; ++i) {
+            middles[i] = (steps.step[i] + steps.step[i + 1]) * (1 << (step_fraction<S> - 1));
+        }
+        const int from = middles[0] >> shift;
+        const auto cells = static_cast<std::size_t>((middles[steps.count - 2] >> shift) - from + 1);
+        count = 0;
+        if (cells > 128) return true;
+        for (std::size_t i = 0; i + 2 < steps.count; ++i) {
+            if (middles[i] >> shift == middles[i + 1] >> shift) return false;
+        }
+        first = static_cast<std::int16_t>(from * (1 << shift));
+        std::size_t i = 0;
+        for (std::size_t cell = 0; cell < cells; ++cell) {
+            below[cell] = steps.step[i];
+            middle[cell] = 32767;
+            if (i + 1 < steps.count && (middles[i] >> shift) - from == static_cast<int>(cell)) {
+                middle[cell] = static_cast<std::int16_t>(middles[i]);
+                rise[cell] = static_cast<std::int16_t>(steps.step[i + 1] - steps.step[i]);
+                ++i;
+            }
+        }
+        count = cells;
+        return true;
+    }
+};
+template <quantization_scheme S, int Table>
+inline constexpr step_cells<S, Table> cells{};
+
+/// Bounds of linear steps.
+struct fixed_bounds {
+    simd::i32x16 least, greatest;
+};
+
+/// The steps nearest to numbers in fixed point; of equally near ones the greater if the code is
+/// linear, else the lesser.
+template <quantization_scheme S, int Table>
+QUANT_DETAIL_INLINE simd::i32x16 nearest_fixed_steps(const simd::i32x16& t,
+                                                     const fixed_bounds& bounds) noexcept {
+    constexpr int fraction = step_fraction<S>;
+    if constexpr (S::is_linear && S::multiplier == 2) {
+        const auto half = simd::shift_halves<fraction + 1>(t);
+        const auto odd = simd::add_halves(simd::add_halves(half, half), simd::broadcast_halves(1));
+        return simd::clamp_halves(odd, bounds.least, bounds.greatest);
+    } else if constexpr (S::is_linear) {
+        const auto half = simd::broadcast_halves(1 << (fraction - 1));
+        return simd::clamp_halves(simd::shift_halves<fraction>(simd::add_halves(t, half)),
+                                  bounds.least, bounds.greatest);
+    } else if constexpr (simd::has_half_lookup && ladder<S, Table>.count > 4 &&
+                         cells<S, Table>.count > 0) {
+        constexpr const auto& in = cells<S, Table>;
+        constexpr auto last =
+            static_cast<std::int16_t>(in.first + (static_cast<int>(in.count) << in.shift) - 1);
+        const auto inside =
+            simd::clamp_halves(t, simd::broadcast_halves(in.first), simd::broadcast_halves(last));
+        const auto cell = simd::shift_halves<in.shift>(
+            simd::subtract_halves(inside, simd::broadcast_halves(in.first)));
+        return simd::add_where_greater(simd::lookup_halves<in.count>(in.below, cell), t,
+                                       simd::lookup_halves<in.count>(in.middle, cell),
+                                       simd::lookup_halves<in.count>(in.rise, cell));
+    } else {
+        constexpr const auto& steps = ladder<S, Table>;
+        auto step = simd::broadcast_halves(steps.step[0]);
+        unroll<steps.count - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr auto rise = static_cast<std::int16_t>(steps.step[i + 1] - steps.step[i]);
+            step =
+                simd::add_where_greater(step, t, simd::broadcast_halves(middle_above<S, Table>(i)),
+                                        simd::broadcast_halves(rise));
+        });
+        return step;
+    }
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
