@@ -117,6 +117,11 @@ void import_all(const st::file& file, std::size_t size) {
     import_compressed<w<5, asymmetric, per_channel, float>>(file, size);
     import_compressed<w<8, asymmetric, per_channel, float>>(file, size);
     import_compressed<scheme<quant::fp8_e4m3, symmetric, per_channel, float>>(file, size);
+    using blocks = scheme<quant::fp8_e4m3, symmetric, quant::block_wise<16, 24>, float>;
+    import_compressed<blocks>(file, size);
+    check<blocks>(size, [&] { return st::try_import_fp8<blocks>(file, ""); });
+    using rows_e5m2 = scheme<quant::fp8_e5m2, symmetric, per_channel, quant::bf16>;
+    check<rows_e5m2>(size, [&] { return st::try_import_fp8<rows_e5m2>(file, ""); });
     using minimums = scheme<quant::int4, quant::asymmetric_min, group_wise<16>, float>;
     check<minimums>(size, [&] { return st::try_import_torchao<minimums>(file, ""); });
     using nf4 = scheme<quant::nf4, symmetric, group_wise<64>, float>;
