@@ -106,6 +106,13 @@ any_weights weights_of(const quant::gguf::file& model, std::string_view name) {
     return quant::gguf::load_any<any_weights>(*tensor);
 }
 
+/// y = x · wᵀ of an NVFP4 tensor with all that the file says of its weights.
+void multiply(const quant::gguf::file& model, const quant::gguf::tensor& tensor,
+              quant::matrix_view<const float> x, quant::matrix_view<float> y) {
+    const auto w = quant::gguf::load<quant::presets::nvfp4>(tensor);
+    quant::matmul(x, w, y, quant::epilogue::scale{quant::gguf::scale_of(model, tensor)});
+}
+
 /// A layer of a GPTQ checkpoint. Its products take prologue::permutation(order) unless it is empty.
 quant::packed_matrix<w4> load_layer(const std::filesystem::path& checkpoint, std::string_view name,
                                     std::vector<std::uint32_t>& order) {

@@ -1,5 +1,5 @@
-// libFuzzer target: whatever the bytes of a GGUF file are, its tensors load as packed weights or are
-// refused by name, and loaded weights are those that gguf::dequantize decodes, bit for bit.
+// libFuzzer target: whatever the bytes of a GGUF file are, its tensors load as packed weights or
+// are refused by name, and loaded weights are those that gguf::dequantize decodes, bit for bit.
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/gguf_load_fuzz.cpp -o gguf_load_fuzz
@@ -59,6 +59,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         } else {
             require(loaded.failure().where().starts_with("gguf::load: "));
         }
+        const auto factor = gguf::try_scale_of(*model, each);
+        require(factor ? std::isfinite(*factor)
+                       : factor.failure().where().starts_with("gguf::scale_of: "));
     }
     return 0;
 }

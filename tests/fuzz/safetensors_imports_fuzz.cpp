@@ -1,12 +1,12 @@
-// libFuzzer target: whatever tensors a layer of a quantized checkpoint has, the imports make a valid
-// matrix of them or refuse them by name.
+// libFuzzer target: whatever tensors a layer of a quantized checkpoint has, the imports make a
+// valid matrix of them or refuse them by name.
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/safetensors_imports_fuzz.cpp -o safetensors_imports_fuzz
 //   tests/fuzz/seeds.py corpus && ./safetensors_imports_fuzz -max_len=8192 corpus/imports
 //
-// The bytes say, for each tensor, name, dtype and shape; then, for all of them, the elements. A file
-// is made of them that the reader takes, so that no input is spent on JSON.
+// The bytes say, for each tensor, name, dtype and shape; then, for all of them, the elements. A
+// file is made of them that the reader takes, so that no input is spent on JSON.
 #include "choices.hpp"
 #include "meter.hpp"
 
@@ -55,8 +55,8 @@ std::vector<std::byte> make_file(choices& from) {
         const bool used = std::find(names.begin(), names.end(), name) != names.end();
         if (!plain || used || bits % 8 != 0 || bits / 8 > most_bytes - end) continue;
         header += names.empty() ? "" : ",";
-        header += '"' + name + "\":{\"dtype\":\"" + st::to_string(which) + "\",\"shape\":[" + shape +
-                  "],\"data_offsets\":[" + std::to_string(end) + ',';
+        header += '"' + name + "\":{\"dtype\":\"" + st::to_string(which) + "\",\"shape\":[" +
+                  shape + "],\"data_offsets\":[" + std::to_string(end) + ',';
         end += bits / 8;
         header += std::to_string(end) + "]}";
         names.push_back(name);

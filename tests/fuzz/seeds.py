@@ -87,6 +87,10 @@ def gguf_good():
         yield f"type_{kind}", one([weights, 2], kind, 0, noisy(2 * size))
     # Rows that fill more than a panel, and more than one block each.
     yield "panels", one([64, 9, 2], 2, 0, noisy(36 * 18))
+    for scale in (b"\0\0\x80\x3f", b"\0\0\xc0\x7f"):
+        yield f"scale_{scale.hex()}", aligned(
+            header(2, 0) + tensor("a.weight", [64, 1], 40) + tensor("a.scale", [1], 0, 64),
+            noisy(36) + bytes(28) + scale)
     yield "names", aligned(
         header(3, 0) + tensor("c", [8], 0, 64) + tensor("a", [8]) + tensor("b", [4], 0, 32),
         noisy(96))

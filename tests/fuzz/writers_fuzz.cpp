@@ -56,8 +56,7 @@ std::vector<std::size_t> shape_of(choices& from) {
 }
 
 template <class T>
-void add_number(choices& from, gguf::writer& to, const std::string& key,
-                std::vector<taken>& kept) {
+void add_number(choices& from, gguf::writer& to, const std::string& key, std::vector<taken>& kept) {
     const auto value = static_cast<T>(from.number<std::uint32_t>());
     if (!to.try_add(key, value)) return;
     std::vector<std::byte> bytes(sizeof(T));
