@@ -3,7 +3,8 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/gguf_blocks_fuzz.cpp -o gguf_blocks_fuzz
-//   tests/fuzz/seeds.py corpus && ./gguf_blocks_fuzz -max_len=4096 corpus/blocks
+//   tests/fuzz/seeds.py corpus
+//   ./gguf_blocks_fuzz -max_len=4096 corpus/gguf_blocks_fuzz
 #include "meter.hpp"
 
 #include <quant/io/gguf.hpp>

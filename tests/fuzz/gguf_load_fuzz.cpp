@@ -3,7 +3,8 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/gguf_load_fuzz.cpp -o gguf_load_fuzz
-//   tests/fuzz/seeds.py corpus && ./gguf_load_fuzz -max_len=4096 corpus/gguf
+//   tests/fuzz/seeds.py corpus
+//   ./gguf_load_fuzz -max_len=4096 corpus/gguf_load_fuzz
 #include "meter.hpp"
 
 #include <quant/io/gguf.hpp>

@@ -3,7 +3,8 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/safetensors_fuzz.cpp -o safetensors_fuzz
-//   tests/fuzz/seeds.py corpus && ./safetensors_fuzz -max_len=4096 corpus/safetensors
+//   tests/fuzz/seeds.py corpus
+//   ./safetensors_fuzz -max_len=4096 corpus/safetensors_fuzz
 //
 // The header's size is that of the input, less what its first byte says, so that no input is spent
 // on finding it.

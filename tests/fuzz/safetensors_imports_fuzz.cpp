@@ -3,7 +3,8 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/safetensors_imports_fuzz.cpp -o safetensors_imports_fuzz
-//   tests/fuzz/seeds.py corpus && ./safetensors_imports_fuzz -max_len=8192 corpus/imports
+//   tests/fuzz/seeds.py corpus
+//   ./safetensors_imports_fuzz -max_len=8192 corpus/safetensors_imports_fuzz
 //
 // The bytes say, for each tensor, name, dtype and shape; then, for all of them, the elements. A
 // file is made of them that the reader takes, so that no input is spent on JSON.

@@ -4,8 +4,7 @@ ones on which readers of these formats have failed, each named after what is wro
 
     seeds.py FOLDER
 
-FOLDER/gguf is for gguf_fuzz and gguf_load_fuzz, FOLDER/blocks, /safetensors, /imports and /writers
-for the targets of these names. Nothing is shared with the library's writers.
+FOLDER/TARGET is for the target of this name. Nothing is shared with the library's writers.
 """
 import json
 import pathlib
@@ -302,11 +301,13 @@ def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
     folder = pathlib.Path(sys.argv[1])
-    sets = {"gguf": lambda: [*gguf_good(), *gguf_hostile()], "blocks": blocks,
-            "safetensors": safetensors, "imports": imports, "writers": writers}
-    for name, make in sets.items():
+    gguf = [*gguf_good(), *gguf_hostile()]
+    sets = {"gguf_fuzz": gguf, "gguf_load_fuzz": gguf, "gguf_blocks_fuzz": blocks(),
+            "safetensors_fuzz": safetensors(), "safetensors_imports_fuzz": imports(),
+            "writers_fuzz": writers()}
+    for name, cases in sets.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        made = dict(make())
+        made = dict(cases)
         for seed, data in made.items():
             (folder / name / seed).write_bytes(data)
         print(f"{name}: {len(made)} seeds")

@@ -3,7 +3,8 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/writers_fuzz.cpp -o writers_fuzz
-//   tests/fuzz/seeds.py corpus && TMPDIR=/dev/shm ./writers_fuzz -max_len=1024 corpus/writers
+//   tests/fuzz/seeds.py corpus
+//   TMPDIR=/dev/shm ./writers_fuzz -max_len=1024 corpus/writers_fuzz
 //
 // The bytes are a row of calls; the files are in the folder for temporary files.
 #include "choices.hpp"
