@@ -50,6 +50,8 @@ void check_loaded(const gguf::tensor& from, const any_weights& loaded) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto model = gguf::file::try_parse(std::as_bytes(std::span(data, size)));
     if (!model) return 0;
+    const auto together = gguf::try_load_any<any_weights>(model->tensors());
+    require(together || together.failure().where().starts_with("gguf::load: "));
     for (const gguf::tensor& each : model->tensors()) {
         meter::start();
         const auto loaded = gguf::try_load_any<any_weights>(each);

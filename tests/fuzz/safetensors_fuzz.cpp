@@ -7,7 +7,7 @@
 //   ./safetensors_fuzz -max_len=4096 corpus/safetensors_fuzz
 //
 // The header's size is that of the input, less what its first byte says, so that no input is spent
-// on finding it.
+// on finding it; behind that byte the input is also tried as a whole file, and as an index.
 #include "meter.hpp"
 
 #include <quant/io/safetensors.hpp>
@@ -69,27 +69,29 @@ void read_index(std::span<const std::byte> bytes) {
     }
 }
 
-} // namespace
-
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    if (size == 0) return 0;
-    std::vector<std::byte> bytes(8);
-    const std::size_t behind = data[0] < size - 1 ? data[0] : 0;
-    const std::uint64_t header = size - 1 - behind;
-    for (int i = 0; i < 8; ++i) {
-        bytes[static_cast<std::size_t>(i)] = static_cast<std::byte>(header >> 8 * i & 255);
-    }
-    const auto rest = std::as_bytes(std::span(data + 1, size - 1));
-    bytes.insert(bytes.end(), rest.begin(), rest.end());
-    read_index(rest);
+void read_file(std::span<const std::byte> bytes) {
     meter::start();
     const auto model = st::file::try_parse(bytes);
     require(meter::peak() <= 40 * bytes.size() + 4096); // as safetensors::file says
     if (!model) {
         require(model.failure().where().substr(0, 13) == "safetensors: ");
         walk(model.failure().what());
-        return 0;
+        return;
     }
     walk_all(*model, bytes);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) return 0;
+    const std::size_t behind = data[0] < size - 1 ? data[0] : 0;
+    const auto rest = std::as_bytes(std::span(data + 1, size - 1));
+    std::vector<std::byte> bytes(8);
+    quant::detail::store_le(bytes.data(), std::uint64_t{rest.size() - behind});
+    bytes.insert(bytes.end(), rest.begin(), rest.end());
+    read_file(bytes);
+    read_file(rest);
+    read_index(rest);
     return 0;
 }

@@ -115,7 +115,7 @@ void import_all(const st::file& file, std::size_t size) {
     check<fp16_groups>(size, [&] { return st::try_import_awq<fp16_groups>(file, ""); });
     import_compressed<w<2, symmetric, group_wise<16>, float>>(file, size);
     import_compressed<w<4, asymmetric, group_wise<16>, quant::bf16>>(file, size);
-    import_compressed<w<5, asymmetric, per_channel, float>>(file, size);
+    import_compressed<w<5, asymmetric, group_wise<16>, float>>(file, size);
     import_compressed<w<8, asymmetric, per_channel, float>>(file, size);
     import_compressed<scheme<quant::fp8_e4m3, symmetric, per_channel, float>>(file, size);
     using blocks = scheme<quant::fp8_e4m3, symmetric, quant::block_wise<16, 24>, float>;

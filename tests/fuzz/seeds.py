@@ -31,6 +31,10 @@ def u32(*values):
     return b"".join(struct.pack("<I", value & 0xFFFFFFFF) for value in values)
 
 
+def u16(value):
+    return struct.pack("<H", value)
+
+
 def u64(*values):
     return b"".join(struct.pack("<Q", value & (1 << 64) - 1) for value in values)
 
@@ -201,6 +205,12 @@ def safetensors():
                                  st_tensor("e", "F32", (0, 1 << 63), (4, 4)), data=bytes(4))
     yield "index", file('{"metadata":{"total_size":1},"weight_map":{"a":"1.safetensors"}}')
     yield "index_away", file('{"weight_map":{"a":"../x","b":"/etc/x","c":".."}}')
+    for other in ("null", "true", "1", "1.5", "[]", "{}", '""'):
+        yield f"index_{other}", file('{"weight_map":{"a":' + other + "}}")
+        yield f"index_map_{other}", file('{"x":' + other + ',"weight_map":' + other + "}")
+    for whole in (b"", b"1234567", u64(2) + b"{}", u64(3) + b"{}", u64(100_000_001) + b"{}",
+                  u64((1 << 64) - 1) + b"{}", u64(0) + b"{}"):
+        yield f"whole_{whole.hex()}", b"\0" + whole
     yield "index_twice", file('{"weight_map":{"a":"x","a":"y"}}')
     yield "index_deep", file('{"x":' + "[" * 70)
     for n in HUGE:
@@ -279,15 +289,17 @@ def writers():
     def name(of):
         return bytes([len(of)]) + of.encode()
 
-    yield "gguf", (b"\0" + b"\0" + name("i8") + u32(5) + b"\1" + name("u16") + u32(7) +
-                   b"\2" + name("i64") + u32(9) + b"\3" + name("s") + name("text") +
+    yield "gguf", (b"\0" + b"\0" + name("i8") + u16(5) + b"\1" + name("u16") + u16(7) +
+                   b"\2" + name("i64") + u16(9) + b"\3" + name("s") + name("text") +
                    b"\4" + name("list") + name("a") + name("b") +
                    b"\5" + name("w") + b"\2" + b"\2" + bytes([16, 3]) + noisy(54) + b"\7" +
                    b"\5" + name("x") + b"\0" + b"\1" + b"\3" + noisy(12))
-    yield "gguf_alignment", b"\0" + b"\x0f" + u32(64) + b"\5" + name("t") + b"\0\1\3" + noisy(12)
-    yield "gguf_alignment_3", b"\0" + b"\x0f" + u32(3)
-    yield "gguf_twice", b"\0" + (b"\1" + name("k") + u32(1)) * 2 + (b"\5" + name("t") + b"\0\1\3") * 2
+    yield "gguf_alignment", b"\0" + b"\x0f" + u16(64) + b"\5" + name("t") + b"\0\1\3" + noisy(12)
+    yield "gguf_alignment_3", b"\0" + b"\x0f" + u16(3)
+    yield "gguf_twice", b"\0" + (b"\1" + name("k") + u16(1)) * 2 + (b"\5" + name("t") + b"\0\1\3") * 2
     yield "gguf_huge", b"\0\5" + name("t") + b"\0\1\xff" + u64(1 << 62)
+    yield "gguf_huge_twice", b"\0" + b"".join(b"\5" + name(of) + b"\0\1\xff" + u64(0x3FFFFFFFFFFFFFFF)
+                                              for of in "ab")
     yield "gguf_names", b"\0\5" + name("n" * 64) + b"\0\1\3\5" + name("") + b"\0\1\3"
     yield "safetensors", (b"\1" + b"\0" + name("format") + name("pt") +
                           b"\1" + name("w") + b"\x0b\2\4\3" + b"\1" + name("e") + b"\x0f\2\0\3" +

@@ -58,7 +58,8 @@ std::vector<std::size_t> shape_of(choices& from) {
 
 template <class T>
 void add_number(choices& from, gguf::writer& to, const std::string& key, std::vector<taken>& kept) {
-    const auto value = static_cast<T>(from.number<std::uint32_t>());
+    // 16 bits: larger alignments are possible, and make files of a gigabyte of zeros.
+    const auto value = static_cast<T>(from.number<std::uint16_t>());
     if (!to.try_add(key, value)) return;
     std::vector<std::byte> bytes(sizeof(T));
     quant::detail::store_le(bytes.data(), value);
@@ -76,6 +77,13 @@ void add_texts(choices& from, gguf::writer& to, const std::string& key) {
     const std::string texts[] = {from.text(), from.text()};
     const std::string_view views[] = {texts[0], texts[1]};
     static_cast<void>(to.try_add_array(key, views));
+}
+
+/// Another writer takes whatever entries a file has.
+void copy_entries(const gguf::file& model) {
+    auto to = gguf::writer::try_create(path());
+    require(to.has_value());
+    for (const gguf::entry& each : model.metadata()) require(to->try_add(each).has_value());
 }
 
 void check(const gguf::file& model, const std::vector<taken>& entries,
@@ -153,6 +161,7 @@ void write_gguf(choices& from) {
     const auto model = gguf::file::try_open(path());
     require(model.has_value());
     check(*model, entries, tensors);
+    copy_entries(*model);
 }
 
 void write_safetensors(choices& from) {
