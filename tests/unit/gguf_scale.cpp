@@ -29,7 +29,7 @@ std::vector<double> add_blocks(image& to, std::size_t count) {
     for (std::size_t b = 0; b < count; ++b) {
         double scales[4];
         for (double& scale : scales) {
-            const unsigned bits = random() % 127;
+            const auto bits = static_cast<unsigned>(random() % 127);
             const unsigned exponent = bits >> 3, mantissa = bits & 7;
             scale = exponent == 0 ? mantissa / 512.0
                                   : std::ldexp(1 + mantissa / 8.0, static_cast<int>(exponent) - 7);
@@ -38,7 +38,7 @@ std::vector<double> add_blocks(image& to, std::size_t count) {
         for (const double scale : scales) {
             double group[16];
             for (std::size_t j = 0; j < 8; ++j) {
-                const unsigned pair = random() & 255u;
+                const auto pair = static_cast<unsigned>(random() & 255u);
                 to.u8(static_cast<std::uint8_t>(pair));
                 const auto value = [&](unsigned code) {
                     return scale * (code < 8 ? e2m1[code] : -e2m1[code & 7u]);
