@@ -106,6 +106,13 @@ any_weights weights_of(const quant::gguf::file& model, std::string_view name) {
     return quant::gguf::load_any<any_weights>(*tensor);
 }
 
+/// y = x · wᵀ of an NVFP4 tensor with all that the file says of its weights.
+void multiply(const quant::gguf::file& model, const quant::gguf::tensor& tensor,
+              quant::matrix_view<const float> x, quant::matrix_view<float> y) {
+    const auto w = quant::gguf::load<quant::presets::nvfp4>(tensor);
+    quant::matmul(x, w, y, quant::epilogue::scale{quant::gguf::scale_of(model, tensor)});
+}
+
 /// A layer of a GPTQ checkpoint. Its products take prologue::permutation(order) unless it is empty.
 quant::packed_matrix<w4> load_layer(const std::filesystem::path& checkpoint, std::string_view name,
                                     std::vector<std::uint32_t>& order) {
@@ -192,6 +199,26 @@ TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", 
     quant::gguf::dequantize(w->type(), w->data(), values);
     quant::gguf::dequantize(quant::gguf::type::q4_1, blocks, expected);
     CHECK(values == expected);
+}
+
+TEST_CASE("docs/formats.md: weights with a factor", "[docs]") {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()) + "_nvfp4");
+    auto out = quant::gguf::writer::create(path);
+    out.add_tensor("up.weight", quant::gguf::type::nvfp4, {64, 1});
+    out.add_tensor("up.scale", quant::gguf::type::f32, {1});
+    out.write(std::vector<std::byte>(4, std::byte{0x38}));  // scales of 1
+    out.write(std::vector<std::byte>(32, std::byte{0x22})); // weights of 1
+    const float half[] = {0.5f};
+    out.write(std::as_bytes(std::span(half)));
+    out.finish();
+
+    const auto model = quant::gguf::file::open(path, quant::gguf::file_access::read);
+    std::filesystem::remove(path);
+    const std::vector<float> x(64, 1.0f);
+    float y[1] = {};
+    multiply(model, *model.find("up.weight"), {x.data(), 1, 64}, {y, 1, 1});
+    CHECK(y[0] == 32.0f);
 }
 
 TEST_CASE("docs/formats.md: a layer of a checkpoint is packed", "[docs]") {

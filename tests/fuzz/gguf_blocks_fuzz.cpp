@@ -3,24 +3,23 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/gguf_blocks_fuzz.cpp -o gguf_blocks_fuzz
-//   ./gguf_blocks_fuzz -max_len=4096 corpus
+//   tests/fuzz/seeds.py corpus
+//   ./gguf_blocks_fuzz -max_len=4096 corpus/gguf_blocks_fuzz
+#include "meter.hpp"
+
 #include <quant/io/gguf.hpp>
 
 #include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <vector>
 
 namespace gguf = quant::gguf;
+using fuzzing::require;
 
 namespace {
-
-void require(bool property) {
-    if (!property) std::abort();
-}
 
 bool same(float a, float b) {
     if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);

@@ -3,26 +3,26 @@
 //
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/gguf_fuzz.cpp -o gguf_fuzz
-//   ./gguf_fuzz -max_len=4096 corpus
+//   tests/fuzz/seeds.py corpus
+//   ./gguf_fuzz -max_len=4096 corpus/gguf_fuzz
+#include "meter.hpp"
+
 #include <quant/io/gguf.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <span>
 #include <string_view>
 #include <vector>
 
 namespace gguf = quant::gguf;
+using fuzzing::meter;
+using fuzzing::require;
 
 namespace {
 
 std::uint64_t sink = 0; // what is read must be used, or the compiler would not read it
-
-void require(bool property) {
-    if (!property) std::abort();
-}
 
 void walk(std::string_view text) {
     for (const char c : text) sink += static_cast<unsigned char>(c);
@@ -77,7 +77,9 @@ void walk_tensors(const gguf::file& model, std::span<const std::byte> bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto bytes = std::as_bytes(std::span(data, size));
+    meter::start();
     const auto model = gguf::file::try_parse(bytes);
+    require(meter::peak() <= 10 * size + 4096); // as gguf::file says
     if (!model) {
         const quant::error& failure = model.failure();
         require(failure.where().substr(0, 6) == "gguf: ");

@@ -134,18 +134,47 @@ def compressed_int8(name):
     expected(name, scales, zeros, q, np.zeros(K, int))
 
 
-def compressed_fp8(name):
-    """E4M3: (−1)^sign · 2^(e − 7) · (1 + m/8), or 2^−6 · m/8 if e = 0; e = 15 with m = 7 is NaN."""
-    bits = codes(8)
-    bits[(bits & 127) == 127] = 1
+def e4m3(bits):
+    """(−1)^sign · 2^(e − 7) · (1 + m/8), or 2^−6 · m/8 if e = 0; e = 15 with m = 7 is NaN."""
     exponent, mantissa = bits >> 3 & 15, bits & 7
     value = np.where(exponent == 0, mantissa / 512.0,
                      2.0 ** (exponent - 7) * (1 + mantissa / 8.0))
-    value = np.where(bits & 128, -value, value)
+    return np.where(bits & 128, -value, value)
+
+
+def e5m2(bits):
+    """(−1)^sign · 2^(e − 15) · (1 + m/4), or 2^−14 · m/4 if e = 0; e = 31 is no number."""
+    exponent, mantissa = bits >> 2 & 31, bits & 3
+    value = np.where(exponent == 0, mantissa / 65536.0,
+                     2.0 ** (exponent - 15.0) * (1 + mantissa / 4.0))
+    return np.where(bits & 128, -value, value)
+
+
+def compressed_fp8(name):
+    bits = codes(8)
+    bits[(bits & 127) == 127] = 1
     scale = np.array([0.013], np.float32)
     put(name + ".weight", bits.astype(np.uint8), "F8_E4M3")
     put(name + ".weight_scale", scale)
-    put(name + ".expected", (value * np.float64(scale[0])).astype(np.float32))
+    put(name + ".expected", (e4m3(bits) * np.float64(scale[0])).astype(np.float32))
+
+
+def fp8(name, shape, block, scale_name, kind="F8_E4M3", one_axis=False):
+    """A scale for each block, of the last row and column of blocks whatever is left."""
+    rows, cols = shape
+    bits = codes(8, shape)
+    bits[(bits & 127) >= (127 if kind == "F8_E4M3" else 124)] = 1
+    number = (e4m3 if kind == "F8_E4M3" else e5m2)(bits)
+    of_row, of_col = np.arange(rows) // block[0], np.arange(cols) // block[1]
+    stored, scales = bfloat16(random.uniform(0.001, 0.1, (of_row[-1] + 1, of_col[-1] + 1)))
+    put(name + ".weight", bits.astype(np.uint8), kind)
+    if scale_name == "weight_scale_inv":
+        scales = random.uniform(0.001, 0.1, scales.shape).astype(np.float32)
+        put(f"{name}.{scale_name}", scales)
+    else:
+        put(f"{name}.{scale_name}", stored.reshape(-1) if one_axis else stored, "BF16")
+    wide = number * scales.astype(np.float64)[of_row][:, of_col]
+    put(name + ".expected", wide.astype(np.float32))
 
 
 def torchao(name, with_zeros):
@@ -252,6 +281,12 @@ def main():
     bitsandbytes4("nf4_double", "nf4", double=True)
     bitsandbytes4("fp4", "fp4", double=False)
     bitsandbytes8("bnb8")
+    fp8("fp8_blocks", (40, 56), (16, 24), "weight_scale_inv")
+    fp8("fp8_rows", (24, 40), (1, 40), "weight_scale")
+    fp8("fp8_rows_flat", (24, 40), (1, 40), "weight_scale", one_axis=True)
+    fp8("fp8_one", (24, 40), (24, 40), "weight_scale")
+    fp8("fp8_e5m2", (24, 40), (1, 40), "weight_scale", "F8_E5M2")
+    fp8("ct_fp8_blocks", (40, 56), (16, 24), "weight_scale")
 
     path = HERE / "checkpoints.safetensors"
     made = file_bytes()

@@ -76,3 +76,39 @@ TEST_CASE("imports: bitsandbytes", "[safetensors]") {
     check_refused(st::try_import_bitsandbytes<rows8>(from, "nf4"), errc::unsupported,
                   "safetensors::import_bitsandbytes: weight", "is U8");
 }
+
+TEST_CASE("imports: FP8", "[safetensors]") {
+    const auto& from = checkpoints();
+    using quant::fp8_e4m3;
+    using blocks = scheme<fp8_e4m3, symmetric, quant::block_wise<16, 24>, float>;
+    check_same("fp8_blocks", st::try_import_fp8<blocks>(from, "fp8_blocks"));
+    using rows = scheme<fp8_e4m3, symmetric, quant::per_channel, bf16>;
+    check_same("fp8_rows", st::try_import_fp8<rows>(from, "fp8_rows"));
+    check_same("fp8_rows_flat", st::try_import_fp8<rows>(from, "fp8_rows_flat"));
+    using one = scheme<fp8_e4m3, symmetric, quant::per_tensor, float>;
+    check_same("fp8_one", st::try_import_fp8<one>(from, "fp8_one"));
+    // What is said once, or once a row, is so for all parts of it.
+    check_same("fp8_one", st::try_import_fp8<rows>(from, "fp8_one"));
+    check_same("fp8_one", st::try_import_fp8<blocks>(from, "fp8_one"));
+    using groups = scheme<fp8_e4m3, symmetric, group_wise<16>, float>;
+    check_same("fp8_rows", st::try_import_fp8<groups>(from, "fp8_rows"));
+    using rows_e5m2 = scheme<quant::fp8_e5m2, symmetric, quant::per_channel, bf16>;
+    check_same("fp8_e5m2", st::try_import_fp8<rows_e5m2>(from, "fp8_e5m2"));
+    check_same("ct_fp8_blocks", st::try_import_compressed_tensors<blocks>(from, "ct_fp8_blocks"));
+    check_same("ct_fp8", st::try_import_compressed_tensors<one>(from, "ct_fp8"));
+
+    constexpr auto scale = "safetensors::import_fp8: weight_scale";
+    check_refused(st::try_import_fp8<one>(from, "fp8_rows"), errc::shape_mismatch, scale,
+                  "24 x 1; 24 x 40 weights in the scheme's blocks have 1 x 1");
+    check_refused(st::try_import_fp8<blocks>(from, "fp8_rows"), errc::shape_mismatch, scale,
+                  "24 x 1; 24 x 40 weights in the scheme's blocks have 2 x 2");
+    check_refused(st::try_import_fp8<rows>(from, "fp8_blocks"), errc::shape_mismatch,
+                  "safetensors::import_fp8: weight_scale_inv", "3 x 3; 40 x 56");
+    check_refused(st::try_import_fp8<rows>(from, "fp8_e5m2"), errc::unsupported,
+                  "safetensors::import_fp8: weight", "is F8_E5M2");
+    check_refused(st::try_import_fp8<one>(from, "awq"), errc::not_found,
+                  "safetensors::import_fp8: weight", "no such tensor in \"awq\"");
+    using half = scheme<fp8_e4m3, symmetric, quant::block_wise<16, 24>, fp16>;
+    check_refused(st::try_import_fp8<half>(from, "fp8_blocks"), errc::unsupported,
+                  "safetensors::import_fp8", "is no number of the scheme's type");
+}

@@ -2,6 +2,7 @@
 #include "safetensors_image.hpp"
 
 #include <quant/policy/presets.hpp>
+#include <quant/quantize/dequantize.hpp>
 
 #include <bit>
 #include <cstring>
@@ -319,4 +320,58 @@ TEST_CASE("layers: bitsandbytes", "[safetensors]") {
     layer(good8)
         .put("weight_format", "U8", "", bytes{2})
         .refused(bnb8, errc::unsupported, "weight_format", "not in rows");
+}
+
+TEST_CASE("imports: broken FP8 layers", "[safetensors]") {
+    using blocks =
+        quant::scheme<quant::fp8_e4m3, quant::symmetric, quant::block_wise<128, 128>, float>;
+    const auto fp8 = [](const file& from) { return st::try_import_fp8<blocks>(from, ""); };
+    // 2 × 2 blocks of 128 × 128, the last ones of 2 rows and 3 columns; all weights 1.
+    constexpr std::size_t rows = 130, cols = 131;
+    layer good;
+    good.put("weight", "F8_E4M3", "130,131", bytes(rows * cols, 0x38))
+        .put("weight_scale_inv", "F32", "2,2", floats{1, 2, 3, 4})
+        .put("input_scale", "F32", "", floats{9});
+    const auto imported = good.ask(fp8);
+    if (!imported) FAIL(imported.failure().what());
+    std::vector<float> weights(rows * cols);
+    quant::dequantize(imported->weights, quant::matrix_view(weights.data(), rows, cols));
+    for (std::size_t n = 0; n < rows; ++n) {
+        for (std::size_t k = 0; k < cols; ++k) {
+            const float expected = 1.0f + (k < 128 ? 0 : 1) + (n < 128 ? 0 : 2);
+            if (weights[n * cols + k] != expected) FAIL(n << ", " << k);
+        }
+    }
+    CHECK(layer(good).put("weight_scale_inv", "F32", "", floats{1}).ask(fp8).has_value());
+
+    layer(good).drop("weight").refused(fp8, errc::not_found, ": weight", "no such tensor");
+    layer(good)
+        .drop("weight_scale_inv")
+        .refused(fp8, errc::not_found, ": weight_scale", "no such tensor");
+    layer(good)
+        .put("weight_scale", "F32", "", floats{1})
+        .refused(fp8, errc::invalid_argument, ": weight_scale", "there is a weight_scale_inv, too");
+    layer(good)
+        .put("weight_scale_inv", "F32", "4", floats{1, 2, 3, 4})
+        .refused(fp8, errc::shape_mismatch, ": weight_scale_inv", "1 x 4; 130 x 131 weights");
+    layer(good)
+        .put("weight_scale_inv", "F32", "0,2", floats{})
+        .refused(fp8, errc::shape_mismatch, ": weight_scale_inv", "0 x 2");
+    layer(good)
+        .put("weight_scale_inv", "I32", "2,2", std::vector<std::int32_t>{1, 2, 3, 4})
+        .refused(fp8, errc::unsupported, ": weight_scale_inv", "is I32");
+    layer(good)
+        .put("weight_scale_inv", "F32", "2,2", floats{1, 2, std::bit_cast<float>(0x7F800000), 4})
+        .refused(fp8, errc::non_finite, "import_fp8", "the scale of row 1, group 0");
+    layer(good)
+        .put("weight", "F8_E4M3", "0,131", bytes{})
+        .refused(fp8, errc::shape_mismatch, ": weight", "a matrix is needed");
+    for (const std::uint8_t nan : bytes{0x7F, 0xFF}) {
+        bytes codes(rows * cols, 0x38);
+        codes[2 * cols + 5] = nan;
+        layer(good)
+            .put("weight", "F8_E4M3", "130,131", codes)
+            .refused(fp8, errc::code_out_of_range, ": weight",
+                     "code " + std::to_string(nan) + " at row 2, column 5");
+    }
 }

@@ -7,5 +7,6 @@
 #include <quant/io/gguf/load.hpp>
 #include <quant/io/gguf/metadata.hpp>
 #include <quant/io/gguf/tensor.hpp>
+#include <quant/io/gguf/tensor_scale.hpp>
 #include <quant/io/gguf/types.hpp>
 #include <quant/io/gguf/writer.hpp>

@@ -9,6 +9,7 @@
 #include <quant/io/safetensors/import_awq.hpp>
 #include <quant/io/safetensors/import_bitsandbytes.hpp>
 #include <quant/io/safetensors/import_compressed_tensors.hpp>
+#include <quant/io/safetensors/import_fp8.hpp>
 #include <quant/io/safetensors/import_gptq.hpp>
 #include <quant/io/safetensors/import_torchao.hpp>
 #include <quant/io/safetensors/index.hpp>

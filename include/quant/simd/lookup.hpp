@@ -8,6 +8,7 @@
 //   elsewhere     -           -                  one by one         one by one
 //
 // has_lookup says whether the first two exist; codes are converted instead where they do not.
+// has_byte_lookup says whether the last one is more than a loop.
 #pragma once
 
 #include <quant/simd/intrinsics.hpp>
@@ -126,6 +127,14 @@ QUANT_DETAIL_INLINE i32x16 spread_bit(const i32x16& bytes) noexcept {
 }
 
 } // namespace folding
+
+inline constexpr bool has_byte_lookup =
+#if !QUANT_DETAIL_SCALAR && \
+    (defined(__AVX2__) || defined(__aarch64__) || (defined(__SSSE3__) && !defined(__AVX__)))
+    true;
+#else
+    false;
+#endif
 
 /// table[byte] for each byte of the lanes; bytes are below N.
 template <std::size_t N>

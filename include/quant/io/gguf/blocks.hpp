@@ -23,7 +23,14 @@ namespace detail {
 template <gguf::type T>
 void gguf_decode_all(std::span<const std::byte> blocks, float* out) noexcept {
     constexpr gguf_block block = *gguf_find_block(T);
-    for (std::size_t at = 0; at < blocks.size(); at += block.bytes, out += block.weights) {
+    std::size_t at = 0;
+    if constexpr (requires { &gguf_codec<T>::decode_sixteen; }) {
+        constexpr std::size_t bytes = 16 * block.bytes;
+        for (; at + bytes <= blocks.size(); at += bytes, out += 16 * block.weights) {
+            gguf_codec<T>::decode_sixteen(blocks.data() + at, out);
+        }
+    }
+    for (; at < blocks.size(); at += block.bytes, out += block.weights) {
         if constexpr (gguf_is_composition<T>) {
             gguf_decode_composition<T>(blocks.data() + at, out);
         } else {

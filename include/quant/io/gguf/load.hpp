@@ -288,8 +288,8 @@ namespace gguf {
 ///
 /// Exact: dequantize of the result is gguf::dequantize of the tensors' blocks, bit for bit. Codes
 /// and scales are the file's, in other places; where several types are one scheme (TQ1_0 and TQ2_0,
-/// IQ2_XS and IQ2_S), tensors of them mix. A tensor NAME.scale, which NVFP4 may have, is not
-/// applied: an epilogue::scale does that.
+/// IQ2_XS and IQ2_S), tensors of them mix. The factor that NVFP4 may have in a tensor of its own is
+/// not applied: epilogue::scale does that, with what try_scale_of says.
 ///
 /// @tparam S a scheme that scheme_of names for some type, such as presets::q4_k; others do not
 /// compile.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/io/safetensors/import.hpp>
+#include <quant/io/safetensors/import_fp8.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -228,14 +229,18 @@ template <class S>
 
 template <class S>
 [[nodiscard]] result<safetensors::imported_matrix<S>> st_import_ct(const st_layer& layer) {
-    if constexpr (S::bits == 8) {
-        if (layer.look_for("weight_packed") == nullptr) return st_ct_bytes<S>(layer);
-    }
-    if constexpr (S::is_linear) {
-        return st_ct_packed<S>(layer);
+    if constexpr (!S::is_linear && S::group_rows != 1) {
+        return st_import_fp8<S>(layer); // the strategies "tensor" and "block"
     } else {
-        return make_error(errc::unsupported, layer.at("weight_packed").text,
-                          "integers, and the scheme's codes are none");
+        if constexpr (S::bits == 8) {
+            if (layer.look_for("weight_packed") == nullptr) return st_ct_bytes<S>(layer);
+        }
+        if constexpr (S::is_linear) {
+            return st_ct_packed<S>(layer);
+        } else {
+            return make_error(errc::unsupported, layer.at("weight_packed").text,
+                              "integers, and the scheme's codes are none");
+        }
     }
 }
 
@@ -254,7 +259,9 @@ namespace safetensors {
 ///
 /// S is int_code<2 … 8>, asymmetric, or symmetric if all zero points are in the middle, or
 /// fp8_e4m3; per_channel, or groups of g columns (or of a divisor of g), with scales of the file's
-/// type or float. Columns whose groups are scattered are sorted: see imported_matrix::permutation.
+/// type or float; fp8_e4m3 also per_tensor, or block_wise<R, C> if weight_scale has a number for
+/// each block, as try_import_fp8. Columns whose groups are scattered are sorted: see
+/// imported_matrix::permutation.
 ///
 /// Errors: not_found for a missing tensor; unsupported for a dtype or scheme that does not fit, or
 /// a width that both packings share; shape_mismatch; invalid_argument for a shape or g_idx out of

@@ -12,11 +12,15 @@
 #include <quant/core/little_endian.hpp>
 #include <quant/io/gguf/types.hpp>
 #include <quant/policy/presets.hpp>
+#include <quant/simd/convert.hpp>
+#include <quant/simd/lookup.hpp>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -81,6 +85,58 @@ inline constexpr bool gguf_counts = [] {
     return counts;
 }();
 
+/// Levels of a table before the unit, 128 more so that they are bytes without sign.
+template <gguf::type T>
+inline constexpr auto gguf_steps = [] {
+    std::array<std::uint8_t, 128> steps{};
+    for (std::size_t u = 0; u < gguf_levels<T>.size(); ++u) {
+        const float step = gguf_levels<T>[u] / gguf_codec<T>::scheme::unit;
+        steps[u] = static_cast<std::uint8_t>(static_cast<int>(step) + 128);
+    }
+    return steps;
+}();
+
+/// Levels of sixteen codes.
+template <gguf::type T>
+[[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16
+gguf_load_levels(const std::uint8_t* codes) noexcept {
+    using S = typename gguf_codec<T>::scheme;
+    const auto same = [](int value) { return simd::broadcast<std::int32_t>(value); };
+    const simd::i32x16 code = simd::load_u8(codes);
+    if constexpr (gguf_counts<T>) {
+        return simd::to_float(code + same(static_cast<int>(gguf_levels<T>[0])));
+    } else if constexpr (S::is_linear) {
+        static_assert(S::multiplier == 2);
+        return simd::to_float(code + code - same(S::offset));
+    } else {
+        static_assert(S::has_integer_steps);
+        const auto found = simd::lookup_bytes<gguf_levels<T>.size()>(gguf_steps<T>, code);
+        const auto step = simd::to_float((found & same(255)) - same(128));
+        return S::unit == 1 ? step : step * simd::broadcast(S::unit);
+    }
+}
+
+/// Weights of a group: scale times level, plus the minimum where there is one.
+template <gguf::type T>
+void gguf_decode_group(const std::uint8_t* codes, float scale, float minimum, float* out) noexcept {
+    using S = typename gguf_codec<T>::scheme;
+    constexpr std::size_t group = S::group_cols;
+    if constexpr (!gguf_counts<T> && !S::is_linear && !simd::has_byte_lookup) {
+        // There are no more levels than weights, so that these products are the fewest.
+        float weights[gguf_levels<T>.size()];
+        static_assert(std::size(weights) <= group && !S::has_minimum);
+        for (std::size_t u = 0; u < std::size(weights); ++u) weights[u] = scale * gguf_levels<T>[u];
+        for (std::size_t i = 0; i < group; ++i) out[i] = weights[codes[i]];
+    } else {
+        static_assert(group % 16 == 0);
+        for (std::size_t i = 0; i < group; i += 16) {
+            auto weight = simd::broadcast(scale) * gguf_load_levels<T>(codes + i);
+            if constexpr (S::has_minimum) weight = weight + simd::broadcast(minimum);
+            simd::store(out + i, weight);
+        }
+    }
+}
+
 /// Decodes a block of a composition: scale times level, plus the minimum where there is one.
 template <gguf::type T>
 void gguf_decode_composition(const std::byte* block, float* out) noexcept {
@@ -105,18 +161,7 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
             scale = static_cast<float>(scales[g]);
             if constexpr (S::has_minimum) minimum = static_cast<float>(offsets[g]);
         }
-        for (std::size_t i = g * group; i < (g + 1) * group; ++i) {
-            float level = 0;
-            if constexpr (gguf_counts<T>) {
-                level = static_cast<float>(codes[i] + static_cast<int>(gguf_levels<T>[0]));
-            } else if constexpr (S::is_linear) {
-                level = S::step(codes[i]);
-            } else {
-                level = gguf_levels<T>[codes[i]];
-            }
-            out[i] = scale * level;
-            if constexpr (S::has_minimum) out[i] += minimum;
-        }
+        gguf_decode_group<T>(codes + g * group, scale, minimum, out + g * group);
     }
 }
 
@@ -138,14 +183,39 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
     return gguf_bits(from[i / 2], 4 * (i % 2), 4);
 }
 
+// Eight bytes are handled as one number, whose lowest byte is the first: codes of a row have the
+// same bits of neighbouring bytes, so that a shift and a mask take eight of them at once.
+
+inline constexpr std::uint64_t gguf_each = 0x0101010101010101; ///< times b: b in all bytes
+
+/// Of each of eight bytes the bits of `mask`, from bit `first` on.
+[[nodiscard]] inline std::uint64_t gguf_eight(const std::byte* from, std::size_t first,
+                                              unsigned mask) noexcept {
+    return load_le<std::uint64_t>(from) >> first & mask * gguf_each;
+}
+
+/// Eight bits as eight bytes of 0 or 1.
+[[nodiscard]] inline std::uint64_t gguf_spread_bits(unsigned bits) noexcept {
+    // Byte j keeps bit j; adding 127 makes its highest bit tell whether there was one.
+    const std::uint64_t kept = bits * gguf_each & 0x8040201008040201;
+    return (kept + 127 * gguf_each) >> 7 & gguf_each;
+}
+
+/// Eight codes, the first lowest.
+inline void gguf_put_eight(std::uint8_t* codes, std::uint64_t eight) noexcept {
+    if constexpr (std::endian::native == std::endian::little) {
+        std::memcpy(codes, &eight, sizeof eight);
+    } else {
+        for (int j = 0; j < 8; ++j) codes[j] = static_cast<std::uint8_t>(eight >> 8 * j);
+    }
+}
+
 /// 2·Half codes of 4 bits: code j in the low half of byte j, code j + Half in the high half.
 template <std::size_t Half>
 void gguf_read_halves(const std::byte* from, std::uint8_t* codes) noexcept {
-    std::byte pairs[Half]; // a copy, which no write to the codes can change
-    std::memcpy(pairs, from, Half);
-    for (std::size_t j = 0; j < Half; ++j) {
-        codes[j] = std::to_integer<std::uint8_t>(pairs[j] & std::byte{15});
-        codes[j + Half] = std::to_integer<std::uint8_t>(pairs[j] >> 4);
+    for (std::size_t j = 0; j < Half; j += 8) {
+        gguf_put_eight(codes + j, gguf_eight(from + j, 0, 15));
+        gguf_put_eight(codes + j + Half, gguf_eight(from + j, 4, 15));
     }
 }
 

@@ -41,9 +41,9 @@ struct gguf_codec<gguf::type::tq2_0> : gguf_composition<presets::tq2_0> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         to.scales[0] = gguf_fp16_at(block + 64);
         for (std::size_t row = 0; row < 8; ++row) {
-            for (std::size_t l = 0; l < 32; ++l) {
-                codes[32 * row + l] = static_cast<std::uint8_t>(
-                    gguf_bits(block[32 * (row / 4) + l], 2 * (row % 4), 2));
+            for (std::size_t l = 0; l < 32; l += 8) {
+                gguf_put_eight(codes + 32 * row + l,
+                               gguf_eight(block + 32 * (row / 4) + l, 2 * (row % 4), 3));
             }
         }
     }
@@ -66,8 +66,9 @@ template <>
 struct gguf_codec<gguf::type::q1_0> : gguf_composition<presets::q1_0> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         to.scales[0] = gguf_fp16_at(block);
-        for (std::size_t j = 0; j < 128; ++j) {
-            codes[j] = static_cast<std::uint8_t>(gguf_bits(block[2 + j / 8], j % 8, 1));
+        for (std::size_t j = 0; j < 128; j += 8) {
+            gguf_put_eight(codes + j,
+                           gguf_spread_bits(std::to_integer<unsigned>(block[2 + j / 8])));
         }
     }
 };
@@ -77,8 +78,12 @@ template <>
 struct gguf_codec<gguf::type::q2_0> : gguf_composition<presets::q2_0> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         to.scales[0] = gguf_fp16_at(block);
-        for (std::size_t j = 0; j < 64; ++j) {
-            codes[j] = static_cast<std::uint8_t>(gguf_bits(block[2 + j / 4], 2 * (j % 4), 2));
+        for (std::size_t j = 0; j < 64; j += 8) {
+            // Eight codes to four pairs, to eight: each half goes where its bytes are to be.
+            std::uint64_t eight = load_le<std::uint16_t>(block + 2 + j / 4);
+            eight = (eight | eight << 24) & 0x000000FF000000FF;
+            eight = (eight | eight << 12) & 0x000F000F000F000F;
+            gguf_put_eight(codes + j, (eight | eight << 6) & 3 * gguf_each);
         }
     }
 };

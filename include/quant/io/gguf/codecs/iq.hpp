@@ -60,24 +60,34 @@ static_assert(gguf_has_signed<presets::iq3_s>(gguf_iq3_s_values));
     return seven | (static_cast<unsigned>(std::popcount(seven)) & 1u) << 7;
 }
 
-/// Count codes of coordinates, negative where the bit of `signs` is set.
-template <quantization_scheme S, std::size_t Count>
-void gguf_put_signed(const std::uint8_t* coordinates, unsigned signs,
-                     std::uint8_t* codes) noexcept {
+/// Eight codes of coordinates, negative where the bit of `signs` is set.
+template <quantization_scheme S>
+void gguf_put_signed(std::uint64_t coordinates, unsigned signs, std::uint8_t* codes) noexcept {
     constexpr unsigned values = (S::max_code + 1) / 2;
-    for (std::size_t j = 0; j < Count; ++j) {
-        const unsigned positive = values + coordinates[j];
-        codes[j] = static_cast<std::uint8_t>(
-            (signs >> j & 1u) != 0 ? unsigned{S::max_code} - positive : positive);
-    }
+    // No byte exceeds max_code, so that neither sum nor difference reaches its neighbour.
+    const std::uint64_t positive = coordinates + values * gguf_each;
+    const std::uint64_t negative = unsigned{S::max_code} * gguf_each - positive;
+    const std::uint64_t is_negative = gguf_spread_bits(signs & 255u) * 255;
+    gguf_put_eight(codes, positive ^ ((positive ^ negative) & is_negative));
+}
+
+/// Eight coordinates: a vector of eight, or two of four.
+template <std::size_t N>
+[[nodiscard]] std::uint64_t gguf_vector(const std::array<std::uint8_t, N>& grid,
+                                        std::size_t vector) noexcept {
+    return load_le<std::uint64_t>(reinterpret_cast<const std::byte*>(grid.data()) + 8 * vector);
+}
+template <std::size_t N>
+[[nodiscard]] std::uint64_t gguf_vectors(const std::array<std::uint8_t, N>& grid, std::size_t first,
+                                         std::size_t second) noexcept {
+    const auto* const from = reinterpret_cast<const std::byte*>(grid.data());
+    return load_le<std::uint32_t>(from + 4 * first) |
+           std::uint64_t{load_le<std::uint32_t>(from + 4 * second)} << 32;
 }
 
 /// Eight codes of levels 8·coordinate ± 1: −9, −7, −1, 1, 7, 9.
-inline void gguf_put_shifted(const std::uint8_t* coordinates, bool down,
-                             std::uint8_t* codes) noexcept {
-    for (std::size_t j = 0; j < 8; ++j) {
-        codes[j] = static_cast<std::uint8_t>(2 * coordinates[j] + (down ? 0 : 1));
-    }
+inline void gguf_put_shifted(std::uint64_t coordinates, bool down, std::uint8_t* codes) noexcept {
+    gguf_put_eight(codes, 2 * coordinates + (down ? 0 : gguf_each));
 }
 static_assert([] {
     bool right = presets::iq1_s::max_code == 5;
@@ -105,9 +115,9 @@ struct gguf_codec<gguf::type::iq2_xxs> : gguf_composition<presets::iq2_xxs> {
             to.scales[g] = gguf_odd(word >> 28);
             for (std::size_t v = 0; v < 4; ++v) {
                 const auto vector = std::to_integer<std::size_t>(vectors[v]);
-                gguf_put_signed<scheme, 8>(&gguf_iq2_xxs_grid[8 * vector],
-                                           gguf_even_signs((word >> (7 * v)) & 127u),
-                                           codes + 32 * g + 8 * v);
+                gguf_put_signed<scheme>(gguf_vector(gguf_iq2_xxs_grid, vector),
+                                        gguf_even_signs((word >> (7 * v)) & 127u),
+                                        codes + 32 * g + 8 * v);
             }
         }
     }
@@ -124,8 +134,8 @@ struct gguf_codec<gguf::type::iq2_xs> : gguf_composition<presets::iq2_s> {
         }
         for (std::size_t v = 0; v < 32; ++v) {
             const auto word = load_le<std::uint16_t>(block + 2 + 2 * v);
-            gguf_put_signed<scheme, 8>(&gguf_iq2_xs_grid[8 * std::size_t{word & 511u}],
-                                       gguf_even_signs(word >> 9), codes + 8 * v);
+            gguf_put_signed<scheme>(gguf_vector(gguf_iq2_xs_grid, word & 511u),
+                                    gguf_even_signs(word >> 9), codes + 8 * v);
         }
     }
 };
@@ -142,8 +152,8 @@ struct gguf_codec<gguf::type::iq2_s> : gguf_composition<presets::iq2_s> {
         for (std::size_t v = 0; v < 32; ++v) {
             const int vector = std::to_integer<int>(block[2 + v]) |
                                gguf_bits(block[66 + v / 4], 2 * (v % 4), 2) << 8;
-            gguf_put_signed<scheme, 8>(&gguf_iq2_s_grid[8 * static_cast<std::size_t>(vector)],
-                                       std::to_integer<unsigned>(block[34 + v]), codes + 8 * v);
+            gguf_put_signed<scheme>(gguf_vector(gguf_iq2_s_grid, static_cast<std::size_t>(vector)),
+                                    std::to_integer<unsigned>(block[34 + v]), codes + 8 * v);
         }
     }
 };
@@ -157,11 +167,12 @@ struct gguf_codec<gguf::type::iq3_xxs> : gguf_composition<presets::iq3_xxs> {
         for (std::size_t g = 0; g < 8; ++g) {
             const auto word = load_le<std::uint32_t>(block + 66 + 4 * g);
             to.scales[g] = gguf_odd(word >> 28);
-            for (std::size_t v = 0; v < 8; ++v) {
-                const unsigned signs = gguf_even_signs((word >> (7 * (v / 2))) & 127u);
-                const auto vector = std::to_integer<std::size_t>(block[2 + 8 * g + v]);
-                gguf_put_signed<scheme, 4>(&gguf_iq3_xxs_grid[4 * vector], signs >> (4 * (v % 2)),
-                                           codes + 32 * g + 4 * v);
+            for (std::size_t v = 0; v < 4; ++v) {
+                const std::byte* const two = block + 2 + 8 * g + 2 * v;
+                gguf_put_signed<scheme>(
+                    gguf_vectors(gguf_iq3_xxs_grid, std::to_integer<std::size_t>(two[0]),
+                                 std::to_integer<std::size_t>(two[1])),
+                    gguf_even_signs((word >> (7 * v)) & 127u), codes + 32 * g + 8 * v);
             }
         }
     }
@@ -176,12 +187,13 @@ struct gguf_codec<gguf::type::iq3_s> : gguf_composition<presets::iq3_s> {
         for (std::size_t g = 0; g < 8; ++g) {
             to.scales[g] = gguf_odd(static_cast<unsigned>(gguf_nibble(block + 106, g)));
         }
-        for (std::size_t v = 0; v < 64; ++v) {
-            const int vector =
-                std::to_integer<int>(block[2 + v]) | gguf_bits(block[66 + v / 8], v % 8, 1) << 8;
-            gguf_put_signed<scheme, 4>(
-                &gguf_iq3_s_grid[4 * static_cast<std::size_t>(vector)],
-                std::to_integer<unsigned>(block[74 + v / 2]) >> (4 * (v % 2)), codes + 4 * v);
+        for (std::size_t v = 0; v < 32; ++v) {
+            const auto vector = [&](std::size_t i) {
+                return static_cast<std::size_t>(std::to_integer<int>(block[2 + i]) |
+                                                gguf_bits(block[66 + i / 8], i % 8, 1) << 8);
+            };
+            gguf_put_signed<scheme>(gguf_vectors(gguf_iq3_s_grid, vector(2 * v), vector(2 * v + 1)),
+                                    std::to_integer<unsigned>(block[74 + v]), codes + 8 * v);
         }
     }
 };
@@ -199,7 +211,7 @@ struct gguf_codec<gguf::type::iq1_s> : gguf_composition<presets::iq1_s> {
             for (std::size_t v = 0; v < 4; ++v) {
                 const unsigned vector =
                     std::to_integer<unsigned>(block[2 + 4 * g + v]) | ((word >> (3 * v)) & 7u) << 8;
-                gguf_put_shifted(&gguf_iq1_grid[8 * std::size_t{vector}], (word & 0x8000u) != 0,
+                gguf_put_shifted(gguf_vector(gguf_iq1_grid, vector), (word & 0x8000u) != 0,
                                  codes + 32 * g + 8 * v);
             }
         }
@@ -225,8 +237,8 @@ struct gguf_codec<gguf::type::iq1_m> : gguf_composition<presets::iq1_m> {
         for (std::size_t v = 0; v < 32; ++v) {
             const int high = gguf_nibble(block + 32, v);
             const int vector = std::to_integer<int>(block[v]) | (high & 7) << 8;
-            gguf_put_shifted(&gguf_iq1_grid[8 * static_cast<std::size_t>(vector)], (high & 8) != 0,
-                             codes + 8 * v);
+            gguf_put_shifted(gguf_vector(gguf_iq1_grid, static_cast<std::size_t>(vector)),
+                             (high & 8) != 0, codes + 8 * v);
         }
     }
 };

@@ -24,9 +24,8 @@ struct gguf_codec<gguf::type::q2_k> : gguf_composition<presets::q2_k> {
         }
         for (std::size_t row = 0; row < 8; ++row) {
             const std::byte* const low = block + 16 + 32 * (row / 4);
-            for (std::size_t l = 0; l < 32; ++l) {
-                codes[32 * row + l] =
-                    static_cast<std::uint8_t>(gguf_bits(low[l], 2 * (row % 4), 2));
+            for (std::size_t l = 0; l < 32; l += 8) {
+                gguf_put_eight(codes + 32 * row + l, gguf_eight(low + l, 2 * (row % 4), 3));
             }
         }
     }
@@ -49,9 +48,9 @@ struct gguf_codec<gguf::type::q3_k> : gguf_composition<presets::q3_k> {
         }
         for (std::size_t row = 0; row < 8; ++row) {
             const std::byte* const low = block + 32 + 32 * (row / 4);
-            for (std::size_t l = 0; l < 32; ++l) {
-                codes[32 * row + l] = static_cast<std::uint8_t>(
-                    gguf_bits(low[l], 2 * (row % 4), 2) | gguf_bits(block[l], row, 1) << 2);
+            for (std::size_t l = 0; l < 32; l += 8) {
+                gguf_put_eight(codes + 32 * row + l, gguf_eight(low + l, 2 * (row % 4), 3) |
+                                                         gguf_eight(block + l, row, 1) << 2);
             }
         }
     }
@@ -94,13 +93,11 @@ template <>
 struct gguf_codec<gguf::type::q5_k> : gguf_composition<presets::q5_k> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         gguf_read_scales_and_minimums<scheme>(block, to);
-        for (std::size_t p = 0; p < 4; ++p) {
-            gguf_read_halves<32>(block + 48 + 32 * p, codes + 64 * p);
-        }
         for (std::size_t g = 0; g < 8; ++g) {
-            for (std::size_t l = 0; l < 32; ++l) {
-                const int fifth = gguf_bits(block[16 + l], g, 1) << 4;
-                codes[32 * g + l] = static_cast<std::uint8_t>(codes[32 * g + l] | fifth);
+            for (std::size_t l = 0; l < 32; l += 8) {
+                const std::byte* const low = block + 48 + 32 * (g / 2) + l;
+                gguf_put_eight(codes + 32 * g + l, gguf_eight(low, 4 * (g % 2), 15) |
+                                                       gguf_eight(block + 16 + l, g, 1) << 4);
             }
         }
     }
@@ -121,10 +118,10 @@ struct gguf_codec<gguf::type::q6_k> : gguf_composition<presets::q6_k> {
         for (std::size_t row = 0; row < 8; ++row) {
             const std::byte* const low = block + 64 * (row / 4) + 32 * (row % 2);
             const std::byte* const high = block + 128 + 32 * (row / 4);
-            for (std::size_t l = 0; l < 32; ++l) {
-                codes[32 * row + l] =
-                    static_cast<std::uint8_t>(gguf_bits(low[l], 4 * (row % 4 / 2), 4) |
-                                              gguf_bits(high[l], 2 * (row % 4), 2) << 4);
+            for (std::size_t l = 0; l < 32; l += 8) {
+                gguf_put_eight(codes + 32 * row + l, gguf_eight(low + l, 4 * (row % 4 / 2), 15) |
+                                                         gguf_eight(high + l, 2 * (row % 4), 3)
+                                                             << 4);
             }
         }
     }

@@ -31,10 +31,9 @@ struct gguf_codec<gguf::type::q4_1> : gguf_composition<presets::q4_1> {
 /// The 5-bit codes of q5_0 and q5_1: 4 bytes of fifth bits, weight j's at bit j, then 16 bytes of
 /// the lower four.
 inline void gguf_read_5_bits(const std::byte* from, std::uint8_t* codes) noexcept {
-    const auto fifth = load_le<std::uint32_t>(from);
-    gguf_read_halves<16>(from + 4, codes);
-    for (std::size_t j = 0; j < 32; ++j) {
-        codes[j] = static_cast<std::uint8_t>(codes[j] | ((fifth >> j & 1u) << 4));
+    for (std::size_t j = 0; j < 32; j += 8) {
+        const std::uint64_t fifth = gguf_spread_bits(std::to_integer<unsigned>(from[j / 8]));
+        gguf_put_eight(codes + j, gguf_eight(from + 4 + j % 16, 4 * (j / 16), 15) | fifth << 4);
     }
 }
 

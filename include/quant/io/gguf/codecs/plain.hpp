@@ -21,6 +21,9 @@ struct gguf_codec<gguf::type::f16> {
     static void decode(const std::byte* block, float* out) noexcept {
         *out = static_cast<float>(gguf_fp16_at(block));
     }
+    static void decode_sixteen(const std::byte* blocks, float* out) noexcept {
+        simd::store(out, simd::load_fp16(blocks));
+    }
 };
 
 template <>

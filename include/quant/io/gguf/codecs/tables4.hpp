@@ -43,9 +43,11 @@ struct gguf_codec<gguf::type::iq4_xs> : gguf_composition<presets::iq4_xs> {
 /// as plus zero, as in the ggml project.
 template <std::size_t Half>
 void gguf_read_e2m1(const std::byte* from, std::uint8_t* codes) noexcept {
-    gguf_read_halves<Half>(from, codes);
-    for (std::size_t j = 0; j < 2 * Half; ++j) {
-        if (codes[j] == fp4::sign_bit) codes[j] = 0;
+    for (std::size_t j = 0; j < 2 * Half; j += 8) {
+        const std::uint64_t eight = gguf_eight(from + j % Half, 4 * (j / Half), 15);
+        // The highest bit of each byte, unless it is the sign bit alone.
+        const std::uint64_t other = (eight ^ fp4::sign_bit * gguf_each) + 127 * gguf_each;
+        gguf_put_eight(codes + j, eight & (other >> 7 & gguf_each) * 15);
     }
 }
 
