@@ -1,6 +1,7 @@
 // The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand
 // here or in an example, line for line.
 #include <quant/io/gguf.hpp>
+#include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
@@ -104,6 +105,14 @@ any_weights weights_of(const quant::gguf::file& model, std::string_view name) {
     const quant::gguf::tensor* const tensor = model.find(name);
     if (tensor == nullptr) throw std::runtime_error("no such tensor");
     return quant::gguf::load_any<any_weights>(*tensor);
+}
+
+using any_view =
+    quant::any_packed_view<quant::presets::q4_0, quant::presets::q4_1, quant::presets::q8_0>;
+
+/// A matrix of a packed file, ready for quant::matmul, in the file's own memory.
+any_view view_of(const quant::packed_file& model, std::string_view name) {
+    return model.view_any<any_view>(name);
 }
 
 /// A layer of a GPTQ checkpoint. Its products take prologue::permutation(order) unless it is empty.

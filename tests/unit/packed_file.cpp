@@ -97,6 +97,7 @@ TEST_CASE("packed file: what was written lies there", "[packed_file]") {
     CHECK(four.header().scheme == quant::describe<w4>());
     CHECK(four.header().rows == 33);
     CHECK(four.header().cols == 70);
+    CHECK(four.bytes().size() == 2752); // the example of docs/layout.md
     CHECK(file.find("four") == &four);
     CHECK(file.find("eight") == &file.matrices()[1]);
     CHECK(file.find("norm") == nullptr);
