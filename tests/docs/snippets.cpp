@@ -189,6 +189,11 @@ TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", 
     const auto stored = weights_of(quant::gguf::file::open(from), "w");
     CHECK(stored.descriptor() == quant::describe<quant::presets::q4_1>());
     CHECK_THROWS_AS(weights_of(quant::gguf::file::open(from), "v"), std::runtime_error);
+    auto packed = quant::packed_file_writer::create(to);
+    packed.add_matrix("w", stored.bytes());
+    packed.write(stored.bytes());
+    packed.finish();
+    CHECK(view_of(quant::packed_file::open(to), "w").rows() == 2);
 
     to_float32(from, to);
     const auto made = quant::gguf::file::open(to, quant::gguf::file_access::read);
