@@ -11,7 +11,8 @@
 
 namespace lm {
 
-/// Open addressing, half empty at least; what a number stands for, the caller knows.
+/// Open addressing, half empty at least; what a number stands for, the caller knows. The largest
+/// number is none.
 class flat_index {
 public:
     /// @param most numbers that will be inserted.
@@ -21,7 +22,7 @@ public:
     /// The first inserted number of this hash for which is_it(number).
     template <class IsIt>
     [[nodiscard]] std::optional<std::uint32_t> find(std::uint64_t hash, IsIt is_it) const {
-        for (std::size_t at = hash & mask_; slots_[at].used; at = (at + 1) & mask_) {
+        for (std::size_t at = hash & mask_; slots_[at].number != none; at = (at + 1) & mask_) {
             if (slots_[at].tag == tag_of(hash) && is_it(slots_[at].number)) {
                 return slots_[at].number;
             }
@@ -31,19 +32,19 @@ public:
 
     void insert(std::uint64_t hash, std::uint32_t number) {
         std::size_t at = hash & mask_;
-        while (slots_[at].used) at = (at + 1) & mask_;
-        slots_[at] = {number, tag_of(hash), true};
+        while (slots_[at].number != none) at = (at + 1) & mask_;
+        slots_[at] = {number, tag_of(hash)};
     }
 
 private:
+    static constexpr std::uint32_t none = UINT32_MAX;
     struct slot {
-        std::uint32_t number = 0;
-        std::uint32_t tag : 31 = 0;
-        bool used : 1 = false;
+        std::uint32_t number = none;
+        std::uint32_t tag = 0;
     };
     /// Bits that do not choose the slot.
     [[nodiscard]] static std::uint32_t tag_of(std::uint64_t hash) noexcept {
-        return static_cast<std::uint32_t>(hash >> 33);
+        return static_cast<std::uint32_t>(hash >> 32);
     }
 
     std::vector<slot> slots_;

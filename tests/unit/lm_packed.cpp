@@ -73,8 +73,9 @@ lm::loaded_model tiny_model() {
         constexpr char digits[] = "0123456789ABCDEF";
         tokens.push_back({'<', '0', 'x', digits[byte / 16], digits[byte % 16], '>'});
     }
-    made.text = std::make_unique<lm::score_bpe>(std::move(tokens), vector(259), true,
-                                                lm::special_tokens{.begin = 1, .add_begin = true});
+    made.text = std::make_unique<lm::score_bpe>(
+        std::move(tokens), vector(259), true,
+        lm::special_tokens{.begin = 1, .end = {}, .add_begin = true});
     return made;
 }
 

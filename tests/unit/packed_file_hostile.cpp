@@ -172,7 +172,7 @@ TEST_CASE("packed file hostile: bytes off their boundary", "[packed_file]") {
 TEST_CASE("packed file hostile: truncated at every byte", "[packed_file]") {
     const auto whole = small_file();
     for (std::size_t size = 0; size < whole.size(); ++size) {
-        const aligned_bytes part(std::span(whole).first(size));
+        const aligned_bytes part{std::span(whole).first(size)};
         const auto refused = packed_file::try_parse(part.span());
         CAPTURE(size);
         // What ends within the padding behind the last tensor lacks nothing.
