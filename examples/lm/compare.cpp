@@ -21,7 +21,8 @@ struct speed {
     double decode_rate;
 };
 
-std::size_t size_of_norms(const float_model& weights) {
+template <class Model>
+std::size_t size_of_norms(const Model& weights) {
     std::size_t size = weights.final_norm.size();
     for (const auto& layer : weights.layers) {
         size += layer.attention_norm.size() + layer.ffn_norm.size();
@@ -95,8 +96,22 @@ public:
         made.name = scheme.name;
         made.meaning = scheme.meaning;
         const model quantized = quantize(scheme, made);
-        measure_size(quantized, made);
+        measure(quantized, made);
+        return made;
+    }
 
+    [[nodiscard]] scheme_report report(const packed_model& packed) const {
+        scheme_report made;
+        made.name = "packed";
+        made.meaning = "packed file, " + packed.scheme;
+        made.quantize_seconds = packed.load_seconds;
+        measure(packed.weights, made);
+        return made;
+    }
+
+private:
+    void measure(const model& quantized, scheme_report& made) const {
+        measure_size(quantized, made);
         progress_bar bar(made.name + ": evaluates");
         const quality distance =
             measure_quality(reference_, score_logits(quantized, *pool_, sequences_), sequences_,
@@ -110,10 +125,8 @@ public:
         made.decode_rate = rates.decode_rate;
         bar.show(0.9);
         made.text = write_line(quantized, *loaded_->text, *pool_, *options_);
-        return made;
     }
 
-private:
     /// Text of the float model, as much as the context and the measurement have room for.
     void choose_speed_tokens() {
         const std::size_t context = loaded_->weights.shape.context;
@@ -169,10 +182,20 @@ comparison compare(const loaded_model& loaded, const compare_options& options,
     if (options.scored_tokens == 0) throw failure("compare: no tokens to compare on");
     if (loaded.weights.shape.context < 8)
         throw failure("compare: the model's context is too short");
+    for (const packed_model* const one : options.packed) {
+        if (one->weights.shape.vocabulary != loaded.weights.shape.vocabulary ||
+            one->weights.shape.context != loaded.weights.shape.context) {
+            throw failure("compare: the packed file is one of another model");
+        }
+    }
     const comparer compares(loaded, options, pool);
     comparison made = compares.summary();
     for (const scheme_entry* const scheme : options.schemes) {
         made.schemes.push_back(compares.report(*scheme));
+        reported(made.schemes.back());
+    }
+    for (const packed_model* const packed : options.packed) {
+        made.schemes.push_back(compares.report(*packed));
         reported(made.schemes.back());
     }
     return made;

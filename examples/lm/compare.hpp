@@ -2,6 +2,7 @@
 #pragma once
 
 #include "load.hpp"
+#include "packed_model.hpp"
 #include "schemes.hpp"
 
 #include <cstddef>
@@ -15,6 +16,8 @@ namespace lm {
 
 struct compare_options {
     std::vector<const scheme_entry*> schemes;
+    /// Packed files of the same model, to be compared as well: rows called "packed".
+    std::vector<const packed_model*> packed;
     std::size_t scored_tokens = 512; ///< that the float model writes
     std::uint64_t seed = 1;
     std::vector<token> prompt; ///< of the line of text that each model writes
@@ -29,10 +32,10 @@ struct scheme_report {
     std::size_t bytes = 0;      ///< in memory, padding and norms counted
     double share_of_f32 = 0;
     double share_of_f16 = 0;
-    double quantize_seconds = 0;
-    double prompt_rate = 0; ///< tokens per second
-    double decode_rate = 0; ///< tokens per second
-    double divergence = 0;  ///< see quality
+    double quantize_seconds = 0; ///< of a packed file, what loading it took, tokenizer included
+    double prompt_rate = 0;      ///< tokens per second
+    double decode_rate = 0;      ///< tokens per second
+    double divergence = 0;       ///< see quality
     double agreement = 0;
     double perplexity = 0;
     std::string text;

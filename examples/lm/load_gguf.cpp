@@ -3,8 +3,10 @@
 #include "load.hpp"
 
 #include "failure.hpp"
+#include "gguf_metadata.hpp"
 
 #include <quant/io/gguf.hpp>
+#include <quant/io/packed_file/reader.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -19,12 +21,9 @@ public:
     explicit gguf_model(const std::filesystem::path& path)
         : path_(path.string()), file_(open(path)) {}
 
-    [[nodiscard]] std::string name() const {
-        return std::string(file_.get<std::string_view>("general.name").value_or(path_));
-    }
+    [[nodiscard]] gguf_metadata said() const { return {file_, path_}; }
     [[nodiscard]] std::string types() const;
     [[nodiscard]] float_model weights();
-    [[nodiscard]] std::unique_ptr<const tokenizer> text() const;
     /// The file, which tensors of the weights refer to; this object is done then.
     [[nodiscard]] std::unique_ptr<const quant::gguf::file> release() {
         return std::make_unique<const quant::gguf::file>(std::move(file_));
@@ -34,18 +33,14 @@ private:
     static quant::gguf::file open(const std::filesystem::path& path) {
         auto opened = quant::gguf::file::try_open(path);
         if (!opened) throw failure(path.string(), ": ", opened.failure().what());
+        if (quant::is_packed_file(*opened)) {
+            throw failure(path.string(), ": a packed file, which has no weights to quantize");
+        }
         return *std::move(opened);
     }
     template <class... Parts>
     [[noreturn]] void fail(const Parts&... parts) const {
         throw failure(path_, ": ", parts...);
-    }
-
-    template <class T>
-    [[nodiscard]] T need(const std::string& key) const {
-        const std::optional<T> value = file_.get<T>(key);
-        if (!value) fail("no ", key, " of the right type");
-        return *value;
     }
 
     [[nodiscard]] model_shape shape();
@@ -56,11 +51,6 @@ private:
     [[nodiscard]] std::vector<float> vector(const std::string& name, std::size_t size);
     void decode(const std::string& name, std::size_t rows, std::size_t cols, std::span<float> to);
     void check_all_used() const;
-
-    [[nodiscard]] std::vector<std::string> strings(const std::string& key) const;
-    [[nodiscard]] std::optional<token> token_at(const std::string& key) const;
-    [[nodiscard]] std::unique_ptr<const tokenizer> byte_level(const special_tokens& special) const;
-    [[nodiscard]] std::unique_ptr<const tokenizer> scored(const special_tokens& special) const;
 
     std::string path_;
     quant::gguf::file file_;
@@ -129,25 +119,9 @@ std::vector<float> gguf_model::frequencies(std::size_t head_dim) {
 }
 
 model_shape gguf_model::shape() {
-    const auto architecture = need<std::string_view>("general.architecture");
-    if (architecture != "llama") {
-        fail("its architecture is ", architecture, ", not llama");
-    }
-    model_shape made;
-    made.dim = need<std::size_t>("llama.embedding_length");
-    made.hidden = need<std::size_t>("llama.feed_forward_length");
-    made.layers = need<std::size_t>("llama.block_count");
-    made.heads = need<std::size_t>("llama.attention.head_count");
-    made.kv_heads = file_.get<std::size_t>("llama.attention.head_count_kv").value_or(made.heads);
-    made.context = need<std::size_t>("llama.context_length");
-    if (made.heads == 0) fail("llama.attention.head_count is 0");
-    made.head_dim =
-        file_.get<std::size_t>("llama.attention.key_length").value_or(made.dim / made.heads);
     const quant::gguf::tensor* const embedding = file_.find("token_embd.weight");
     if (embedding == nullptr) fail("no tensor token_embd.weight");
-    made.vocabulary = embedding->rows();
-    made.norm_epsilon = need<float>("llama.attention.layer_norm_rms_epsilon");
-    check_shape(made);
+    model_shape made = said().shape(embedding->rows());
     made.rope_frequencies = frequencies(made.head_dim);
     return made;
 }
@@ -204,73 +178,14 @@ void gguf_model::check_all_used() const {
     }
 }
 
-std::vector<std::string> gguf_model::strings(const std::string& key) const {
-    const auto array = file_.array(key);
-    if (!array) fail("no ", key);
-    std::vector<std::string> made;
-    made.reserve(array->size());
-    for (std::size_t i = 0; i < array->size(); ++i) {
-        const auto one = array->at<std::string_view>(i);
-        if (!one) fail(key, " is no array of strings");
-        made.emplace_back(*one);
-    }
-    return made;
-}
-
-std::optional<token> gguf_model::token_at(const std::string& key) const {
-    return file_.get<token>(key);
-}
-
-std::unique_ptr<const tokenizer> gguf_model::byte_level(const special_tokens& special) const {
-    const auto name = file_.get<std::string_view>("tokenizer.ggml.pre").value_or("gpt-2");
-    split_style style = split_style::gpt2;
-    if (name == "smollm") {
-        style = split_style::smollm;
-    } else if (name != "gpt-2" && name != "gpt2") {
-        fail("pre-tokenizer ", name, " is not supported (gpt-2 and smollm are)");
-    }
-    return std::make_unique<byte_bpe>(strings("tokenizer.ggml.tokens"),
-                                      strings("tokenizer.ggml.merges"), style, special);
-}
-
-std::unique_ptr<const tokenizer> gguf_model::scored(const special_tokens& special) const {
-    std::vector<std::string> tokens = strings("tokenizer.ggml.tokens");
-    constexpr std::string_view visible_space = "\xE2\x96\x81"; // U+2581
-    for (std::string& one : tokens) {
-        for (std::size_t at = 0; (at = one.find(visible_space, at)) != std::string::npos; ++at) {
-            one.replace(at, visible_space.size(), 1, ' ');
-        }
-    }
-    const auto array = file_.array("tokenizer.ggml.scores");
-    std::vector<float> scores;
-    for (std::size_t i = 0; array && i < array->size(); ++i) {
-        scores.push_back(array->at<float>(i).value_or(0.0f));
-    }
-    const bool space_first = file_.get<bool>("tokenizer.ggml.add_space_prefix").value_or(true);
-    return std::make_unique<score_bpe>(std::move(tokens), std::move(scores), space_first, special);
-}
-
-std::unique_ptr<const tokenizer> gguf_model::text() const {
-    const auto kind = need<std::string_view>("tokenizer.ggml.model");
-    if (kind != "gpt2" && kind != "llama") {
-        fail("tokenizer ", kind, " is not supported (gpt2 and llama are)");
-    }
-    const special_tokens special{
-        .begin = token_at("tokenizer.ggml.bos_token_id"),
-        .end = token_at("tokenizer.ggml.eos_token_id"),
-        .add_begin = file_.get<bool>("tokenizer.ggml.add_bos_token").value_or(kind == "llama"),
-    };
-    return kind == "gpt2" ? byte_level(special) : scored(special);
-}
-
 } // namespace
 
 loaded_model load_gguf(const std::filesystem::path& model_file) {
     gguf_model file(model_file);
     loaded_model loaded;
-    loaded.name = file.name();
+    loaded.name = file.said().name();
     loaded.file_types = file.types();
-    loaded.text = file.text();
+    loaded.text = file.said().text();
     loaded.weights = file.weights();
     loaded.file = file.release();
     return loaded;

@@ -105,6 +105,8 @@ public:
     [[nodiscard]] virtual std::size_t cols() const noexcept = 0;
     /// Bytes in memory, padding included.
     [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
+    /// These bytes if they are a quant::packed_matrix, which a packed file stores; none of floats.
+    [[nodiscard]] virtual std::span<const std::byte> packed_bytes() const noexcept { return {}; }
     /// Bits that the format needs for this shape, padding not counted.
     [[nodiscard]] virtual double nominal_bits() const noexcept = 0;
 

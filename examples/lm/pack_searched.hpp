@@ -10,8 +10,12 @@ template <class Preset>
 weight_pointer pack_searched(const float_matrix& weights, quant::thread_pool& pool) {
     quant::quantize_options options;
     options.range = quant::range_estimator::mse;
-    return std::make_unique<packed_weights<quant::packed_matrix<Preset>>>(
-        quant::quantize_packed<Preset>(weights.view(), options, pool));
+    return keep(quant::quantize_packed<Preset>(weights.view(), options, pool));
+}
+
+template <class Preset>
+weight_pointer open_searched(const quant::packed_tensor& stored) {
+    return open_as<Preset>(stored);
 }
 
 } // namespace lm

@@ -12,4 +12,8 @@ namespace lm {
 template <class Preset>
 weight_pointer pack_searched(const float_matrix& weights, quant::thread_pool& pool);
 
+/// A matrix_opener for a preset.
+template <class Preset>
+weight_pointer open_searched(const quant::packed_tensor& stored);
+
 } // namespace lm

@@ -4,6 +4,7 @@
 #include "unicode.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace lm {
 namespace {
@@ -25,50 +26,55 @@ std::array<char32_t, 256> visible_bytes() {
 class visible_decoder {
 public:
     visible_decoder() {
+        bytes_.fill(none);
         const std::array<char32_t, 256> visible = visible_bytes();
         for (std::size_t byte = 0; byte < 256; ++byte) {
-            bytes_.emplace(visible[byte], static_cast<char>(byte));
+            bytes_[visible[byte]] = static_cast<std::int16_t>(byte);
         }
     }
 
-    [[nodiscard]] std::string operator()(std::string_view text) const {
-        std::string decoded;
+    /// Appends the bytes: a vocabulary's merges are decoded without a string for each.
+    void append(std::string_view text, std::string& to) const {
         for (std::size_t at = 0; at < text.size();) {
             const code_point next = decode_utf8(text, at);
-            if (const auto found = bytes_.find(next.value); found != bytes_.end()) {
-                decoded.push_back(found->second);
+            const std::int16_t byte = next.value < bytes_.size() ? bytes_[next.value] : none;
+            if (byte != none) {
+                to.push_back(static_cast<char>(byte));
             } else {
-                decoded.append(text.substr(at, next.size));
+                to.append(text.substr(at, next.size));
             }
             at += next.size;
         }
-        return decoded;
     }
 
 private:
-    std::unordered_map<char32_t, char> bytes_;
+    static constexpr std::int16_t none = -1;
+    std::array<std::int16_t, 0x144> bytes_{}; ///< by character; the last visible one is U+0143
 };
 
 std::vector<std::string> decode_visible(const std::vector<std::string>& tokens) {
     const visible_decoder decode;
-    std::vector<std::string> decoded;
-    decoded.reserve(tokens.size());
-    for (const std::string& one : tokens) decoded.push_back(decode(one));
+    std::vector<std::string> decoded(tokens.size());
+    for (std::size_t i = 0; i < tokens.size(); ++i) decode.append(tokens[i], decoded[i]);
     return decoded;
 }
 
-std::uint64_t pair_key(token left, token right) noexcept {
-    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
-           static_cast<std::uint32_t>(right);
+std::uint64_t hash_of(std::string_view bytes) { return std::hash<std::string_view>()(bytes); }
+
+/// Of two tokens: multiplied, then folded, so that both ends of it depend on both.
+std::uint64_t hash_of(token left, token right) {
+    const std::uint64_t pair = static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32 |
+                               static_cast<std::uint32_t>(right);
+    const std::uint64_t mixed = (pair ^ pair >> 29) * 0x9E3779B97F4A7C15u;
+    return (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93u ^ mixed >> 29;
 }
 
 } // namespace
 
 tokenizer::tokenizer(std::vector<std::string> tokens, special_tokens special)
-    : tokens_(std::move(tokens)), special_(special) {
-    ids_.reserve(tokens_.size());
-    for (std::size_t i = 0; i < tokens_.size(); ++i) {
-        ids_.emplace(tokens_[i], static_cast<token>(i)); // the first of equals
+    : tokens_(std::move(tokens)), ids_(tokens_.size()), special_(special) {
+    for (std::size_t i = 0; i < tokens_.size(); ++i) { // of equals, the first will be found
+        ids_.insert(hash_of(tokens_[i]), static_cast<std::uint32_t>(i));
     }
     for (const auto& id : {special_.begin, special_.end}) {
         if (id && (*id < 0 || static_cast<std::size_t>(*id) >= tokens_.size())) {
@@ -90,8 +96,9 @@ std::string tokenizer::decode(const std::vector<token>& ids) const {
 }
 
 std::optional<token> tokenizer::find(std::string_view bytes) const {
-    const auto found = ids_.find(bytes);
-    return found == ids_.end() ? std::nullopt : std::optional(found->second);
+    const auto found = ids_.find(
+        hash_of(bytes), [&](std::uint32_t id) { return std::string_view(tokens_[id]) == bytes; });
+    return found ? std::optional(static_cast<token>(*found)) : std::nullopt;
 }
 
 std::vector<token> tokenizer::encode_prompt(std::string_view text) const {
@@ -109,33 +116,45 @@ const std::string& tokenizer::bytes_of(token id) const {
 
 byte_bpe::byte_bpe(const std::vector<std::string>& tokens, const std::vector<std::string>& merges,
                    split_style style, special_tokens special)
-    : tokenizer(decode_visible(tokens), special), style_(style) {
+    : tokenizer(decode_visible(tokens), special), style_(style), merge_index_(merges.size()) {
     for (std::size_t byte = 0; byte < 256; ++byte) {
         const char value = static_cast<char>(byte);
         byte_tokens_[byte] = find({&value, 1}).value_or(-1);
     }
     const visible_decoder decode;
-    double rank = 0;
+    std::string both;
+    merges_.reserve(merges.size());
     for (const std::string& line : merges) {
-        const std::size_t space = line.find(' ');
+        const std::string_view text = line;
+        const std::size_t space = text.find(' ');
         if (space == std::string::npos) throw failure("tokenizer: merge '", line, "' is no pair");
-        const std::string left = decode(line.substr(0, space));
-        const std::string right = decode(line.substr(space + 1));
-        const auto left_id = find(left);
-        const auto right_id = find(right);
-        const auto result = find(left + right);
+        both.clear();
+        decode.append(text.substr(0, space), both);
+        const std::size_t left_size = both.size();
+        decode.append(text.substr(space + 1), both);
+        const std::string_view whole = both;
+        const auto left_id = find(whole.substr(0, left_size));
+        const auto right_id = find(whole.substr(left_size));
+        const auto result = find(whole);
         if (!left_id || !right_id || !result) {
             throw failure("tokenizer: merge '", line, "' names no tokens");
         }
-        merges_.emplace(pair_key(*left_id, *right_id), merge{rank++, *result});
+        merge_index_.insert(hash_of(*left_id, *right_id),
+                            static_cast<std::uint32_t>(merges_.size()));
+        merges_.push_back({*left_id, *right_id, *result});
     }
 }
 
+std::optional<merge> byte_bpe::find_merge(token left, token right) const {
+    const auto rank = merge_index_.find(hash_of(left, right), [&](std::uint32_t i) {
+        return merges_[i].left == left && merges_[i].right == right;
+    });
+    if (!rank) return std::nullopt;
+    return merge{static_cast<double>(*rank), merges_[*rank].result};
+}
+
 std::vector<token> byte_bpe::encode(std::string_view text) const {
-    const auto lookup = [&](token left, token right) -> std::optional<merge> {
-        const auto found = merges_.find(pair_key(left, right));
-        return found == merges_.end() ? std::nullopt : std::optional(found->second);
-    };
+    const auto lookup = [&](token left, token right) { return find_merge(left, right); };
     std::vector<token> ids;
     for (const std::string_view word : split_words(text, style_)) {
         std::vector<token> symbols;

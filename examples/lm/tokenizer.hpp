@@ -2,14 +2,15 @@
 #pragma once
 
 #include "bpe.hpp"
+#include "flat_index.hpp"
 #include "pretokenizer.hpp"
 
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,10 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return tokens_.size(); }
     [[nodiscard]] const special_tokens& special() const noexcept { return special_; }
+    /// The bytes of each token.
+    [[nodiscard]] const std::vector<std::string>& tokens() const noexcept { return tokens_; }
+    /// The score of each token, if they have scores.
+    [[nodiscard]] virtual std::span<const float> scores() const noexcept { return {}; }
     /// The token whose bytes are exactly these.
     [[nodiscard]] std::optional<token> find(std::string_view bytes) const;
     /// The tokens of a prompt: encode(), after `begin` if the model wants it.
@@ -45,7 +50,7 @@ protected:
 
 private:
     std::vector<std::string> tokens_; ///< the bytes of each
-    std::unordered_map<std::string_view, token> ids_;
+    flat_index ids_;                  ///< by their bytes
     special_tokens special_;
 };
 
@@ -62,7 +67,13 @@ public:
 private:
     split_style style_;
     std::array<token, 256> byte_tokens_{};
-    std::unordered_map<std::uint64_t, merge> merges_; ///< by both tokens, left in the upper half
+
+    struct ranked_merge {
+        token left, right, result;
+    };
+    [[nodiscard]] std::optional<merge> find_merge(token left, token right) const;
+    std::vector<ranked_merge> merges_; ///< best first
+    flat_index merge_index_;           ///< by left and right
 };
 
 /// Score-based BPE as in llama2.c and SentencePiece: the best scored token that two neighbours
@@ -78,6 +89,7 @@ public:
     [[nodiscard]] std::vector<token> encode(std::string_view text) const override;
     [[nodiscard]] std::string decode(token previous, token id) const override;
     using tokenizer::decode;
+    [[nodiscard]] std::span<const float> scores() const noexcept override { return scores_; }
 
 private:
     std::vector<float> scores_;

@@ -15,6 +15,7 @@
 #include <quant/kernel/matmul.hpp>
 #include <quant/kernel/matmul_batch.hpp>
 #include <quant/kernel/scratch_bytes.hpp>
+#include <quant/pack/any_packed_view.hpp>
 #include <quant/pack/dequantize_packed.hpp>
 #include <quant/pack/gather_rows.hpp>
 #include <quant/pack/pack.hpp>

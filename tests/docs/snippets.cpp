@@ -1,6 +1,7 @@
 // The code of README.md and docs/, compiled: check_docs.py wants every block of theirs to stand
 // here or in an example, line for line.
 #include <quant/io/gguf.hpp>
+#include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
@@ -113,6 +114,14 @@ void multiply(const quant::gguf::file& model, const quant::gguf::tensor& tensor,
     quant::matmul(x, w, y, quant::epilogue::scale{quant::gguf::scale_of(model, tensor)});
 }
 
+using any_view =
+    quant::any_packed_view<quant::presets::q4_0, quant::presets::q4_1, quant::presets::q8_0>;
+
+/// A matrix of a packed file, ready for quant::matmul, in the file's own memory.
+any_view view_of(const quant::packed_file& model, std::string_view name) {
+    return model.view_any<any_view>(name);
+}
+
 /// A layer of a GPTQ checkpoint. Its products take prologue::permutation(order) unless it is empty.
 quant::packed_matrix<w4> load_layer(const std::filesystem::path& checkpoint, std::string_view name,
                                     std::vector<std::uint32_t>& order) {
@@ -187,6 +196,11 @@ TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", 
     const auto stored = weights_of(quant::gguf::file::open(from), "w");
     CHECK(stored.descriptor() == quant::describe<quant::presets::q4_1>());
     CHECK_THROWS_AS(weights_of(quant::gguf::file::open(from), "v"), std::runtime_error);
+    auto packed = quant::packed_file_writer::create(to);
+    packed.add_matrix("w", stored.bytes());
+    packed.write(stored.bytes());
+    packed.finish();
+    CHECK(view_of(quant::packed_file::open(to), "w").rows() == 2);
 
     to_float32(from, to);
     const auto made = quant::gguf::file::open(to, quant::gguf::file_access::read);

@@ -316,7 +316,8 @@ def main():
     gguf = [*gguf_good(), *gguf_hostile()]
     sets = {"gguf_fuzz": gguf, "gguf_load_fuzz": gguf, "gguf_blocks_fuzz": blocks(),
             "safetensors_fuzz": safetensors(), "safetensors_imports_fuzz": imports(),
-            "writers_fuzz": writers()}
+            "writers_fuzz": writers(),
+            "packed_file_fuzz": gguf}  # and a packed file that it makes itself
     for name, cases in sets.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         made = dict(cases)

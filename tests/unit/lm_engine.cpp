@@ -174,7 +174,7 @@ TEST_CASE("the file's own formats run as they are, and others in float") {
             decoded.rows += one.rows();
             decoded.stored.push_back(one);
         }
-        const lm::weight_pointer made = lm::find_scheme("file").make_linear(decoded, pool);
+        const lm::weight_pointer made = lm::find_scheme("file").linear.make(decoded, pool);
         CHECK(made->rows() == decoded.rows);
         CHECK(made->nominal_bits() == bits * static_cast<double>(decoded.values.size()));
         std::vector<token> all(decoded.rows);

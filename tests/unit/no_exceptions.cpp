@@ -1,6 +1,7 @@
 // Without exceptions and without run-time type information the library has its try_ forms, and they
 // say what is wrong. No test framework: it would need both.
 #include <quant/io/gguf.hpp>
+#include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
@@ -198,6 +199,30 @@ void gguf_files() {
     CHECK(fails_with(gguf::file::try_open(path), errc::not_found));
 }
 
+void packed_files() {
+    using any_view = quant::any_packed_view<quant::presets::q8_0, w4>;
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()));
+    const auto w = quant::packed_matrix<w4>::try_zero(5, 40);
+    CHECK(w.has_value());
+    auto out = quant::packed_file_writer::try_create(path);
+    CHECK(out.has_value());
+    if (!w || !out) return;
+    CHECK(out->try_add("general.architecture", "llama").has_value());
+    CHECK(out->try_add_matrix("w", w->bytes()).has_value());
+    CHECK(fails_with(out->try_write(w->bytes().first(1)), errc::truncated));
+    CHECK(out->try_write(w->bytes()).has_value());
+    CHECK(out->try_finish().has_value());
+    const auto in = quant::packed_file::try_open(path, gguf::file_access::read);
+    std::filesystem::remove(path);
+    CHECK(in.has_value() && in->find("w") != nullptr);
+    if (!in) return;
+    CHECK(in->try_verify().has_value());
+    CHECK(in->try_view<w4>("w").has_value());
+    CHECK(in->try_view_any<any_view>("w").has_value());
+    CHECK(fails_with(in->try_view<w4>("v"), errc::not_found));
+}
+
 /// The JSON library, too, answers without exceptions.
 void safetensors_files() {
     const auto path = std::filesystem::temp_directory_path() /
@@ -230,6 +255,7 @@ void safetensors_files() {
 int main() {
     good_pass();
     gguf_files();
+    packed_files();
     safetensors_files();
     calibration();
     bad_arguments();

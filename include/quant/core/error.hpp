@@ -33,6 +33,7 @@ enum class errc {
     unsupported,       ///< well-formed, but not something this library reads or runs
     not_found,         ///< no such file, tensor or key
     io_failed,         ///< the operating system refused a file operation
+    checksum_mismatch, ///< bytes of a file that are not what was written
 };
 
 /// Stable name of a code, for logs.
@@ -57,6 +58,7 @@ enum class errc {
     case errc::unsupported: return "unsupported";
     case errc::not_found: return "not_found";
     case errc::io_failed: return "io_failed";
+    case errc::checksum_mismatch: return "checksum_mismatch";
     }
     return "unknown";
 }

@@ -1,7 +1,9 @@
-// any_packed_matrix: packed weights whose scheme is known only at run time, such as a file's.
+// any_packed_matrix: packed weights whose scheme is known only at run time, such as a file's; and
+// products with them, owned or viewed.
 #pragma once
 
 #include <quant/kernel/matmul.hpp>
+#include <quant/pack/any_packed_view.hpp>
 #include <quant/pack/pack.hpp>
 
 #include <cstddef>
@@ -24,21 +26,21 @@ public:
         requires(std::same_as<S, Schemes> || ...)
     any_packed_matrix(packed_matrix<S> matrix) noexcept : matrix_(std::move(matrix)) {}
 
-    [[nodiscard]] std::size_t rows() const noexcept {
-        return visit([](const auto& m) { return m.rows(); });
-    }
-    [[nodiscard]] std::size_t cols() const noexcept {
-        return visit([](const auto& m) { return m.cols(); });
-    }
-    [[nodiscard]] scheme_descriptor descriptor() const noexcept {
-        return visit([]<class S>(const packed_matrix<S>&) { return describe<S>(); });
-    }
+    [[nodiscard]] std::size_t rows() const noexcept { return view().rows(); }
+    [[nodiscard]] std::size_t cols() const noexcept { return view().cols(); }
+    [[nodiscard]] scheme_descriptor descriptor() const noexcept { return view().descriptor(); }
     [[nodiscard]] std::span<const std::byte> bytes() const noexcept {
         return visit([](const auto& m) { return m.bytes(); });
     }
-    [[nodiscard]] double nominal_bits() const noexcept {
-        return visit([](const auto& m) { return m.nominal_bits(); });
+    [[nodiscard]] double nominal_bits() const noexcept { return view().nominal_bits(); }
+
+    /// Views this matrix, which must outlive the view; a temporary has none.
+    [[nodiscard]] any_packed_view<Schemes...> view() const& noexcept {
+        return visit([](const auto& m) { return any_packed_view<Schemes...>(m.view()); });
     }
+    any_packed_view<Schemes...> view() const&& = delete;
+    operator any_packed_view<Schemes...>() const& noexcept { return view(); }
+    operator any_packed_view<Schemes...>() const&& = delete;
 
     /// f(const packed_matrix<S>&) for the scheme held; f returns the same type for all.
     template <class F>
@@ -89,9 +91,26 @@ private:
 template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
           class... Args>
     requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
-[[nodiscard]] result<void> try_matmul(const X& x, const any_packed_matrix<Schemes...>& w,
+[[nodiscard]] result<void> try_matmul(const X& x, const any_packed_view<Schemes...>& w,
                                       matrix_view<Y> y, Args&&... args) noexcept {
     return w.visit([&](const auto& held) { return try_matmul<A>(x, held, y, args...); });
+}
+/// @copydoc try_matmul
+template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
+          class... Args>
+    requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
+[[nodiscard]] result<void> try_matmul(const X& x, const any_packed_matrix<Schemes...>& w,
+                                      matrix_view<Y> y, Args&&... args) noexcept {
+    return try_matmul<A>(x, w.view(), y, args...);
+}
+
+/// @copydoc try_gather_rows
+template <quantization_scheme... Schemes, row_index I, real_element T,
+          executor E = const serial_executor&>
+[[nodiscard]] result<void> try_gather_rows(const any_packed_matrix<Schemes...>& p,
+                                           std::span<I> rows, matrix_view<T> out,
+                                           E&& run = serial) noexcept {
+    return try_gather_rows(p.view(), rows, out, run);
 }
 
 #if QUANT_HAS_EXCEPTIONS
@@ -99,8 +118,22 @@ template <class A = automatic, class X, quantization_scheme... Schemes, real_ele
 template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
           class... Args>
     requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
-void matmul(const X& x, const any_packed_matrix<Schemes...>& w, matrix_view<Y> y, Args&&... args) {
+void matmul(const X& x, const any_packed_view<Schemes...>& w, matrix_view<Y> y, Args&&... args) {
     try_matmul<A>(x, w, y, args...).value();
+}
+/// As try_matmul. @throws quant::error
+template <class A = automatic, class X, quantization_scheme... Schemes, real_element Y,
+          class... Args>
+    requires(detail::is_matrix_view<X> && (detail::product_argument<Args> && ...))
+void matmul(const X& x, const any_packed_matrix<Schemes...>& w, matrix_view<Y> y, Args&&... args) {
+    try_matmul<A>(x, w.view(), y, args...).value();
+}
+/// @copydoc gather_rows
+template <quantization_scheme... Schemes, row_index I, real_element T,
+          executor E = const serial_executor&>
+void gather_rows(const any_packed_matrix<Schemes...>& p, std::span<I> rows, matrix_view<T> out,
+                 E&& run = serial) {
+    try_gather_rows(p.view(), rows, out, run).value();
 }
 #endif
 

@@ -34,6 +34,10 @@ public:
     [[nodiscard]] QUANT_DETAIL_INLINE constexpr std::size_t panel_bytes() const noexcept {
         return cols_ == 0 ? 0 : core_detail::layout<S>::panel_bytes(cols_).value_or(0);
     }
+    /// Bits that these weights need in their format, padding and header not counted.
+    [[nodiscard]] QUANT_DETAIL_INLINE double nominal_bits() const noexcept {
+        return rows_ == 0 ? 0 : S::nominal_bits(rows_, cols_);
+    }
 
 private:
     const std::byte* panels_ = nullptr;
@@ -231,9 +235,7 @@ public:
     [[nodiscard]] std::span<std::byte> mutable_bytes() noexcept { return bytes_.span(); }
 
     /// Bits that this matrix needs in its format, padding and header not counted.
-    [[nodiscard]] double nominal_bits() const noexcept {
-        return rows_ == 0 ? 0 : S::nominal_bits(rows_, cols_);
-    }
+    [[nodiscard]] double nominal_bits() const noexcept { return view().nominal_bits(); }
 
     /// Equal shapes and equal bytes.
     friend bool operator==(const packed_matrix& a, const packed_matrix& b) noexcept {

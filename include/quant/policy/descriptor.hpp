@@ -139,10 +139,15 @@ template <quantization_scheme S>
     return "unknown scale";
 }
 
-/// Readable name, such as "int4 symmetric group_wise<32> fp16"; "e2m1" is a minifloat,
-/// "codebook4:0123456789abcdef" a table with its fingerprint, "signed6 under fp16 of 16" two
-/// levels of scales.
-[[nodiscard]] inline std::string to_string(const scheme_descriptor& d) {
+namespace core_detail {
+
+/// The readable name of a scheme, in memory of its own.
+struct scheme_text {
+    explicit scheme_text(const scheme_descriptor& d) noexcept;
+    char text[256];
+};
+
+inline scheme_text::scheme_text(const scheme_descriptor& d) noexcept {
     char group[64];
     if (d.group_rows == all) {
         std::snprintf(group, sizeof group, "per_tensor");
@@ -173,9 +178,16 @@ template <quantization_scheme S>
     } else {
         std::snprintf(scale, sizeof scale, "%s", to_string(d.scale));
     }
-    char text[256];
     std::snprintf(text, sizeof text, "%s %s %s %s", levels, to_string(d.mapping), group, scale);
-    return text;
+}
+
+} // namespace core_detail
+
+/// Readable name, such as "int4 symmetric group_wise<32> fp16"; "e2m1" is a minifloat,
+/// "codebook4:0123456789abcdef" a table with its fingerprint, "signed6 under fp16 of 16" two
+/// levels of scales.
+[[nodiscard]] inline std::string to_string(const scheme_descriptor& d) {
+    return core_detail::scheme_text(d).text;
 }
 
 } // namespace quant::inline QUANT_VOCABULARY
