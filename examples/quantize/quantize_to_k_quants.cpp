@@ -1,0 +1,9 @@
+#include "quantize_to_impl.hpp"
+
+namespace quantizer {
+
+template struct quantize_to<type::q2_k>;
+template struct quantize_to<type::q3_k>;
+template struct quantize_to<type::q4_k>;
+
+} // namespace quantizer
