@@ -4,6 +4,7 @@ namespace quantizer {
 
 template struct quantize_to<type::q2_k>;
 template struct quantize_to<type::q3_k>;
-template struct quantize_to<type::q4_k>;
+template struct quantize_to<type::q5_k>;
+template struct quantize_to<type::q6_k>;
 
 } // namespace quantizer

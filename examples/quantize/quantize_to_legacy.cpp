@@ -4,6 +4,6 @@ namespace quantizer {
 
 template struct quantize_to<type::q4_0>;
 template struct quantize_to<type::q4_1>;
-template struct quantize_to<type::q5_0>;
+template struct quantize_to<type::q5_1>;
 
 } // namespace quantizer

@@ -3,6 +3,7 @@
 namespace quantizer {
 
 template struct quantize_to<type::iq4_nl>;
+template struct quantize_to<type::iq4_xs>;
 template struct quantize_to<type::mxfp4>;
 template struct quantize_to<type::nvfp4>;
 

@@ -20,6 +20,7 @@ constexpr scheme_entry entry(std::string_view fallback, std::uint32_t file_type)
 constexpr scheme_entry table[] = {
     entry<type::f32>("", 0),           entry<type::bf16>("", 32),
     entry<type::f16>("", 1),           entry<type::q8_0>("", 7),
+#if defined(QUANTIZE_ALL)
     entry<type::q6_k>("q8_0", 18),     entry<type::q5_1>("", 9),
     entry<type::q5_k>("q5_1", 16),     entry<type::q5_0>("", 8),
     entry<type::q4_1>("", 3),          entry<type::q4_k>("q5_0", 14),
@@ -29,6 +30,7 @@ constexpr scheme_entry table[] = {
     entry<type::q2_k>("iq4_nl", 10),   entry<type::q2_0>("iq4_nl", guessed_file_type),
     entry<type::tq2_0>("iq4_nl", 37),  entry<type::tq1_0>("iq4_nl", 36),
     entry<type::q1_0>("iq4_nl", 40),
+#endif
 };
 
 constexpr range_entry ranges[] = {
