@@ -20,10 +20,10 @@ constexpr scheme_entry entry(std::string_view fallback, std::uint32_t file_type)
 constexpr scheme_entry table[] = {
     entry<type::f32>("", 0),           entry<type::bf16>("", 32),
     entry<type::f16>("", 1),           entry<type::q8_0>("", 7),
+    entry<type::q5_0>("", 8),          entry<type::q4_k>("q5_0", 14),
 #if defined(QUANTIZE_ALL)
     entry<type::q6_k>("q8_0", 18),     entry<type::q5_1>("", 9),
-    entry<type::q5_k>("q5_1", 16),     entry<type::q5_0>("", 8),
-    entry<type::q4_1>("", 3),          entry<type::q4_k>("q5_0", 14),
+    entry<type::q5_k>("q5_1", 16),     entry<type::q4_1>("", 3),
     entry<type::q4_0>("", 2),          entry<type::iq4_nl>("", 25),
     entry<type::iq4_xs>("iq4_nl", 30), entry<type::mxfp4>("", 38),
     entry<type::nvfp4>("mxfp4", 39),   entry<type::q3_k>("iq4_nl", 11),

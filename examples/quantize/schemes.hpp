@@ -28,7 +28,7 @@ struct scheme_entry {
 /// The value of general.file_type for what has no number of its own.
 inline constexpr std::uint32_t guessed_file_type = 1024;
 
-/// All schemes, from many bits to few.
+/// All schemes, the commonest first.
 [[nodiscard]] std::span<const scheme_entry> all_schemes();
 
 /// Null if there is none of this name.
