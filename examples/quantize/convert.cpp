@@ -84,7 +84,7 @@ public:
     [[nodiscard]] tensor_report run(const planned_tensor& tensor, output& to) {
         const lm::stopwatch watch;
         tensor_report report{&tensor, {}, 0};
-        lm::progress_bar bar(std::string(tensor.from->name));
+        lm::progress_bar bar(tensor.from->shown_name());
         if (tensor.to == nullptr) {
             copy(*tensor.from, to, bar);
         } else {
@@ -121,7 +121,8 @@ private:
                 error.merge(quantize_rows(tensor, to, first, count));
             } catch (const quant::error& problem) {
                 if (problem.code() == quant::errc::cancelled) throw interrupted();
-                throw failure("tensor ", from.name, ", from row ", first, " on: ", problem.what());
+                throw failure("tensor ", from.shown_name(), ", from row ", first,
+                              " on: ", problem.what());
             }
         }
     }

@@ -49,13 +49,6 @@ std::string shape_of(const source_tensor& tensor) {
     return text;
 }
 
-/// As terminals show it: a file may hold any name.
-std::string shown(std::string_view name) {
-    std::string text(name);
-    std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-    return text;
-}
-
 } // namespace
 
 table::table(std::ostream& out, std::span<const planned_tensor> tensors) : out_(&out) {
@@ -76,7 +69,7 @@ void table::row(const tensor_report& report) {
         std::snprintf(error, sizeof error, "%.5f", report.error.relative_rms());
     }
     print(*out_, "%-*s  %15s  %-8s %-8s %7.3f %9s%s%s\n", name_width_,
-          shown(tensor.from->name).c_str(), shape_of(*tensor.from).c_str(),
+          tensor.from->shown_name().c_str(), shape_of(*tensor.from).c_str(),
           to_string(tensor.from->type), tensor.to != nullptr ? to_string(tensor.type()) : "kept",
           bits_per_weight(tensor.bytes(), tensor.from->elements()), error,
           tensor.note.empty() ? "" : "  ", tensor.note.c_str());

@@ -59,9 +59,15 @@ std::optional<gguf::type> type_of(safetensors::dtype which) {
     }
 }
 
+std::string shown(std::string_view name) {
+    std::string text(name);
+    std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text;
+}
+
 source_tensor tensor_of(const safetensors::tensor& from, const fs::path& path) {
     const auto fail = [&](const auto&... why) {
-        throw failure(path.string(), ": tensor ", from.name(), " ", why...);
+        throw failure(path.string(), ": tensor ", shown(from.name()), " ", why...);
     };
     const auto type = type_of(from.dtype());
     if (!type) {
@@ -112,8 +118,8 @@ source open_shards(const fs::path& path) {
         }
         const safetensors::tensor* const found = made.shards[at->second].find(each.name());
         if (found == nullptr) {
-            throw failure(file.string(), ": no tensor ", each.name(), ", which ", path.string(),
-                          " says is there");
+            throw failure(file.string(), ": no tensor ", shown(each.name()), ", which ",
+                          path.string(), " says is there");
         }
         made.tensors.push_back(tensor_of(*found, file));
     }
@@ -133,6 +139,8 @@ bool source_tensor::is_integer() const {
     return type == gguf::type::i8 || type == gguf::type::i16 || type == gguf::type::i32 ||
            type == gguf::type::i64;
 }
+
+std::string source_tensor::shown_name() const { return shown(name); }
 
 source open_source(const fs::path& path) {
     source made = [&] {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct source_tensor {
     /// Codes and scales, not numbers.
     [[nodiscard]] bool is_quantized() const;
     [[nodiscard]] bool is_integer() const;
+    /// The name for a terminal, whatever a file says: in ASCII, other bytes as '?'.
+    [[nodiscard]] std::string shown_name() const;
 };
 
 /// An open model. Its files are mapped: of tensors, what is looked at is in memory.
