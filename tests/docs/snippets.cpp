@@ -97,6 +97,16 @@ void to_float32(const std::filesystem::path& from, const std::filesystem::path& 
     out.finish();
 }
 
+/// Adds a matrix to a file, in Q4_K.
+void write_q4_k(quant::gguf::writer& out, quant::matrix_view<const float> w) {
+    constexpr auto type = quant::gguf::type::q4_k;
+    std::vector<std::byte> blocks(quant::gguf::encoded_bytes(type, w.rows(), w.cols()));
+    quant::quantize_options options;
+    options.range = quant::range_estimator::mse;
+    quant::gguf::quantize<type>(w, blocks, options);
+    out.write(blocks);
+}
+
 using any_weights =
     quant::any_packed_matrix<quant::presets::q4_0, quant::presets::q4_1, quant::presets::q8_0>;
 
@@ -233,6 +243,21 @@ TEST_CASE("docs/formats.md: weights with a factor", "[docs]") {
     float y[1] = {};
     multiply(model, *model.find("up.weight"), {x.data(), 1, 64}, {y, 1, 1});
     CHECK(y[0] == 32.0f);
+}
+
+TEST_CASE("docs/formats.md: a matrix is written in Q4_K", "[docs]") {
+    const auto path = std::filesystem::temp_directory_path() /
+                      ("quant_test_" + std::to_string(std::random_device{}()) + "_q4_k");
+    const std::vector<float> weights(512, 0.5f);
+    auto out = quant::gguf::writer::create(path);
+    out.add_tensor("w", quant::gguf::type::q4_k, {256, 2});
+    write_q4_k(out, quant::matrix_view(weights.data(), 2, 256));
+    out.finish();
+    const auto made = quant::gguf::file::open(path, quant::gguf::file_access::read);
+    std::filesystem::remove(path);
+    std::vector<float> values(512);
+    quant::gguf::dequantize(quant::gguf::type::q4_k, made.find("w")->data(), values);
+    CHECK((values[511] > 0.49f && values[511] < 0.51f));
 }
 
 TEST_CASE("docs/formats.md: a layer of a checkpoint is packed", "[docs]") {

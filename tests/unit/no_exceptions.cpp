@@ -5,6 +5,7 @@
 #include <quant/io/safetensors.hpp>
 #include <quant/quant.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
@@ -192,7 +193,16 @@ void gguf_files() {
     CHECK(values[0] == 7.0f);
     const auto loaded = gguf::try_load<quant::presets::q8_0>(*in->find("t"));
     CHECK(loaded.has_value() && loaded->rows() == 1);
-    CHECK(gguf::try_load_quantized<quant::presets::q8_0>(*in->find("t")).has_value());
+    const auto codes = gguf::try_load_quantized<quant::presets::q8_0>(*in->find("t"));
+    CHECK(codes.has_value());
+    std::byte again[34] = {};
+    CHECK(gguf::try_encode(*codes, gguf::type::q8_0, again).has_value());
+    CHECK(std::ranges::equal(again, block));
+    CHECK(fails_with(gguf::try_encode(*codes, gguf::type::q4_0, again), errc::unsupported));
+    const quant::matrix_view<const float> row(values, 1, 17);
+    CHECK(gguf::try_quantize<gguf::type::f16>(row, again).has_value());
+    CHECK(again[1] == std::byte{0x47}); // 7
+    CHECK(fails_with(gguf::try_encoded_bytes(gguf::type::q8_0, 1, 33), errc::shape_mismatch));
     CHECK(fails_with(gguf::try_load<quant::presets::q4_0>(*in->find("t")), errc::unsupported));
     using any_weights = quant::any_packed_matrix<quant::presets::q8_0>;
     CHECK(gguf::try_load_any<any_weights>(*in->find("t")).has_value());

@@ -152,10 +152,7 @@ public:
             }
             from += block.bytes;
             codes += block.weights;
-            numbers.scales += groups;
-            if constexpr (S::has_offset) numbers.offsets += groups;
-            if constexpr (S::is_two_level) numbers.supers += supers;
-            if constexpr (S::is_two_level && S::has_minimum) numbers.super_minimums += supers;
+            numbers.advance(groups, supers);
         }
         return {};
     }

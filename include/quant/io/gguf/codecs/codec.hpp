@@ -1,4 +1,4 @@
-// What the readers of all of GGUF's block types have in common.
+// What the readers and writers of all of GGUF's block types have in common.
 //
 // A type is plain numbers, or a composition of the library's policies: codes, and numbers of
 // groups. The bytes of a composition are read in one place, for products (io/gguf/load.hpp) and for
@@ -21,26 +21,41 @@
 #include <cstdint>
 #include <cstring>
 #include <iterator>
+#include <type_traits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// How a type's block is read. A specialization for plain numbers has
+/// How a type's block is read and written. A specialization for plain numbers has
 /// `static void decode(const std::byte* block, float* out)`; one for a composition derives from
 /// gguf_composition and has
 /// `static void read(const std::byte* block, std::uint8_t* codes, const numbers& to)`, which writes
 /// a code for each weight that gguf_blocks says, and the numbers of all groups. A composition for
-/// which not every block has codes has `static bool fits(const std::byte* block)`, too.
+/// which not every block has codes has `static bool fits(const std::byte* block)`, too. Types that
+/// tensors are encoded as also have
+/// `static void write(const std::uint8_t* codes, const given_numbers& from, std::byte* block)`, the
+/// inverse of read, which writes all bytes of the block.
 template <gguf::type T>
 struct gguf_codec;
 
-/// Where the numbers of a block's groups go; null for what the scheme has not.
-template <quantization_scheme S>
+/// Where the numbers of a block's groups go, or come from; null for what the scheme has not.
+template <quantization_scheme S, bool Writable = true>
 struct gguf_numbers {
-    typename S::scale_type* scales = nullptr;
-    typename S::offset_type* offsets = nullptr;
-    typename S::super_type* supers = nullptr;
-    typename S::super_type* super_minimums = nullptr;
+    template <class T>
+    using part = std::conditional_t<Writable, T, const T>;
+
+    part<typename S::scale_type>* scales = nullptr;
+    part<typename S::offset_type>* offsets = nullptr;
+    part<typename S::super_type>* supers = nullptr;
+    part<typename S::super_type>* super_minimums = nullptr;
+
+    /// Goes on by so many groups and super-groups.
+    void advance(std::size_t groups, std::size_t super_groups) noexcept {
+        scales += groups;
+        if constexpr (S::has_offset) offsets += groups;
+        if constexpr (S::is_two_level) supers += super_groups;
+        if constexpr (S::is_two_level && S::has_minimum) super_minimums += super_groups;
+    }
 };
 
 /// A type whose weights are those of scheme S.
@@ -48,6 +63,7 @@ template <quantization_scheme S>
 struct gguf_composition {
     using scheme = S;
     using numbers = gguf_numbers<S>;
+    using given_numbers = gguf_numbers<S, false>;
 
     /// What a code stands for, before the scale; 0 for codes that no block is read as.
     [[nodiscard]] static constexpr float level(int code) noexcept {
@@ -169,6 +185,8 @@ void gguf_decode_composition(const std::byte* block, float* out) noexcept {
     return fp16::from_bits(load_le<std::uint16_t>(at));
 }
 
+inline void gguf_put_fp16(std::byte* at, fp16 number) noexcept { store_le(at, number.bits); }
+
 [[nodiscard]] inline fp16 gguf_negated(fp16 number) noexcept {
     return fp16::from_bits(static_cast<std::uint16_t>(number.bits ^ 0x8000u));
 }
@@ -216,6 +234,25 @@ void gguf_read_halves(const std::byte* from, std::uint8_t* codes) noexcept {
     for (std::size_t j = 0; j < Half; j += 8) {
         gguf_put_eight(codes + j, gguf_eight(from + j, 0, 15));
         gguf_put_eight(codes + j + Half, gguf_eight(from + j, 4, 15));
+    }
+}
+
+/// The inverse of gguf_read_halves, of the low four bits of each code.
+template <std::size_t Half>
+void gguf_write_halves(const std::uint8_t* codes, std::byte* to) noexcept {
+    for (std::size_t j = 0; j < Half; ++j) {
+        to[j] = static_cast<std::byte>((codes[j] & 15) | (codes[j + Half] & 15) << 4);
+    }
+}
+
+/// Writes `Count` bits of each of 32 neighbouring codes, from bit `from` of the code on, to bit
+/// `first` of a byte each, whose bits there are zero.
+template <int Count>
+void gguf_write_row(const std::uint8_t* codes, int from, std::byte* to,
+                    std::size_t first) noexcept {
+    for (std::size_t l = 0; l < 32; ++l) {
+        const int bits = (codes[l] >> from) & ((1 << Count) - 1);
+        to[l] |= static_cast<std::byte>(bits << first);
     }
 }
 

@@ -22,6 +22,19 @@ std::uint8_t* gguf_read_base_3(const std::byte* from, std::uint8_t* codes) noexc
     return codes;
 }
 
+/// The inverse of gguf_read_base_3; digits that a byte has room for and does not get are zero.
+template <std::size_t Bytes, std::size_t Digits>
+const std::uint8_t* gguf_write_base_3(const std::uint8_t* codes, std::byte* to) noexcept {
+    for (std::size_t j = 0; j < Bytes; ++j) {
+        unsigned number = 0;
+        for (std::size_t i = 0; i < 5; ++i) {
+            number = 3 * number + (i < Digits ? codes[i * Bytes + j] : 0u);
+        }
+        to[j] = static_cast<std::byte>((number * 256 + 242) / 243);
+    }
+    return codes + Digits * Bytes;
+}
+
 /// w = d·(q − 1): 32 and 16 bytes of five digits, 4 bytes of four digits, fp16 d.
 template <>
 struct gguf_codec<gguf::type::tq1_0> : gguf_composition<presets::tq2_0> {
@@ -30,6 +43,13 @@ struct gguf_codec<gguf::type::tq1_0> : gguf_composition<presets::tq2_0> {
         codes = gguf_read_base_3<32, 5>(block, codes);
         codes = gguf_read_base_3<16, 5>(block + 32, codes);
         gguf_read_base_3<4, 4>(block + 48, codes);
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        codes = gguf_write_base_3<32, 5>(codes, block);
+        codes = gguf_write_base_3<16, 5>(codes, block + 32);
+        gguf_write_base_3<4, 4>(codes, block + 48);
+        gguf_put_fp16(block + 52, from.scales[0]);
     }
 };
 
@@ -46,6 +66,14 @@ struct gguf_codec<gguf::type::tq2_0> : gguf_composition<presets::tq2_0> {
                                gguf_eight(block + 32 * (row / 4) + l, 2 * (row % 4), 3));
             }
         }
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        std::memset(block, 0, 64);
+        for (std::size_t row = 0; row < 8; ++row) {
+            gguf_write_row<2>(codes + 32 * row, 0, block + 32 * (row / 4), 2 * (row % 4));
+        }
+        gguf_put_fp16(block + 64, from.scales[0]);
     }
     [[nodiscard]] static constexpr float level(int code) noexcept {
         return static_cast<float>(code - 1);
@@ -71,6 +99,14 @@ struct gguf_codec<gguf::type::q1_0> : gguf_composition<presets::q1_0> {
                            gguf_spread_bits(std::to_integer<unsigned>(block[2 + j / 8])));
         }
     }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        std::memset(block + 2, 0, 16);
+        for (std::size_t j = 0; j < 128; ++j) {
+            block[2 + j / 8] |= static_cast<std::byte>(codes[j] << (j % 8));
+        }
+    }
 };
 
 /// w = d·(q − 1): fp16 d, then 16 bytes of q, weight j at bit 2·(j mod 4) of byte j / 4.
@@ -84,6 +120,14 @@ struct gguf_codec<gguf::type::q2_0> : gguf_composition<presets::q2_0> {
             eight = (eight | eight << 24) & 0x000000FF000000FF;
             eight = (eight | eight << 12) & 0x000F000F000F000F;
             gguf_put_eight(codes + j, (eight | eight << 6) & 3 * gguf_each);
+        }
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        std::memset(block + 2, 0, 16);
+        for (std::size_t j = 0; j < 64; ++j) {
+            block[2 + j / 4] |= static_cast<std::byte>(codes[j] << (2 * (j % 4)));
         }
     }
 };

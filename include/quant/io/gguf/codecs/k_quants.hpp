@@ -29,6 +29,18 @@ struct gguf_codec<gguf::type::q2_k> : gguf_composition<presets::q2_k> {
             }
         }
     }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        for (std::size_t g = 0; g < 16; ++g) {
+            block[g] = static_cast<std::byte>(from.scales[g] | from.offsets[g] << 4);
+        }
+        std::memset(block + 16, 0, 64);
+        for (std::size_t row = 0; row < 8; ++row) {
+            gguf_write_row<2>(codes + 32 * row, 0, block + 16 + 32 * (row / 4), 2 * (row % 4));
+        }
+        gguf_put_fp16(block + 80, from.supers[0]);
+        gguf_put_fp16(block + 82, gguf_negated(from.super_minimums[0]));
+    }
 };
 
 /// w = d·(s − 32)·(q − 4): 32 bytes with the third bit of q, row k of half h at bit 4·h + k; 64
@@ -54,6 +66,21 @@ struct gguf_codec<gguf::type::q3_k> : gguf_composition<presets::q3_k> {
             }
         }
     }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        std::memset(block, 0, 108);
+        for (std::size_t row = 0; row < 8; ++row) {
+            gguf_write_row<2>(codes + 32 * row, 0, block + 32 + 32 * (row / 4), 2 * (row % 4));
+            gguf_write_row<1>(codes + 32 * row, 2, block, row);
+        }
+        std::byte* const scales = block + 96;
+        for (std::size_t g = 0; g < 16; ++g) {
+            const int s = scheme::scale_value(from.scales[g]) + 32;
+            scales[g % 8] |= static_cast<std::byte>((s & 15) << (4 * (g / 8)));
+            scales[8 + g % 4] |= static_cast<std::byte>(s >> 4 << (2 * (g / 4)));
+        }
+        gguf_put_fp16(block + 108, from.supers[0]);
+    }
 };
 
 /// What q4_k and q5_k begin with: fp16 d, fp16 dmin, then scale and minimum of 8 groups, 6 bits
@@ -76,6 +103,20 @@ void gguf_read_scales_and_minimums(const std::byte* block, const gguf_numbers<S>
     }
 }
 
+/// The inverse of gguf_read_scales_and_minimums.
+template <quantization_scheme S>
+void gguf_write_scales_and_minimums(const gguf_numbers<S, false>& from, std::byte* block) noexcept {
+    gguf_put_fp16(block, from.supers[0]);
+    gguf_put_fp16(block + 2, gguf_negated(from.super_minimums[0]));
+    std::byte* const twelve = block + 4;
+    for (std::size_t g = 0; g < 4; ++g) {
+        const int scale = from.scales[4 + g], minimum = from.offsets[4 + g];
+        twelve[g] = static_cast<std::byte>(from.scales[g] | scale >> 4 << 6);
+        twelve[4 + g] = static_cast<std::byte>(from.offsets[g] | minimum >> 4 << 6);
+        twelve[8 + g] = static_cast<std::byte>((scale & 15) | (minimum & 15) << 4);
+    }
+}
+
 /// w = (d·s)·q − (dmin·m): fp16 d, fp16 dmin, 12 bytes of s and m for 32 weights each, 128 bytes of
 /// q, groups 2·p and 2·p + 1 in the low and high halves of bytes 32·p … 32·p + 31.
 template <>
@@ -84,6 +125,13 @@ struct gguf_codec<gguf::type::q4_k> : gguf_composition<presets::q4_k> {
         gguf_read_scales_and_minimums<scheme>(block, to);
         for (std::size_t p = 0; p < 4; ++p) {
             gguf_read_halves<32>(block + 16 + 32 * p, codes + 64 * p);
+        }
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_write_scales_and_minimums<scheme>(from, block);
+        for (std::size_t p = 0; p < 4; ++p) {
+            gguf_write_halves<32>(codes + 64 * p, block + 16 + 32 * p);
         }
     }
 };
@@ -99,6 +147,15 @@ struct gguf_codec<gguf::type::q5_k> : gguf_composition<presets::q5_k> {
                 gguf_put_eight(codes + 32 * g + l, gguf_eight(low, 4 * (g % 2), 15) |
                                                        gguf_eight(block + 16 + l, g, 1) << 4);
             }
+        }
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_write_scales_and_minimums<scheme>(from, block);
+        std::memset(block + 16, 0, 32);
+        for (std::size_t g = 0; g < 8; ++g) gguf_write_row<1>(codes + 32 * g, 4, block + 16, g);
+        for (std::size_t p = 0; p < 4; ++p) {
+            gguf_write_halves<32>(codes + 64 * p, block + 48 + 32 * p);
         }
     }
 };
@@ -124,6 +181,17 @@ struct gguf_codec<gguf::type::q6_k> : gguf_composition<presets::q6_k> {
                                                              << 4);
             }
         }
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        std::memset(block, 0, 192);
+        for (std::size_t row = 0; row < 8; ++row) {
+            std::byte* const low = block + 64 * (row / 4) + 32 * (row % 2);
+            gguf_write_row<4>(codes + 32 * row, 0, low, row % 4 / 2 * 4);
+            gguf_write_row<2>(codes + 32 * row, 4, block + 128 + 32 * (row / 4), 2 * (row % 4));
+        }
+        for (std::size_t g = 0; g < 16; ++g) block[192 + g] = std::byte{from.scales[g]};
+        gguf_put_fp16(block + 208, from.supers[0]);
     }
 };
 

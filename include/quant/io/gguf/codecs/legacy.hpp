@@ -16,6 +16,11 @@ struct gguf_codec<gguf::type::q4_0> : gguf_composition<presets::q4_0> {
         to.scales[0] = gguf_fp16_at(block);
         gguf_read_halves<16>(block + 2, codes);
     }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        gguf_write_halves<16>(codes, block + 2);
+    }
 };
 
 /// w = d·q + m: fp16 d, fp16 m, then 16 bytes of q. The sum is rounded once.
@@ -25,6 +30,12 @@ struct gguf_codec<gguf::type::q4_1> : gguf_composition<presets::q4_1> {
         to.scales[0] = gguf_fp16_at(block);
         to.offsets[0] = gguf_fp16_at(block + 2);
         gguf_read_halves<16>(block + 4, codes);
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        gguf_put_fp16(block + 2, from.offsets[0]);
+        gguf_write_halves<16>(codes, block + 4);
     }
 };
 
@@ -37,12 +48,25 @@ inline void gguf_read_5_bits(const std::byte* from, std::uint8_t* codes) noexcep
     }
 }
 
+/// The inverse of gguf_read_5_bits.
+inline void gguf_write_5_bits(const std::uint8_t* codes, std::byte* to) noexcept {
+    std::uint32_t fifth = 0;
+    for (std::size_t j = 0; j < 32; ++j) fifth |= std::uint32_t{codes[j]} >> 4 << j;
+    store_le(to, fifth);
+    gguf_write_halves<16>(codes, to + 4);
+}
+
 /// w = d·(q − 16): fp16 d, then 20 bytes of q.
 template <>
 struct gguf_codec<gguf::type::q5_0> : gguf_composition<presets::q5_0> {
     static void read(const std::byte* block, std::uint8_t* codes, const numbers& to) noexcept {
         to.scales[0] = gguf_fp16_at(block);
         gguf_read_5_bits(block + 2, codes);
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        gguf_write_5_bits(codes, block + 2);
     }
 };
 
@@ -53,6 +77,12 @@ struct gguf_codec<gguf::type::q5_1> : gguf_composition<presets::q5_1> {
         to.scales[0] = gguf_fp16_at(block);
         to.offsets[0] = gguf_fp16_at(block + 2);
         gguf_read_5_bits(block + 4, codes);
+    }
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        gguf_put_fp16(block + 2, from.offsets[0]);
+        gguf_write_5_bits(codes, block + 4);
     }
 };
 
@@ -74,7 +104,13 @@ struct gguf_q8_codec : gguf_composition<presets::q8_0> {
 };
 
 template <>
-struct gguf_codec<gguf::type::q8_0> : gguf_q8_codec<2> {};
+struct gguf_codec<gguf::type::q8_0> : gguf_q8_codec<2> {
+    static void write(const std::uint8_t* codes, const given_numbers& from,
+                      std::byte* block) noexcept {
+        gguf_put_fp16(block, from.scales[0]);
+        for (std::size_t j = 0; j < 32; ++j) block[2 + j] = std::byte{codes[j]} ^ std::byte{128};
+    }
+};
 
 /// The fp16 in between is d·Σq, for products; weights do not need it.
 template <>

@@ -1,0 +1,9 @@
+#include "quantize_to_impl.hpp"
+
+namespace quantizer {
+
+template struct quantize_to<type::q4_0>;
+template struct quantize_to<type::q4_1>;
+template struct quantize_to<type::q5_1>;
+
+} // namespace quantizer

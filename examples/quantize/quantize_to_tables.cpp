@@ -1,0 +1,10 @@
+#include "quantize_to_impl.hpp"
+
+namespace quantizer {
+
+template struct quantize_to<type::iq4_nl>;
+template struct quantize_to<type::iq4_xs>;
+template struct quantize_to<type::mxfp4>;
+template struct quantize_to<type::nvfp4>;
+
+} // namespace quantizer
