@@ -168,7 +168,8 @@ void convert(const settings& given, std::ostream& out) {
     }
     warn_of_lossy_sources(tensors);
 
-    const std::unique_ptr<output> to = create_gguf(given.output, from, tensors);
+    const std::unique_ptr<output> to = given.packed ? create_packed(given.output, from, tensors)
+                                                    : create_gguf(given.output, from, tensors);
     table printed(out, tensors);
     printed.heading();
     std::vector<tensor_report> reports;

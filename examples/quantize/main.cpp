@@ -1,4 +1,5 @@
-// quantize: makes a GGUF file with quantized weights of a GGUF or safetensors file.
+// quantize: makes a GGUF file or a packed file with quantized weights of a GGUF or safetensors
+// file.
 #include "../lm/failure.hpp"
 #include "convert.hpp"
 #include "interruption.hpp"
@@ -26,7 +27,7 @@ void add_options(CLI::App& app, quantizer::settings& to) {
     app.add_option("INPUT", to.input,
                    "GGUF file, safetensors file, or the index (.json) of several safetensors files")
         ->required();
-    app.add_option("OUTPUT", to.output, "GGUF file to write")->required();
+    app.add_option("OUTPUT", to.output, "file to write")->required();
     app.add_option("--scheme", to.scheme, "of matrices that no rule names: " + scheme_names())
         ->capture_default_str();
     app.add_option("--rule", to.rules,
@@ -42,6 +43,8 @@ void add_options(CLI::App& app, quantizer::settings& to) {
     }
     app.add_option("--range", to.range, "how the ranges of groups are found: " + ranges)
         ->capture_default_str();
+    app.add_flag("--packed", to.packed,
+                 "write a packed file: matrices in the kernels' layout, to be mapped and run");
     app.add_option("--threads", to.threads, "threads that work at once; 0: one per core")
         ->check(CLI::Range(0, 1024));
     app.add_option("--report", to.report, "write what was done to this file, too, as JSON");

@@ -42,4 +42,10 @@ public:
                                                   const source& from,
                                                   std::span<const planned_tensor> tensors);
 
+/// A packed file, with the same metadata; stacks of matrices are one, below each other.
+/// @throws quant::error
+[[nodiscard]] std::unique_ptr<output> create_packed(const std::filesystem::path& path,
+                                                    const source& from,
+                                                    std::span<const planned_tensor> tensors);
+
 } // namespace quantizer

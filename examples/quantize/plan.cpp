@@ -26,9 +26,12 @@ std::regex regex_of(const std::string& text, std::string_view option) {
 }
 
 /// Null for "keep".
-const scheme_entry* scheme_of(std::string_view name, std::string_view option) {
+const scheme_entry* scheme_of(std::string_view name, std::string_view option, bool packed) {
     if (name == keep_name) return nullptr;
     const scheme_entry* const found = find_scheme(name);
+    if (found != nullptr && !packed && !found->type) {
+        throw failure(option, ": ", name, " is no type of GGUF's; it is for --packed files");
+    }
     if (found != nullptr) return found;
     std::string known;
     for (const scheme_entry& one : all_schemes()) known += text_of(" ", one.name);
@@ -39,13 +42,13 @@ struct rule {
     std::regex names;
     const scheme_entry* scheme;
 
-    explicit rule(const std::string& text) {
+    rule(const std::string& text, bool packed) {
         const std::size_t equals = text.rfind('=');
         if (equals == text.npos) {
             throw failure("--rule: \"", text, "\" is not of the form REGEX=SCHEME");
         }
         names = regex_of(text.substr(0, equals), "--rule");
-        scheme = scheme_of(std::string_view(text).substr(equals + 1), "--rule");
+        scheme = scheme_of(std::string_view(text).substr(equals + 1), "--rule", packed);
     }
 };
 
@@ -56,8 +59,9 @@ bool matches(std::string_view name, const std::regex& names) {
 class planner {
 public:
     planner(const source& from, const settings& given)
-        : rules_(given.rules.begin(), given.rules.end()),
-          scheme_(scheme_of(given.scheme, "--scheme")), fallback_(given.fallback) {
+        : scheme_(scheme_of(given.scheme, "--scheme", given.packed)), fallback_(given.fallback),
+          packed_(given.packed) {
+        for (const std::string& each : given.rules) rules_.emplace_back(each, given.packed);
         for (const std::string& each : given.keep) keep_.push_back(regex_of(each, "--keep"));
         for (const source_tensor& each : from.tensors) names_.insert(each.name);
     }
@@ -100,16 +104,20 @@ private:
     [[nodiscard]] planned_tensor in_blocks(const source_tensor& tensor,
                                            const scheme_entry& scheme) const {
         const auto fits = [&](const scheme_entry& one) {
-            return tensor.cols() % quant::gguf::block_size(one.type) == 0;
+            return tensor.cols() % quant::gguf::block_size(one.type.value()) == 0;
         };
         const auto planned = [&](const scheme_entry& one, std::string note) {
             if (one.type != tensor.type) return planned_tensor{&tensor, &one, std::move(note)};
             note += note.empty() ? "" : "; ";
             return planned_tensor{&tensor, nullptr, note + "is of this type already"};
         };
+        if (packed_ && scheme.pack && scheme.type != tensor.type) {
+            return {&tensor, &scheme, "", true};
+        }
         if (fits(scheme)) return planned(scheme, "");
-        std::string why = text_of("rows of ", tensor.cols(), " are no blocks of ",
-                                  quant::gguf::block_size(scheme.type), " (", scheme.name, ")");
+        std::string why =
+            text_of("rows of ", tensor.cols(), " are no blocks of ",
+                    quant::gguf::block_size(scheme.type.value()), " (", scheme.name, ")");
         const scheme_entry* const fallback = fallback_ ? find_scheme(scheme.fallback) : nullptr;
         if (fallback != nullptr && fits(*fallback)) return planned(*fallback, std::move(why));
         return {&tensor, nullptr, std::move(why)};
@@ -124,14 +132,16 @@ private:
     std::vector<std::regex> keep_;
     const scheme_entry* scheme_;
     bool fallback_;
+    bool packed_;
     std::unordered_set<std::string_view, any_text, std::equal_to<>> names_;
 };
 
 } // namespace
 
 std::size_t planned_tensor::bytes() const {
-    return to == nullptr ? from->data.size()
-                         : quant::gguf::encoded_bytes(to->type, from->rows(), from->cols());
+    if (to == nullptr) return from->data.size();
+    if (packed) return to->pack->bytes(from->rows(), from->cols());
+    return quant::gguf::encoded_bytes(type(), from->rows(), from->cols());
 }
 
 std::vector<planned_tensor> plan(const source& from, const settings& given) {

@@ -4,6 +4,8 @@
 
 #include "schemes.hpp"
 
+#include <quant/policy/presets.hpp>
+
 namespace quantizer {
 
 template <quant::gguf::type Type>
@@ -11,6 +13,11 @@ struct quantize_to {
     /// A row_quantizer.
     static void run(quant::matrix_view<const float> rows, std::span<std::byte> blocks,
                     const quant::quantize_options& options, quant::thread_pool& pool);
+};
+
+template <quant::quantization_scheme S>
+struct pack_to {
+    static packer functions();
 };
 
 } // namespace quantizer

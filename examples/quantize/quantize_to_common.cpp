@@ -9,4 +9,8 @@ template struct quantize_to<type::f32>;
 template struct quantize_to<type::f16>;
 template struct quantize_to<type::bf16>;
 
+template struct pack_to<presets::q8_0>;
+template struct pack_to<presets::q5_0>;
+template struct pack_to<presets::q4_k>;
+
 } // namespace quantizer

@@ -70,7 +70,8 @@ void table::row(const tensor_report& report) {
     }
     print(*out_, "%-*s  %15s  %-8s %-8s %7.3f %9s%s%s\n", name_width_,
           tensor.from->shown_name().c_str(), shape_of(*tensor.from).c_str(),
-          to_string(tensor.from->type), tensor.to != nullptr ? to_string(tensor.type()) : "kept",
+          to_string(tensor.from->type),
+          tensor.to != nullptr ? std::string(tensor.to->name).c_str() : "kept",
           bits_per_weight(tensor.bytes(), tensor.from->elements()), error,
           tensor.note.empty() ? "" : "  ", tensor.note.c_str());
     *out_ << std::flush;
@@ -97,7 +98,7 @@ std::string to_json(std::span<const tensor_report> reports, const settings& give
             {"name", tensor.from->name},
             {"shape", tensor.from->shape},
             {"from", to_string(tensor.from->type)},
-            {"to", to_string(tensor.type())},
+            {"to", tensor.to != nullptr ? tensor.to->name : to_string(tensor.type())},
             {"quantized", tensor.to != nullptr},
             {"bytes", tensor.bytes()},
             {"bits_per_weight", bits_per_weight(tensor.bytes(), tensor.from->elements())},

@@ -6,10 +6,13 @@
 #include <quant/io/gguf/types.hpp>
 #include <quant/quantize/options.hpp>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace quantizer {
 
@@ -17,12 +20,23 @@ namespace quantizer {
 using row_quantizer = void (*)(quant::matrix_view<const float> rows, std::span<std::byte> blocks,
                                const quant::quantize_options& options, quant::thread_pool& pool);
 
+/// Matrices in the kernels' layout.
+struct packer {
+    std::size_t (*bytes)(std::size_t rows, std::size_t cols);
+    std::array<std::byte, 64> (*header)(std::size_t rows, std::size_t cols);
+    /// Panels of rows, whose weights are then in `stored`, rows side by side. @throws quant::error
+    void (*quantize)(quant::matrix_view<const float> rows, std::vector<std::byte>& panels,
+                     std::span<float> stored, const quant::quantize_options& options,
+                     quant::thread_pool& pool);
+};
+
 struct scheme_entry {
     std::string_view name;
-    quant::gguf::type type;
-    std::string_view fallback; ///< for rows that are no whole blocks: of blocks of 32; or empty
-    std::uint32_t file_type;   ///< what the metadata key general.file_type calls it
-    row_quantizer quantize;
+    std::optional<quant::gguf::type> type; ///< none: for packed files alone
+    std::string_view fallback;  ///< for rows that are no whole blocks: of blocks of 32; or empty
+    std::uint32_t file_type;    ///< what the metadata key general.file_type calls it
+    row_quantizer quantize;     ///< to blocks of the type
+    std::optional<packer> pack; ///< none: numbers without scales
 };
 
 /// The value of general.file_type for what has no number of its own.

@@ -18,6 +18,7 @@ struct settings {
     std::vector<std::string> keep;  ///< a regular expression each
     bool fallback = true;
     std::string range = "mse"; ///< a range_estimator's name
+    bool packed = false;       ///< the output is a packed file
 
     std::size_t threads = 0; ///< 0: one per core
     bool force = false;

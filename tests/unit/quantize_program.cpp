@@ -1,6 +1,9 @@
 // The program of examples/quantize, run as a user runs it: files, errors, an interruption.
 #include <quant/io/gguf.hpp>
+#include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors/writer.hpp>
+#include <quant/pack/pack.hpp>
+#include <quant/policy/presets.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -186,6 +189,59 @@ TEST_CASE("quantize: matrices by the rules, all else as it was", "[program]") {
     const std::string report = text_of(folder / "report.json");
     CHECK(contains(report, "\"tensors_quantized\": 3"));
     CHECK(contains(report, "\"relative_rms\""));
+}
+
+namespace {
+
+/// Whether a matrix of a packed file is what the library makes of these weights.
+template <class S>
+bool is_packed_of(const quant::packed_file& file, std::string_view name,
+                  const std::vector<float>& values, std::size_t cols) {
+    quant::quantize_options options;
+    options.range = quant::range_estimator::mse;
+    const quant::matrix_view w(values.data(), values.size() / cols, cols);
+    const auto expected = quant::quantize_packed<S>(w, options);
+    const auto view = file.view<S>(name);
+    const auto panels = expected.bytes().subspan(64);
+    return view.rows() == w.rows() && view.cols() == cols &&
+           std::equal(panels.begin(), panels.end(), view.panels());
+}
+
+} // namespace
+
+TEST_CASE("quantize: packed files hold the matrices that the library makes", "[program]") {
+    namespace presets = quant::presets;
+    const work_folder folder;
+    write_model(folder / "in.gguf");
+    const outcome ran = run(folder, {folder / "in.gguf", folder / "out.gguf", "--packed", "--rule",
+                                     "^f=q8_0", "--rule", ".=q4_k"});
+    CAPTURE(ran.out, ran.err);
+    REQUIRE(ran.exit_code == 0);
+    CHECK(contains(ran.out, "4 of 6 tensors quantized"));
+    const auto file = quant::packed_file::open(folder / "out.gguf");
+    file.verify();
+    CHECK(is_packed_of<presets::q4_k>(file, "a.weight", weights(1024), 256));
+    CHECK(is_packed_of<presets::q4_k>(file, "b.weight", weights(480), 96));
+    CHECK(is_packed_of<presets::q4_k>(file, "c.weight", weights(80), 40));
+    CHECK(is_packed_of<presets::q8_0>(file, "f.experts", weights(1536), 256));
+    CHECK(type_in(file.container(), "d.norm") == type::f32);
+    CHECK(file.container().get<std::uint64_t>("test.layers") == 3);
+}
+
+TEST_CASE("quantize: a packed matrix is written in pieces", "[program]") {
+    const work_folder folder;
+    constexpr std::size_t rows = 70000, cols = 64; // more than are quantized at once
+    const auto values = weights(rows * cols);
+    auto out = gguf::writer::create(folder / "in.gguf");
+    out.add_tensor("w", type::f32, {cols, rows});
+    out.write(std::as_bytes(std::span(values)));
+    out.finish();
+    const outcome ran =
+        run(folder, {folder / "in.gguf", folder / "out.gguf", "--packed", "--scheme", "q8_0"});
+    CAPTURE(ran.out, ran.err);
+    REQUIRE(ran.exit_code == 0);
+    const auto file = quant::packed_file::open(folder / "out.gguf");
+    CHECK(is_packed_of<quant::presets::q8_0>(file, "w", values, cols));
 }
 
 TEST_CASE("quantize: what is kept, and quantizing twice", "[program]") {

@@ -4,6 +4,7 @@
 #include <quant/core/buffer.hpp>
 #include <quant/pack/layout.hpp>
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -138,6 +139,17 @@ read_packed_header(std::span<const std::byte> bytes) noexcept {
     header.rows = get_little_endian<std::uint64_t>(from + 32);
     header.cols = get_little_endian<std::uint64_t>(from + 40);
     header.panel_bytes = get_little_endian<std::uint64_t>(from + 48);
+    return header;
+}
+
+/// The 64 bytes before the panels of a rows × cols matrix of scheme S, for who writes panels as
+/// they are made. cols is such that packed_size<S>(1, cols) is not 0.
+template <quantization_scheme S>
+[[nodiscard]] std::array<std::byte, 64> packed_header_of(std::size_t rows,
+                                                         std::size_t cols) noexcept {
+    static_assert(detail::packed_header_bytes == 64);
+    std::array<std::byte, 64> header;
+    detail::write_packed_header<S>(header.data(), rows, cols);
     return header;
 }
 

@@ -29,6 +29,40 @@ inline constexpr std::size_t packed_alignment = line_bytes;
     return which == gguf::type::i8 && n_dims == 1;
 }
 
+/// Errors: bad_layout for shapes that no memory has room for.
+[[nodiscard]] inline result<void> check_packed_shape(const packed_header& header) noexcept {
+    const auto in_range = [](std::uint64_t value) { return value > 0 && value <= PTRDIFF_MAX; };
+    if (in_range(header.rows) && in_range(header.cols) && in_range(header.panel_bytes)) return {};
+    return make_error(
+        errc::bad_layout, "packed bytes: header", "%llu x %llu in panels of %llu bytes",
+        static_cast<unsigned long long>(header.rows), static_cast<unsigned long long>(header.cols),
+        static_cast<unsigned long long>(header.panel_bytes));
+}
+
+/// All bytes of a matrix whose shape was checked, the header's own among them.
+[[nodiscard]] inline maybe_size packed_bytes_of(const packed_header& header) noexcept {
+    const std::size_t panels = div_ceil(static_cast<std::size_t>(header.rows), panel_rows);
+    return checked_add(checked_mul(panels, static_cast<std::size_t>(header.panel_bytes)),
+                       packed_header_bytes);
+}
+
+/// The same of a header from outside. Errors: those of read_packed_header; bad_layout,
+/// size_overflow.
+[[nodiscard]] inline result<std::size_t>
+packed_bytes_by(std::span<const std::byte> header) noexcept {
+    const auto read = read_packed_header(header);
+    if (!read) return read.failure();
+    if (auto possible = check_packed_shape(*read); !possible) return possible.failure();
+    const maybe_size size = packed_bytes_of(*read);
+    if (!size) {
+        return make_error(errc::size_overflow, "packed bytes: header",
+                          "%llu x %llu exceeds the address space",
+                          static_cast<unsigned long long>(read->rows),
+                          static_cast<unsigned long long>(read->cols));
+    }
+    return *size;
+}
+
 /// The header of packed bytes that are `size` long and begin with `begin`, if their length is what
 /// it says. That panels of this shape are as long as it says, only the scheme knows.
 /// Errors: those of read_packed_header; bad_layout, truncated.
@@ -37,16 +71,8 @@ inline constexpr std::size_t packed_alignment = line_bytes;
     constexpr const char* where = "packed bytes: header";
     const auto header = read_packed_header(begin);
     if (!header) return header;
-    const auto in_range = [](std::uint64_t value) { return value > 0 && value <= PTRDIFF_MAX; };
-    if (!in_range(header->rows) || !in_range(header->cols) || !in_range(header->panel_bytes)) {
-        return make_error(errc::bad_layout, where, "%llu x %llu in panels of %llu bytes",
-                          static_cast<unsigned long long>(header->rows),
-                          static_cast<unsigned long long>(header->cols),
-                          static_cast<unsigned long long>(header->panel_bytes));
-    }
-    const std::size_t panels = div_ceil(static_cast<std::size_t>(header->rows), panel_rows);
-    const maybe_size needed = checked_add(
-        checked_mul(panels, static_cast<std::size_t>(header->panel_bytes)), packed_header_bytes);
+    if (auto possible = check_packed_shape(*header); !possible) return possible.failure();
+    const maybe_size needed = packed_bytes_of(*header);
     if (!needed || *needed > size) {
         return make_error(errc::truncated, where,
                           "%llu rows in panels of %llu bytes are more than the %zu bytes here",

@@ -91,6 +91,14 @@ public:
         if (!header) return header.failure();
         return add_packed(name, bytes.first(detail::packed_header_bytes), bytes.size());
     }
+    /// Declares a packed matrix by its header, as packed_header_of gives it.
+    /// Errors: as above; size_overflow.
+    [[nodiscard]] result<void> try_add_matrix_of(std::string_view name,
+                                                 std::span<const std::byte, 64> header) noexcept {
+        const auto size = detail::packed_bytes_by(header);
+        if (!size) return size.failure();
+        return add_packed(name, header, *size);
+    }
 
     /// Declares a tensor of any GGUF type. Errors: those of gguf::writer::try_add_tensor;
     /// invalid_argument for one dimension of i8, which would be a packed matrix: give it a second
@@ -147,6 +155,11 @@ public:
     /// @throws quant::error
     void add_matrix(std::string_view name, std::span<const std::byte> bytes) {
         try_add_matrix(name, bytes).value();
+    }
+    /// @copydoc try_add_matrix_of
+    /// @throws quant::error
+    void add_matrix_of(std::string_view name, std::span<const std::byte, 64> header) {
+        try_add_matrix_of(name, header).value();
     }
     /// @copydoc try_add_tensor
     /// @throws quant::error
