@@ -3,7 +3,8 @@
 #
 #   tests/run.sh [PART...]
 #
-#   gcc          g++, release: build, tests, benchmarks built
+#   gcc          g++, release: build, tests, benchmarks built; GGUF's decoders against those of the
+#                Python package gguf, which pip brings
 #   consumers    the four ways to get the library into another project
 #   clang        clang++, release: build, header check, tests
 #   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests; without
@@ -112,6 +113,9 @@ run_part() {
     printf -v summary '%s %s in %d min %02d s' "$name" "$verdict" \
         $((seconds / 60)) $((seconds % 60))
     [ "$skipped" -eq 0 ] || summary+=", $skipped tests skipped for want of a CPU feature or of data"
+    if grep -q 'gguf_oracle: SKIPPED' "$log"; then
+        summary+=$'\n'$(grep 'gguf_oracle: SKIPPED' "$log")
+    fi
     summaries+=("${closing:-nothing was tested}"$'\n'"$summary")
     printf '%s\n' "${summaries[-1]}"
 }
@@ -129,6 +133,14 @@ build_and_test() {
     ctest --preset "$preset"
 }
 
+# Says so where pip cannot bring the package.
+gcc() {
+    build_and_test release || return
+    cmake --build --preset release --target gguf_decode || return
+    tests/golden/gguf_oracle.py --install build/oracle build/release/tests/gguf_decode ||
+        [ $? -eq 77 ]
+}
+
 consumers() {
     tests/consumer/run.sh build/deps || return
     echo "all consumers build and run: add_subdirectory, FetchContent, find_package, Conan"
@@ -136,7 +148,7 @@ consumers() {
 
 for part in "${parts[@]}"; do
     case $part in
-        gcc) run_part gcc build_and_test release ;;
+        gcc) run_part gcc gcc ;;
         consumers) run_part consumers consumers ;;
         clang) run_part clang build_and_test clang all_verify_interface_header_sets ;;
         sanitizers) run_part sanitizers build_and_test asan-ubsan ;;
