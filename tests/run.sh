@@ -134,7 +134,7 @@ build_and_test() {
 }
 
 # Says so where pip cannot bring the package.
-gcc() {
+gcc_part() {
     build_and_test release || return
     cmake --build --preset release --target gguf_decode || return
     tests/golden/gguf_oracle.py --install build/oracle build/release/tests/gguf_decode ||
@@ -148,7 +148,7 @@ consumers() {
 
 for part in "${parts[@]}"; do
     case $part in
-        gcc) run_part gcc gcc ;;
+        gcc) run_part gcc gcc_part ;;
         consumers) run_part consumers consumers ;;
         clang) run_part clang build_and_test clang all_verify_interface_header_sets ;;
         sanitizers) run_part sanitizers build_and_test asan-ubsan ;;

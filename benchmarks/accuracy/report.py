@@ -71,7 +71,8 @@ def model_part(data):
              f"{100 * s['top1_agreement']:.1f}", f"{s['perplexity']:.5g}",
              f"{s['quantize_seconds']:.2f}"]
             for s in sorted(data["schemes"], key=lambda s: -s["bits_per_weight"])]
-    return (f"{data['weights']:,} weights, {data['scored_tokens']} tokens.\n\n".replace(",", " ", 1)
+    weights = f"{data['weights']:,}".replace(",", " ")
+    return (f"{weights} weights, {data['scored_tokens']} tokens.\n\n"
             + table(["scheme", "bits", "KL, nats", "top-1, %", "perplexity", "quantizing, s"], rows))
 
 
