@@ -3,6 +3,7 @@
 
 #include "registry.hpp"
 
+#include <quant/policy/presets.hpp>
 #include <quant/quant.hpp>
 
 #include <string>
@@ -16,6 +17,10 @@ using grouped =
 template <std::size_t Group>
 using binary_grouped =
     quant::scheme<quant::binary, quant::midrise, quant::group_wise<Group>, quant::fp16>;
+/// Sixteen levels of a table.
+template <std::size_t Group>
+using looked_up = quant::scheme<quant::codebook<quant::presets::iq4_levels>, quant::symmetric,
+                                quant::group_wise<Group>, quant::fp16>;
 template <int Bits>
 using per_channel =
     quant::scheme<quant::int_code<Bits>, quant::symmetric, quant::per_channel, float>;
@@ -32,9 +37,10 @@ using int8_per_token = quant::activations::int8<quant::per_token>;
 template <quant::quantization_scheme S>
 std::string name_of() {
     const std::string group = std::to_string(S::group_cols);
-    return joined({"W", std::to_string(S::bits), S::group_cols == quant::all ? "_channel" : "_g",
-                   S::group_cols == quant::all ? "" : group, S::has_minimum ? "_minimum" : "",
-                   S::has_zero_point ? "_zero_point" : ""});
+    return joined(
+        {"W", std::to_string(S::bits), S::levels == quant::level_kind::table ? "_codebook" : "",
+         S::group_cols == quant::all ? "_channel" : "_g", S::group_cols == quant::all ? "" : group,
+         S::has_minimum ? "_minimum" : "", S::has_zero_point ? "_zero_point" : ""});
 }
 
 /// Such as int8_per_token.

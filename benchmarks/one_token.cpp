@@ -40,6 +40,7 @@ const registration here([](registry& to) {
     add<grouped<6, 64>>(to, 92, 50);
     add<grouped<5, 64>>(to, 92, 0);
     add<grouped<4, 32>>(to, 92, 70);
+    add<looked_up<64>>(to, 0, 60);
     add<with_zero_point<4, 32>>(to, 92, 60);
     add<with_minimum<4, 32>>(to, 92, 60);
     add<grouped<3, 64>>(to, 92, 36);
