@@ -5,13 +5,13 @@
 //   clang++ -std=c++20 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 //       -Iinclude tests/fuzz/packed_file_fuzz.cpp -o packed_file_fuzz
 //   ./packed_file_fuzz -max_len=1024
+#include "../unit/aligned_bytes.hpp"
+
 #include <quant/io/packed_file.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
-#include <new>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -26,24 +26,6 @@ std::uint64_t sink = 0; // what is read must be used, or the compiler would not 
 void require(bool property) {
     if (!property) std::abort();
 }
-
-/// Exactly these bytes, from a 64-byte boundary.
-class aligned_bytes {
-public:
-    explicit aligned_bytes(std::span<const std::byte> bytes)
-        : memory_(static_cast<std::byte*>(::operator new(bytes.size(), std::align_val_t{64}))),
-          size_(bytes.size()) {
-        if (size_ > 0) std::memcpy(memory_, bytes.data(), size_);
-    }
-    aligned_bytes(const aligned_bytes&) = delete;
-    aligned_bytes& operator=(const aligned_bytes&) = delete;
-    ~aligned_bytes() { ::operator delete(memory_, std::align_val_t{64}); }
-    [[nodiscard]] std::span<std::byte> span() const { return {memory_, size_}; }
-
-private:
-    std::byte* memory_;
-    std::size_t size_;
-};
 
 template <class T>
 void put(std::vector<std::byte>& to, T value) {

@@ -1,14 +1,13 @@
 // What the tests of packed files share: two small matrices and a file of them in memory.
 #pragma once
 
+#include "aligned_bytes.hpp"
 #include "gguf_writing.hpp"
 
 #include <quant/io/packed_file.hpp>
 #include <quant/pack/pack.hpp>
 
 #include <cstddef>
-#include <cstring>
-#include <new>
 #include <span>
 #include <vector>
 
@@ -17,24 +16,6 @@ namespace packed_file_test {
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
 using w8 = quant::scheme<quant::int8, quant::symmetric, quant::per_channel, float>;
 using w2 = quant::scheme<quant::int2, quant::asymmetric_min, quant::group_wise<16>, quant::fp16>;
-
-/// `size` bytes that end where a sanitizer notices a read beyond, from a 64-byte boundary.
-class aligned_bytes {
-public:
-    explicit aligned_bytes(std::span<const std::byte> bytes)
-        : memory_(static_cast<std::byte*>(::operator new(bytes.size(), std::align_val_t{64}))),
-          size_(bytes.size()) {
-        if (size_ > 0) std::memcpy(memory_, bytes.data(), size_);
-    }
-    aligned_bytes(const aligned_bytes&) = delete;
-    aligned_bytes& operator=(const aligned_bytes&) = delete;
-    ~aligned_bytes() { ::operator delete(memory_, std::align_val_t{64}); }
-    [[nodiscard]] std::span<std::byte> span() const { return {memory_, size_}; }
-
-private:
-    std::byte* memory_;
-    std::size_t size_;
-};
 
 /// Codes and scales that are valid, different for each seed.
 template <class S>

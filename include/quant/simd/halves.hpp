@@ -20,6 +20,13 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
+// f(a, b) of 16-bit integers.
+#define QUANT_DETAIL_BY_HALVES(name, f) \
+    QUANT_DETAIL_INLINE native<std::int32_t> name(native<std::int32_t> a, \
+                                                  native<std::int32_t> b) noexcept { \
+        return of_halves(f(halves_of(a), halves_of(b))); \
+    }
+
 #if QUANT_DETAIL_SCALAR
 
 /// f(lower halves), f(upper halves) of each element, as 16-bit integers.
@@ -83,26 +90,11 @@ QUANT_DETAIL_INLINE int16x8_t halves_of(native<std::int32_t> a) noexcept {
 QUANT_DETAIL_INLINE native<std::int32_t> of_halves(int16x8_t a) noexcept {
     return vreinterpretq_s32_s16(a);
 }
-QUANT_DETAIL_INLINE native<std::int32_t> native_high_product(native<std::int32_t> a,
-                                                             native<std::int32_t> b) noexcept {
-    return of_halves(vqrdmulhq_s16(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_add_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(vaddq_s16(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_subtract_halves(native<std::int32_t> a,
-                                                                native<std::int32_t> b) noexcept {
-    return of_halves(vqsubq_s16(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_min_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(vminq_s16(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_max_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(vmaxq_s16(halves_of(a), halves_of(b)));
-}
+QUANT_DETAIL_BY_HALVES(native_high_product, vqrdmulhq_s16)
+QUANT_DETAIL_BY_HALVES(native_add_halves, vaddq_s16)
+QUANT_DETAIL_BY_HALVES(native_subtract_halves, vqsubq_s16)
+QUANT_DETAIL_BY_HALVES(native_min_halves, vminq_s16)
+QUANT_DETAIL_BY_HALVES(native_max_halves, vmaxq_s16)
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_halves(native<std::int32_t> a) noexcept {
     return of_halves(vshrq_n_s16(halves_of(a), N));
@@ -166,22 +158,10 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_high_product(native<std::int32_t
     return high_product_128(a, b);
 #endif
 }
-QUANT_DETAIL_INLINE native<std::int32_t> native_add_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(halves_of(a) + halves_of(b));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_subtract_halves(native<std::int32_t> a,
-                                                                native<std::int32_t> b) noexcept {
-    return of_halves(xsimd::ssub(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_min_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(xsimd::min(halves_of(a), halves_of(b)));
-}
-QUANT_DETAIL_INLINE native<std::int32_t> native_max_halves(native<std::int32_t> a,
-                                                           native<std::int32_t> b) noexcept {
-    return of_halves(xsimd::max(halves_of(a), halves_of(b)));
-}
+QUANT_DETAIL_BY_HALVES(native_add_halves, xsimd::add)
+QUANT_DETAIL_BY_HALVES(native_subtract_halves, xsimd::ssub)
+QUANT_DETAIL_BY_HALVES(native_min_halves, xsimd::min)
+QUANT_DETAIL_BY_HALVES(native_max_halves, xsimd::max)
 template <int N>
 QUANT_DETAIL_INLINE native<std::int32_t> native_shift_halves(native<std::int32_t> a) noexcept {
 #if defined(__AVX512BW__)
@@ -222,6 +202,8 @@ native_dot2(native<std::int32_t> acc, native<std::int32_t> a, native<std::int32_
 }
 
 #endif
+
+#undef QUANT_DETAIL_BY_HALVES
 
 /// Both halves of each lane from the lower 16 bits of two.
 QUANT_DETAIL_INLINE i32x16 pair_up(const i32x16& lower, const i32x16& upper) noexcept {

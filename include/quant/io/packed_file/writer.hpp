@@ -72,14 +72,11 @@ public:
         if (rows == 0 || cols == 0) {
             return detail::make_error(errc::empty, where, "%zu x %zu has no elements", rows, cols);
         }
-        const std::size_t size = packed_size<S>(rows, cols);
-        if (size == 0) {
+        if (packed_size<S>(rows, cols) == 0) {
             return detail::make_error(errc::size_overflow, where,
                                       "%zu x %zu exceeds the address space", rows, cols);
         }
-        std::byte header[detail::packed_header_bytes];
-        detail::write_packed_header<S>(header, rows, cols);
-        return add_packed(name, header, size);
+        return try_add_matrix_of(name, packed_header_of<S>(rows, cols));
     }
     /// Declares a packed matrix that is there already. @param bytes what bytes() of a packed_matrix
     /// or any_packed_matrix gives; they are not kept.
