@@ -225,9 +225,9 @@ estimate_groups(const float* weights, const float* importance, std::size_t n, st
         return {};
     }
     const tile_factors by{1.0f, normalizing_factor(importance, n)};
-    const search_tile tile =
-        lay_out(weights, importance, n, size, size > longest_lane_group, by,
-                S::has_integer_steps && options.range == range_estimator::mse, room.tile());
+    const search_tile tile = lay_out(
+        weights, importance, n, size, size > longest_lane_group, by,
+        options.range == range_estimator::mse ? integers_of<S> : tile_integers::none, room.tile());
     if (options.range == range_estimator::mse) {
         search_groups<S>(tile, stored);
     } else {

@@ -23,11 +23,21 @@ inline constexpr int farthest_step = [] {
     }
 }();
 
-/// Fraction bits of w / scale. A quarter of the min-max scale, or a 32nd where there are few
-/// levels, still leads to numbers below 2^13.
+/// The smallest share of the min-max scale that is tried, as a power of two below 1: the longer
+/// groups and the fewer levels, the smaller. Shares below are like it.
+template <quantization_scheme S>
+inline constexpr int smallest_share = [] {
+    constexpr bool is_long = S::group_cols == all || S::group_cols > 256 || S::group_rows != 1;
+    if constexpr (S::bits <= 2) return 5;
+    if constexpr (is_long) return S::bits <= 4 ? 5 : S::bits <= 6 ? 4 : 3;
+    return 2;
+}();
+
+/// Fraction bits of w / scale: even the smallest scale leads to numbers of 14 bits and a sign.
 template <quantization_scheme S>
 inline constexpr int step_fraction =
-    11 - std::bit_width(static_cast<unsigned>(farthest_step<S>) - 1) - (S::bits <= 2 ? 3 : 0);
+    (S::has_minimum ? 13 : 14) - std::bit_width(static_cast<unsigned>(farthest_step<S>) - 1) -
+    smallest_share<S>;
 
 /// Integer steps in ascending order, each once.
 template <quantization_scheme S, int Table>

@@ -78,7 +78,8 @@ QUANT_DETAIL_INLINE line_sums sum_fixed_line(const search_tile& tile, const simd
     const auto inverse = fixed_inverse<S>(tile, scale);
     const auto farthest = simd::broadcast(16384.0f);
     const auto least = simd::nearest(simd::min(
-        simd::max(simd::broadcast(-16384.0f), minimum * inverse_of(tile.unit)), farthest));
+        simd::max(simd::broadcast(-16384.0f), (minimum - tile.origin) * inverse_of(tile.unit)),
+        farthest));
     const auto from = simd::in_both_halves(least);
     const auto half = simd::broadcast_halves(1 << (fraction - 1));
     const auto first = simd::broadcast_halves(0), last = simd::broadcast_halves(S::max_code);
@@ -107,8 +108,9 @@ QUANT_DETAIL_INLINE line_sums sum_fixed_line(const search_tile& tile, const simd
     sums.vud = simd::rounded_product(sums.vud, tile.unit);
     const std::size_t columns = tile.one_group ? 16 * tile.lines : tile.lines;
     sums.v = simd::broadcast(static_cast<float>(columns));
-    sums.made = simd::rounded_product(simd::to_float(least), tile.unit);
-    sums.vd = tile.total - simd::rounded_product(sums.v, sums.made);
+    const auto from_origin = simd::rounded_product(simd::to_float(least), tile.unit);
+    sums.made = tile.origin + from_origin;
+    sums.vd = tile.total - simd::rounded_product(sums.v, from_origin);
     return sums;
 }
 

@@ -53,7 +53,6 @@ QUANT_DETAIL_INLINE void for_each_stored_scale(const simd::f32x16& wanted, F&& f
     }
 }
 
-/// Lanes without a finite score keep what they had.
 QUANT_DETAIL_INLINE simd::f32x16 minus(const simd::f32x16& a) noexcept {
     return simd::broadcast(0.0f) - a;
 }

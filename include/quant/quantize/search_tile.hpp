@@ -33,12 +33,12 @@ struct search_tile {
     bool one_group = false; ///< all lanes are columns of one long group
     tile_extents extents;
 
-    /// The weights again as integers in units of 2^-13 of each group's magnitude, two lines of them
-    /// as halves of one; null where they count differently or lines are odd. Good enough to choose
-    /// codes by and to fit scales to, four times as fast (quantize/step_sums.hpp).
+    /// (w − origin) / unit as integers of up to 14 bits and a sign, two lines of them as halves of
+    /// one; null where weights count differently or lines are odd. Good enough to choose codes by
+    /// and to fit scales to, and soon done (quantize/step_sums.hpp).
     const std::byte* pairs = nullptr;
-    simd::f32x16 unit;
-    simd::f32x16 total, squares; ///< Σ w, Σ w², with pairs
+    simd::f32x16 origin, unit;
+    simd::f32x16 total; ///< Σ (w − origin)
 
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 weight(std::size_t line) const noexcept {
         return simd::load<float>(weights + 16 * line);
@@ -145,33 +145,44 @@ inline void lay_out_numbers(const float* numbers, std::size_t n, std::size_t siz
     return {lowest, highest};
 }
 
+/// What a search needs integers for.
+enum class tile_integers {
+    none,
+    of_steps,       ///< multiples of a scale: from zero on, to either side, in 14 bits
+    of_lines,       ///< from the least weight on, in 13 bits, so that a minimum may lie below
+    of_lines_below, ///< the same where minimums are not positive
+};
+
 /// Makes tile.pairs, in 64 bytes of room per two lines.
-inline void pair_up_lines(search_tile& tile, std::byte* room) noexcept {
-    const auto magnitude =
-        simd::max(simd::max(simd::abs(tile.extents.lowest), simd::abs(tile.extents.highest)),
-                  simd::broadcast(0x1p-100f));
-    tile.unit = magnitude * simd::broadcast(0x1p-13f);
+inline void make_integers(search_tile& tile, tile_integers what, std::byte* room) noexcept {
+    const auto zero = simd::broadcast(0.0f), least = simd::broadcast(0x1p-100f);
+    const auto &lowest = tile.extents.lowest, &highest = tile.extents.highest;
+    if (what == tile_integers::of_steps) {
+        const auto magnitude = simd::max(simd::abs(lowest), simd::abs(highest));
+        tile.origin = zero;
+        tile.unit = simd::max(magnitude, least) * simd::broadcast(0x1p-14f);
+    } else {
+        tile.origin = what == tile_integers::of_lines ? lowest : simd::min(lowest, zero);
+        tile.unit = simd::max(highest - tile.origin, least) * simd::broadcast(0x1p-13f);
+    }
     const auto inverse = simd::broadcast(1.0f) / tile.unit;
-    auto total = simd::broadcast(0.0f), squares = total;
+    auto total = zero;
     for (std::size_t i = 0; i < tile.lines; i += 2) {
-        const auto a = tile.weight(i), b = tile.weight(i + 1);
+        const auto a = tile.weight(i) - tile.origin, b = tile.weight(i + 1) - tile.origin;
         simd::store(room + 32 * i,
                     simd::pair_up(simd::nearest(a * inverse), simd::nearest(b * inverse)));
         total = total + a + b;
-        squares = squares + simd::rounded_product(a, a) + simd::rounded_product(b, b);
     }
     tile.combine(total);
-    tile.combine(squares);
     tile.total = total;
-    tile.squares = squares;
     tile.pairs = room;
 }
 
 /// Lays out n weights of a row, of groups of `size` columns in lanes or of one group column by
-/// column; where `integers`, as such too. `room` holds 2 · 16 · lines floats.
+/// column; as integers, too, unless that cannot be. `room` holds 2 · 16 · lines floats.
 inline search_tile lay_out(const float* weights, const float* importance, std::size_t n,
-                           std::size_t size, bool one_group, const tile_factors& by, bool integers,
-                           float* room) noexcept {
+                           std::size_t size, bool one_group, const tile_factors& by,
+                           tile_integers integers, float* room) noexcept {
     search_tile tile;
     tile.one_group = one_group;
     tile.lines = tile.one_group ? div_ceil(n, std::size_t{16}) : std::min(size, n);
@@ -193,8 +204,8 @@ inline search_tile lay_out(const float* weights, const float* importance, std::s
         tile.importance = beside;
     }
     tile.extents = extents_of(tile);
-    if (integers && tile.importance == nullptr && tile.lines % 2 == 0) {
-        pair_up_lines(tile, reinterpret_cast<std::byte*>(beside));
+    if (integers != tile_integers::none && tile.importance == nullptr && tile.lines % 2 == 0) {
+        make_integers(tile, integers, reinterpret_cast<std::byte*>(beside));
     }
     return tile;
 }

@@ -69,11 +69,15 @@ public:
                            std::size_t g) noexcept {
         weights_ = weights;
         importance_ = importance;
+        if (importance != nullptr &&
+            std::all_of(importance, importance + n, [](float factor) { return factor == 0; })) {
+            importance_ = nullptr; // nothing counts: then all alike
+        }
         cols_ = n;
         fits_ = true;
         groups_ = div_ceil(n, group);
         by_.weight = normalizing_factor(magnitude);
-        by_.importance = normalizing_factor(importance, n);
+        by_.importance = normalizing_factor(importance_, n);
         if constexpr (keeps_tiles) {
             for (std::size_t b = 0; b < used_blocks(); ++b) tiles_[b] = laid_out(b);
         }
@@ -110,7 +114,7 @@ private:
     [[nodiscard]] search_tile laid_out(std::size_t block) noexcept {
         const std::size_t c = block * 16 * group;
         return lay_out(weights_ + c, importance_ == nullptr ? nullptr : importance_ + c,
-                       std::min(cols_ - c, 16 * group), group, false, by_, S::has_integer_steps,
+                       std::min(cols_ - c, 16 * group), group, false, by_, integers_of<S>,
                        room_[keeps_tiles ? block : 0]);
     }
     [[nodiscard]] std::size_t used_blocks() const noexcept {
@@ -367,13 +371,17 @@ private:
             minimum, [&](const simd::f32x16& supers) { return minimum_loss(scale, supers); });
     }
 
-    /// Of a super-scale and those around it, the one with the least loss.
+    /// Of a super-scale and those around it, the one with the least loss; itself, if all are alike.
     template <class Loss>
     [[nodiscard]] float least_loss_near(float super, Loss loss_under) const noexcept {
         if (super == 0) return super;
         best_super best{super};
-        const super_candidates near = candidates_from(super * 0.9f, 1.02f);
+        const super_candidates itself{simd::broadcast(super), super};
+        best.offer(itself, loss_under(itself.super));
+        const super_candidates near = candidates_from(super * 0.88f, 1.02f);
         best.offer(near, loss_under(near.super));
+        const super_candidates beyond = candidates_from(near.wanted_after, 1.02f);
+        best.offer(beyond, loss_under(beyond.super));
         return best.super;
     }
 

@@ -15,6 +15,13 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+/// What a search for scales of S tries them with.
+template <quantization_scheme S>
+inline constexpr tile_integers integers_of = !S::has_integer_steps ? tile_integers::none
+                                             : !S::has_minimum     ? tile_integers::of_steps
+                                             : S::is_two_level     ? tile_integers::of_lines_below
+                                                                   : tile_integers::of_lines;
+
 /// What rounding to the nearest level needs besides the scale.
 struct level_bounds {
     simd::f32x16 least, greatest; ///< zero points shift them

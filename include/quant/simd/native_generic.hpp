@@ -131,9 +131,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_nearest(native<float> a) noexcep
     return native_each<std::int32_t>([&](std::size_t i) {
         // Beyond 2^22 the trick below would lose bits; the caller clamps, so any such value
         // stands for "far outside".
-        const float limited = a.v[i] < -4194304.0f  ? -4194304.0f
-                              : a.v[i] > 4194304.0f ? 4194304.0f
-                                                    : a.v[i];
+        const float limited = !(a.v[i] > -4194304.0f) ? -4194304.0f // NaN, too
+                              : a.v[i] > 4194304.0f   ? 4194304.0f
+                                                      : a.v[i];
         return static_cast<std::int32_t>(std::nearbyintf(limited));
     });
 }
@@ -167,9 +167,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_rotate_left_1(native<std::int32_
 }
 
 /// (a & mask) | b.
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_merge_bits(native<std::int32_t> a, native<std::int32_t> mask,
-                  native<std::int32_t> b) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_merge_bits(native<std::int32_t> a,
+                                                           native<std::int32_t> mask,
+                                                           native<std::int32_t> b) noexcept {
     return (a & mask) | b;
 }
 
