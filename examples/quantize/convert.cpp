@@ -12,7 +12,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <fstream>
 #include <set>
 #include <utility>
 
@@ -36,6 +35,10 @@ void check_target(const fs::path& target, const source& from, bool force) {
         }
     }
     std::error_code ignored;
+    const fs::file_status status = fs::status(target, ignored);
+    if (fs::exists(status) && !fs::is_regular_file(status)) {
+        throw failure(target.string(), ": is there and is no file that can be replaced");
+    }
     if (!force && fs::exists(fs::symlink_status(target, ignored))) {
         throw failure(target.string(), ": is there already; --force replaces it");
     }
@@ -58,18 +61,23 @@ void warn_of_lossy_sources(std::span<const planned_tensor> tensors) {
                  count, list.c_str());
 }
 
-/// A text file that is written beside its name and renamed.
+/// A text file that is written beside its name, under one that nobody has, and renamed.
 void write_text(const fs::path& path, const std::string& text) {
-    fs::path partial = path;
-    partial += ".part";
-    std::ofstream file(partial, std::ios::binary);
-    file << text << std::flush;
-    const bool written = file.good();
-    file.close();
-    std::error_code failed;
-    if (written) fs::rename(partial, path, failed);
-    if (written && !failed) return;
-    fs::remove(partial, failed);
+    fs::path partial;
+    std::FILE* file = nullptr;
+    for (int i = 0; i < 100 && file == nullptr; ++i) {
+        partial = path;
+        partial += ".part" + std::to_string(i);
+        file = std::fopen(partial.c_str(), "wbx");
+    }
+    if (file != nullptr) {
+        const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+        const bool closed = std::fclose(file) == 0;
+        std::error_code failed;
+        if (written && closed) fs::rename(partial, path, failed);
+        if (written && closed && !failed) return;
+        fs::remove(partial, failed);
+    }
     throw failure(path.string(), ": the report cannot be written");
 }
 
@@ -156,7 +164,7 @@ void convert(const settings& given, std::ostream& out) {
     const std::vector<planned_tensor> tensors = plan(from, given);
     check_target(given.output, from, given.force);
     if (!given.report.empty()) {
-        check_target(given.report, from, true);
+        check_target(given.report, from, given.force);
         if (are_same(given.report, given.output)) {
             throw failure(given.report.string(), ": is the output; name another file");
         }
@@ -182,6 +190,8 @@ void convert(const settings& given, std::ostream& out) {
     const double seconds = watch.seconds();
     printed.totals(reports, seconds);
     if (!given.report.empty()) write_text(given.report, to_json(reports, given, seconds));
+    if (!out.flush())
+        throw failure("the table could not be printed; ", given.output.string(), " is complete");
 }
 
 } // namespace quantizer

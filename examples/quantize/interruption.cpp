@@ -13,7 +13,9 @@ extern "C" void note_signal(int) { caught.store(true, std::memory_order_relaxed)
 } // namespace
 
 void catch_interruptions() {
-    for (const int signal : {SIGINT, SIGTERM}) {
+    // Pipes that nobody reads and files beyond a limit are errors of writing, which are reported.
+    for (const int signal : {SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
         struct sigaction action = {};
         action.sa_handler = &note_signal;
         // Restarting keeps file operations whole. The next signal finds the default again.

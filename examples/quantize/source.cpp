@@ -3,6 +3,7 @@
 #include "../lm/failure.hpp"
 
 #include <quant/io/gguf/types.hpp>
+#include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors/index.hpp>
 
 #include <algorithm>
@@ -88,6 +89,10 @@ source open_gguf(const fs::path& path) {
     source made;
     made.paths.push_back(path);
     made.gguf = std::make_unique<const gguf::file>(need(gguf::file::try_open(path), path));
+    if (quant::is_packed_file(*made.gguf)) {
+        throw lm::failure(path.string(),
+                          ": is a packed file, whose matrices are quantized already");
+    }
     for (const gguf::tensor& each : made.gguf->tensors()) {
         made.tensors.push_back(
             {each.name(), each.type(), {each.shape().begin(), each.shape().end()}, each.data()});

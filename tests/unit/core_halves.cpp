@@ -84,7 +84,7 @@ TEST_CASE("halves of lanes are integers of their own", "[simd]") {
                                                     : (a[i] * b[i] + 16384) >> 15;
         });
         check_each(simd::add_halves(x, y), [&](std::size_t i) { return a[i] + b[i]; });
-        check_each(simd::subtract_halves(x, y),
+        check_each(simd::subtract_halves_saturating(x, y),
                    [&](std::size_t i) { return std::clamp(a[i] - b[i], -32768, 32767); });
         check_each(simd::clamp_halves(x, simd::broadcast_halves(-7), simd::broadcast_halves(12)),
                    [&](std::size_t i) { return std::clamp<int>(a[i], -7, 12); });

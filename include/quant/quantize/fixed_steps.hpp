@@ -138,7 +138,7 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_fixed_steps(const simd::i32x16& t,
         const auto inside =
             simd::clamp_halves(t, simd::broadcast_halves(in.first), simd::broadcast_halves(last));
         const auto cell = simd::shift_halves<in.shift>(
-            simd::subtract_halves(inside, simd::broadcast_halves(in.first)));
+            simd::subtract_halves_saturating(inside, simd::broadcast_halves(in.first)));
         return simd::add_where_greater(simd::lookup_halves<in.count>(in.below, cell), t,
                                        simd::lookup_halves<in.count>(in.middle, cell),
                                        simd::lookup_halves<in.count>(in.rise, cell));

@@ -91,7 +91,7 @@ QUANT_DETAIL_INLINE line_sums sum_fixed_line(const search_tile& tile, const simd
     for_each_pair(
         tile,
         [&](std::size_t i) QUANT_DETAIL_LAMBDA {
-            const auto d = simd::subtract_halves(tile.pair(i), from);
+            const auto d = simd::subtract_halves_saturating(tile.pair(i), from);
             const auto t = simd::add_halves(simd::high_product(d, inverse), half);
             const auto u = simd::clamp_halves(simd::shift_halves<fraction>(t), first, last);
             u_sum = simd::dot2(u_sum, u, one);

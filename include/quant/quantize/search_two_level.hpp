@@ -378,9 +378,9 @@ private:
         best_super best{super};
         const super_candidates itself{simd::broadcast(super), super};
         best.offer(itself, loss_under(itself.super));
-        const super_candidates near = candidates_from(super * 0.88f, 1.02f);
+        const super_candidates near = candidates_from(super * 0.84f, 1.01f);
         best.offer(near, loss_under(near.super));
-        const super_candidates beyond = candidates_from(near.wanted_after, 1.02f);
+        const super_candidates beyond = candidates_from(near.wanted_after, 1.01f);
         best.offer(beyond, loss_under(beyond.super));
         return best.super;
     }

@@ -1,8 +1,8 @@
 // Passes over weights that quantize with given scales and sum up what comes out.
 //
-// Exactly: in floats. By trial: where a tile has its weights as integers, in 16-bit fixed point,
-// whose sums are exact for the steps that come out; these are the nearest but for weights that lie
-// close to the middle of two. The scale that is fitted to them is as good, and a third of the time.
+// Exactly: in floats. By trial: where a tile has its weights as integers, in 16-bit fixed point.
+// Sums of these integers are exact for the steps that come out, which are the nearest but for
+// weights that lie close to the middle of two. A scale that is fitted to them is nearly as good.
 #pragma once
 
 #include <quant/quantize/fixed_steps.hpp>

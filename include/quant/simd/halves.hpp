@@ -49,8 +49,8 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_add_halves(native<std::int32_t> 
                                                            native<std::int32_t> b) noexcept {
     return native_halves([](int x, int y) { return x + y; }, a, b);
 }
-QUANT_DETAIL_INLINE native<std::int32_t> native_subtract_halves(native<std::int32_t> a,
-                                                                native<std::int32_t> b) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_subtract_halves_saturating(native<std::int32_t> a, native<std::int32_t> b) noexcept {
     return native_halves([](int x, int y) { return std::clamp(x - y, -32768, 32767); }, a, b);
 }
 QUANT_DETAIL_INLINE native<std::int32_t> native_min_halves(native<std::int32_t> a,
@@ -92,7 +92,7 @@ QUANT_DETAIL_INLINE native<std::int32_t> of_halves(int16x8_t a) noexcept {
 }
 QUANT_DETAIL_BY_HALVES(native_high_product, vqrdmulhq_s16)
 QUANT_DETAIL_BY_HALVES(native_add_halves, vaddq_s16)
-QUANT_DETAIL_BY_HALVES(native_subtract_halves, vqsubq_s16)
+QUANT_DETAIL_BY_HALVES(native_subtract_halves_saturating, vqsubq_s16)
 QUANT_DETAIL_BY_HALVES(native_min_halves, vminq_s16)
 QUANT_DETAIL_BY_HALVES(native_max_halves, vmaxq_s16)
 template <int N>
@@ -159,7 +159,7 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_high_product(native<std::int32_t
 #endif
 }
 QUANT_DETAIL_BY_HALVES(native_add_halves, xsimd::add)
-QUANT_DETAIL_BY_HALVES(native_subtract_halves, xsimd::ssub)
+QUANT_DETAIL_BY_HALVES(native_subtract_halves_saturating, xsimd::ssub)
 QUANT_DETAIL_BY_HALVES(native_min_halves, xsimd::min)
 QUANT_DETAIL_BY_HALVES(native_max_halves, xsimd::max)
 template <int N>
@@ -229,9 +229,10 @@ QUANT_DETAIL_INLINE i32x16 add_halves(const i32x16& a, const i32x16& b) noexcept
         [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_add_halves(x, y); }, a, b);
 }
 /// a − b by halves, saturating.
-QUANT_DETAIL_INLINE i32x16 subtract_halves(const i32x16& a, const i32x16& b) noexcept {
+QUANT_DETAIL_INLINE i32x16 subtract_halves_saturating(const i32x16& a, const i32x16& b) noexcept {
     return per_register<std::int32_t>(
-        [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_subtract_halves(x, y); }, a, b);
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA { return native_subtract_halves_saturating(x, y); },
+        a, b);
 }
 QUANT_DETAIL_INLINE i32x16 clamp_halves(const i32x16& a, const i32x16& least,
                                         const i32x16& greatest) noexcept {
