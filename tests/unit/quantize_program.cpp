@@ -220,6 +220,9 @@ TEST_CASE("quantize: packed files hold the matrices that the library makes", "[p
     CHECK(contains(ran.out, "4 of 6 tensors quantized"));
     const auto file = quant::packed_file::open(folder / "out.gguf");
     file.verify();
+    CHECK(run(folder, {folder / "out.gguf", folder / "again.gguf"}).err ==
+          std::string("quantize: ") + (folder / "out.gguf") +
+              ": is a packed file, whose matrices are quantized already\n");
     CHECK(is_packed_of<presets::q4_k>(file, "a.weight", weights(1024), 256));
     CHECK(is_packed_of<presets::q4_k>(file, "b.weight", weights(480), 96));
     CHECK(is_packed_of<presets::q4_k>(file, "c.weight", weights(80), 40));
@@ -311,6 +314,10 @@ TEST_CASE("quantize: errors are one line and leave nothing behind", "[program]")
     check({in, in, "--force"}, in + ": is the input; name another file");
     check({in, folder / "err.txt"}, folder / "err.txt" + ": is there already; --force replaces it");
     check({in, out, "--report", out}, out + ": is the output; name another file");
+    check({in, out, "--report", folder / "err.txt"},
+          folder / "err.txt" + ": is there already; --force replaces it");
+    check({in, out, "--force", "--report", "/dev/null"},
+          "/dev/null: is there and is no file that can be replaced");
     check({in, out, "--report", folder / "no/report"},
           folder / "no/report" + ": is in no folder that is there");
     check({in, out, "--keep", "("}, "--keep: \"(\" is no regular expression");

@@ -1,6 +1,8 @@
 // What two-level scales mean: whatever form a matrix has, its weights are the reference's.
 #include "two_level_cases.hpp"
 
+#include <cmath>
+
 namespace {
 
 using schemes = std::tuple<cases::two_tables_by_8, cases::minimums_by_32, cases::bytes_by_16,
@@ -105,4 +107,28 @@ TEMPLATE_LIST_TEST_CASE("two-level scales: few bits lose little", "[two_level]",
         // Normal numbers, the best equal steps (Max 1960): 0.1188 for 2 bits, 0.00349 for 5.
         CHECK(error < (S::bits == 2 ? 0.11 : S::bits == 5 ? 0.0035 : 0.0011) * norm);
     }
+}
+
+TEMPLATE_LIST_TEST_CASE("two-level scales: groups of one number keep it", "[two_level]", schemes) {
+    using S = TestType;
+    constexpr std::size_t rows = 3, cols = 512;
+    for (const float number : {0.37f, -0.37f}) {
+        const std::vector<float> w(rows * cols, number);
+        const auto q = quant::quantize<S>(quant::matrix_view<const float>{w.data(), rows, cols});
+        std::vector<float> back(rows * cols);
+        quant::dequantize(q, quant::matrix_view<float>{back.data(), rows, cols});
+        for (const float value : back) REQUIRE(std::fabs(value / number - 1) < 0.002f);
+    }
+}
+
+TEMPLATE_LIST_TEST_CASE("two-level scales: where nothing counts, all does", "[two_level]",
+                        schemes) {
+    using S = TestType;
+    constexpr std::size_t rows = 2, cols = 600;
+    const auto w = cases::numbers(5).vector(rows * cols);
+    const quant::matrix_view<const float> view{w.data(), rows, cols};
+    const std::vector<float> none(cols, 0.0f);
+    quant::quantize_options options;
+    options.importance = none;
+    CHECK(quant::quantize<S>(view, options) == quant::quantize<S>(view));
 }
