@@ -46,21 +46,20 @@ inline constexpr std::size_t packed_alignment = line_bytes;
                        packed_header_bytes);
 }
 
-/// The same of a header from outside. Errors: those of read_packed_header; bad_layout,
-/// size_overflow.
-[[nodiscard]] inline result<std::size_t>
-packed_bytes_by(std::span<const std::byte> header) noexcept {
-    const auto read = read_packed_header(header);
-    if (!read) return read.failure();
-    if (auto possible = check_packed_shape(*read); !possible) return possible.failure();
-    const maybe_size size = packed_bytes_of(*read);
-    if (!size) {
+/// A header from outside whose matrix has room in memory.
+/// Errors: those of read_packed_header; bad_layout, size_overflow.
+[[nodiscard]] inline result<packed_header>
+check_packed_header(std::span<const std::byte> bytes) noexcept {
+    auto header = read_packed_header(bytes);
+    if (!header) return header;
+    if (auto possible = check_packed_shape(*header); !possible) return possible.failure();
+    if (!packed_bytes_of(*header)) {
         return make_error(errc::size_overflow, "packed bytes: header",
                           "%llu x %llu exceeds the address space",
-                          static_cast<unsigned long long>(read->rows),
-                          static_cast<unsigned long long>(read->cols));
+                          static_cast<unsigned long long>(header->rows),
+                          static_cast<unsigned long long>(header->cols));
     }
-    return *size;
+    return header;
 }
 
 /// The header of packed bytes that are `size` long and begin with `begin`, if their length is what

@@ -92,9 +92,9 @@ public:
     /// Errors: as above; size_overflow.
     [[nodiscard]] result<void> try_add_matrix_of(std::string_view name,
                                                  std::span<const std::byte, 64> header) noexcept {
-        const auto size = detail::packed_bytes_by(header);
-        if (!size) return size.failure();
-        return add_packed(name, header, *size);
+        const auto shape = detail::check_packed_header(header);
+        if (!shape) return shape.failure();
+        return add_packed(name, header, detail::packed_bytes_of(*shape).value_or(0));
     }
 
     /// Declares a tensor of any GGUF type. Errors: those of gguf::writer::try_add_tensor;

@@ -70,8 +70,8 @@ packed_file_writer::try_add_tensor(std::string_view name, gguf::type which,
     if (!added) return added;
     std::size_t elements = 1; // gguf::writer has seen that nothing overflows
     for (const std::size_t dim : shape) elements *= dim;
-    declared_.span().back().bytes =
-        elements / *gguf::try_block_size(which) * *gguf::try_block_bytes(which);
+    const detail::gguf_block& block = *detail::gguf_find_block(which); // or it would not be added
+    declared_.span().back().bytes = elements / block.weights * block.bytes;
     return added;
 }
 
