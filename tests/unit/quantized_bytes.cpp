@@ -63,7 +63,7 @@ using searched_hashes = std::tuple<
     searched<scheme<binary, midrise, group_wise<32>, fp16>, 0xf6aefe41ad927338, 0x5ef583377c106d27>,
     searched<presets::nvfp4, 0x728796271e4f4b1e, 0xf5efdaf197b8c765>,
     searched<presets::q4_k, 0xff01156e2b4c6c8d, 0x13f8f3a547acece3>,
-    searched<presets::best_2_7, 0xaa2830796c266040, 0x254a71f1e300f135>,
+    searched<presets::best_2_7, 0x6a8e602558823f0b, 0x35870e152fa209fa>,
     searched<presets::best_6_5, 0xb2ea1b71fab42101, 0x5af3fbfeea3ed4a6>>;
 
 } // namespace

@@ -150,7 +150,9 @@ private:
 
     /// Shares of the min-max scale that are tried; see search_shares.
     [[nodiscard]] static constexpr auto first_shares() noexcept {
-        if constexpr (S::bits <= 2 || (!has_short_groups<S> && S::bits == 3)) {
+        if constexpr (group < 16 && S::bits <= 2) {
+            return std::array<float, 2>{1.0f, 0.75f};
+        } else if constexpr (S::bits <= 2 || (!has_short_groups<S> && S::bits == 3)) {
             return std::array<float, 4>{1.0f, 0.85f, 0.7f, 0.55f};
         } else if constexpr (!has_short_groups<S>) {
             return std::array<float, 3>{1.0f, 0.85f, 0.7f};
