@@ -22,7 +22,7 @@ void check_two_level_products() {
             std::vector<float> y(tokens * rows, -1);
             quant::matmul<A>(quant::matrix_view<const float>{x.data(), tokens, cols}, packed,
                              quant::matrix_view<float>{y.data(), tokens, rows}, pool);
-            check_close<A>(y, quant::reference::matmul<A>(x, tokens, meant));
+            check_close<A>(y, x, tokens, meant);
         }
     }
 }
