@@ -1,0 +1,56 @@
+// Hashes of quantized and packed bytes: what every compiler, instruction set, optimization and
+// number of threads must find.
+#pragma once
+
+#include "scheme_cases.hpp"
+
+namespace cases {
+
+inline std::uint64_t hash(std::span<const std::byte> bytes) { // FNV-1a
+    std::uint64_t h = 14695981039346656037u;
+    for (const std::byte b : bytes) h = (h ^ static_cast<std::uint64_t>(b)) * 1099511628211u;
+    return h;
+}
+
+template <class S>
+std::uint64_t packed_hash(std::size_t threads, const quant::quantize_options& options = {}) {
+    constexpr std::size_t rows = 83, cols = 333;
+    const auto w = numbers(42).vector(rows * cols);
+    quant::thread_pool pool(threads);
+    return hash(quant::quantize_packed<S>(quant::matrix_view<const float>{w.data(), rows, cols},
+                                          options, pool)
+                    .bytes());
+}
+
+/// As packed_hash, with scales of least squared error: weighted, which is searched in floats, or
+/// not, in fixed point.
+template <class S>
+std::uint64_t searched_hash(std::size_t threads, bool weighted) {
+    auto importance = numbers(43).vector(333);
+    for (float& factor : importance) factor *= factor;
+    quant::quantize_options options;
+    options.range = quant::range_estimator::mse;
+    if (weighted) options.importance = importance;
+    return packed_hash<S>(threads, options);
+}
+
+/// The hashes of a scheme: with the options that are default, of a weighted and of an unweighted
+/// search.
+template <class S, std::uint64_t Default, std::uint64_t Weighted, std::uint64_t Unweighted>
+struct hashed {
+    using scheme = S;
+    static constexpr std::uint64_t by_default = Default, weighted = Weighted,
+                                   unweighted = Unweighted;
+};
+
+template <class Hashed>
+void check_hashes() {
+    using S = typename Hashed::scheme;
+    for (const std::size_t threads : {1u, 2u, 7u}) {
+        CHECK(packed_hash<S>(threads) == Hashed::by_default);
+        CHECK(searched_hash<S>(threads, true) == Hashed::weighted);
+        CHECK(searched_hash<S>(threads, false) == Hashed::unweighted);
+    }
+}
+
+} // namespace cases
