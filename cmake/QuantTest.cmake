@@ -14,12 +14,22 @@
 # A program in which every test case is skipped (SKIP("...") of Catch2) is skipped for CTest too.
 #
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; QUANT_TEST_SKIP leaves out
-# single programs.
+# single programs; QUANT_TEST_PART=I/N builds long lists of types in parts, see tests/unit/sample.hpp.
 include(CheckCXXCompilerFlag)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
 set(QUANT_TEST_SKIP "" CACHE STRING
     "Test programs, such as matmul_midrise.avx2, that are not built for want of time")
+set(QUANT_TEST_PART "" CACHE STRING
+    "I/N: of long lists of types test those whose number, from 0, is I modulo N; all if empty")
+if(QUANT_TEST_PART AND NOT QUANT_TEST_PART MATCHES "^([0-9]+)/([1-9][0-9]*)$")
+    message(FATAL_ERROR "QUANT_TEST_PART is ${QUANT_TEST_PART}, not two numbers such as 0/2")
+endif()
+set(QUANT_TEST_PART_DEFINITIONS)
+if(QUANT_TEST_PART)
+    set(QUANT_TEST_PART_DEFINITIONS
+        QUANT_TEST_PART=${CMAKE_MATCH_1} QUANT_TEST_PARTS=${CMAKE_MATCH_2})
+endif()
 set(QUANT_SHARED_DATA "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
     "Folder with data that some tests need")
 set(QUANT_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test has failed")
@@ -90,7 +100,8 @@ function(quant_add_test_program program isa sources link timeout)
     endif()
     target_compile_definitions(${program} PRIVATE
         QUANT_TEST_ISA="${shown_isa}"
-        QUANT_SHARED_DATA="${QUANT_SHARED_DATA}")
+        QUANT_SHARED_DATA="${QUANT_SHARED_DATA}"
+        ${QUANT_TEST_PART_DEFINITIONS})
     target_compile_options(${program} PRIVATE ${QUANT_ISA_FLAGS_${isa}})
     if(CMAKE_BUILD_TYPE STREQUAL "Release")
         # Half of the time that -O3 takes; programs that are to have more append it.

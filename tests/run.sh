@@ -3,15 +3,17 @@
 #
 #   tests/run.sh [PART...]
 #
-#   gcc          g++, release: build, tests, benchmarks built; GGUF's decoders against those of the
-#                Python package gguf, which pip brings
+#   gcc          g++, release: build, tests, benchmarks checked for errors; GGUF's decoders against
+#                those of the Python package gguf, which pip brings
 #   consumers    the four ways to get the library into another project
-#   clang        clang++, release: build, header check, tests
+#   clang        clang++, release: build, header check, tests, examples
 #   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests; without
 #                the latter's checks of pointers, which make kernels compile four times as long where
 #                the former looks at each access
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: the tests of what is built on xsimd
 #   all          all of these
+#
+# Of long lists of types g++ and clang++ test one half each, sanitizers a quarter, to save time.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.

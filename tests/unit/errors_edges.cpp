@@ -44,8 +44,8 @@ TEST_CASE("an executor may claim any concurrency", "[errors]") {
 
 TEST_CASE("a packed view without bytes is refused", "[errors]") {
     std::vector<float> out(16 * 32);
-    const auto done = try_dequantize(packed_view<w4>(nullptr, 16, 32),
-                                     matrix_view<float>{out.data(), 16, 32});
+    const auto done =
+        try_dequantize(packed_view<w4>(nullptr, 16, 32), matrix_view<float>{out.data(), 16, 32});
     REQUIRE_FALSE(done);
     CHECK(done.failure().code() == errc::null_data);
 }

@@ -31,8 +31,8 @@ template <class A, class S>
 void check_close(const std::vector<float>& y, const std::vector<float>& x, std::size_t tokens,
                  const quant::reference::quantized<S>& w) {
     const auto expected = quant::reference::matmul<A>(x, tokens, w);
-    constexpr bool own_order = std::is_same_v<A, quant::activations::bf16> &&
-                               quant::isa::current::bf16_dot_product;
+    constexpr bool own_order =
+        std::is_same_v<A, quant::activations::bf16> && quant::isa::current::bf16_dot_product;
     if (quant::isa::current::fused_multiply_add && !own_order) {
         CHECK(same_bytes(y, expected));
         return;

@@ -15,12 +15,12 @@ using float_products = some_float_levels<0, 2>;
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("levels of integers: products are the reference's", "[matmul]",
-                        integer_products) {
+                        cases::sample<integer_products>) {
     cases::check_products<TestType, quant::default_activations<TestType>>();
 }
 
 TEMPLATE_LIST_TEST_CASE("levels of floats: products are the reference's", "[matmul]",
-                        float_products) {
+                        cases::sample<float_products>) {
     cases::check_products<TestType, quant::default_activations<TestType>>();
 }
 

@@ -24,6 +24,7 @@ using presets_of_file = std::tuple<
     hashed<presets::bitnet, 0xbc9e9cdecdd866f2, 0x84c1fd59a24daf97, 0x388ff00ed7702607>,
     hashed<presets::iq4_nl, 0x4d20dde7fc9f0bbb, 0x2967290e9c14ea10, 0xac8f469e9965b4d7>>;
 
-TEMPLATE_LIST_TEST_CASE("presets: bytes are the same everywhere", "[bytes]", presets_of_file) {
+TEMPLATE_LIST_TEST_CASE("presets: bytes are the same everywhere", "[bytes]",
+                        cases::sample<presets_of_file>) {
     cases::check_hashes<TestType>();
 }

@@ -18,6 +18,6 @@ using presets_of_file =
                hashed<presets::iq3_s, 0x12321fe3358d4aa0, 0x7579986e4f0209b6, 0x12321fe3358d4aa0>>;
 
 TEMPLATE_LIST_TEST_CASE("presets of two levels: bytes are the same everywhere", "[bytes]",
-                        presets_of_file) {
+                        cases::sample<presets_of_file>) {
     cases::check_hashes<TestType>();
 }

@@ -3,7 +3,7 @@
 using asymmetric_schemes = cases::all_bits<quant::asymmetric, QUANT_TEST_ROUNDS>;
 
 TEMPLATE_LIST_TEST_CASE("asymmetric: quantized bytes are the reference's", "[quantize]",
-                        asymmetric_schemes) {
+                        cases::sample<asymmetric_schemes>) {
     cases::check_scheme<TestType>();
 }
 

@@ -2,11 +2,11 @@
 #include "scheme_levels.hpp"
 
 TEMPLATE_LIST_TEST_CASE("levels of integers: quantized bytes are the reference's", "[quantize]",
-                        cases::integer_levels) {
+                        cases::sample<cases::integer_levels>) {
     cases::check_scheme<TestType>();
 }
 
 TEMPLATE_LIST_TEST_CASE("levels of floats: quantized bytes are the reference's", "[quantize]",
-                        cases::float_levels) {
+                        cases::sample<cases::float_levels>) {
     cases::check_scheme<TestType>();
 }

@@ -77,7 +77,7 @@ std::vector<float> there_and_back(const std::vector<float>& w, std::size_t rows,
 
 } // namespace
 
-TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max", "[mse]", schemes) {
+TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max", "[mse]", cases::sample<schemes>) {
     using S = TestType;
     CAPTURE(to_string(describe<S>()));
     for (const std::size_t cols : {1u, 7u, 33u, 172u, 600u}) {
@@ -189,7 +189,7 @@ TEST_CASE("mse is near the least error that there is", "[mse]") {
     CHECK(excess_over_best<std::tuple_element_t<0, schemes>>() < 0.04);
 }
 
-TEMPLATE_LIST_TEST_CASE("columns of importance 0 do not matter", "[mse]", schemes) {
+TEMPLATE_LIST_TEST_CASE("columns of importance 0 do not matter", "[mse]", cases::sample<schemes>) {
     using S = TestType;
     CAPTURE(to_string(describe<S>()));
     constexpr std::size_t rows = 8, cols = 333;

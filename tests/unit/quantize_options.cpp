@@ -47,7 +47,7 @@ quantize_options with(range_estimator range) {
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("every estimator: the same bytes packed at once and on threads",
-                        "[quantize][options]", kinds) {
+                        "[quantize][options]", cases::sample<kinds>) {
     const auto w = some_weights();
     thread_pool pool(3);
     for (const auto range : {range_estimator::mse, range_estimator::percentile,
@@ -63,7 +63,7 @@ TEMPLATE_LIST_TEST_CASE("every estimator: the same bytes packed at once and on t
 }
 
 TEMPLATE_LIST_TEST_CASE("least squared error is never more than min-max's", "[quantize][options]",
-                        kinds) {
+                        cases::sample<kinds>) {
     const auto w = some_weights();
     const auto plain = restored(quantize<TestType>(view_of(w)));
     const auto searched = restored(quantize<TestType>(view_of(w), with(range_estimator::mse)));
@@ -136,7 +136,7 @@ TEST_CASE("half-quadratic refinement is not led by outliers", "[quantize][option
 }
 
 TEMPLATE_LIST_TEST_CASE("stochastic rounding is right on average, and reproducible",
-                        "[quantize][rounding]", kinds) {
+                        "[quantize][rounding]", cases::sample<kinds>) {
     const auto w = some_weights();
     quantize_options options;
     options.rounding = rounding_mode::stochastic;

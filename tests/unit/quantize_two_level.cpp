@@ -61,7 +61,7 @@ void check_forms(const quant::quantized_matrix<S>& q, quant::thread_pool& pool) 
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("two-level scales: every form has the reference's weights", "[two_level]",
-                        schemes) {
+                        cases::sample<schemes>) {
     using S = TestType;
     CAPTURE(quant::to_string(quant::describe<S>()));
     quant::thread_pool pool(3);
@@ -78,7 +78,8 @@ TEMPLATE_LIST_TEST_CASE("two-level scales: every form has the reference's weight
     }
 }
 
-TEMPLATE_LIST_TEST_CASE("two-level scales: few bits lose little", "[two_level]", schemes) {
+TEMPLATE_LIST_TEST_CASE("two-level scales: few bits lose little", "[two_level]",
+                        cases::sample<schemes>) {
     using S = TestType;
     constexpr std::size_t rows = 5, cols = 1000;
     cases::numbers random(3);
@@ -109,7 +110,8 @@ TEMPLATE_LIST_TEST_CASE("two-level scales: few bits lose little", "[two_level]",
     }
 }
 
-TEMPLATE_LIST_TEST_CASE("two-level scales: groups of one number keep it", "[two_level]", schemes) {
+TEMPLATE_LIST_TEST_CASE("two-level scales: groups of one number keep it", "[two_level]",
+                        cases::sample<schemes>) {
     using S = TestType;
     constexpr std::size_t rows = 3, cols = 512;
     for (const float number : {0.37f, -0.37f}) {
@@ -122,7 +124,7 @@ TEMPLATE_LIST_TEST_CASE("two-level scales: groups of one number keep it", "[two_
 }
 
 TEMPLATE_LIST_TEST_CASE("two-level scales: where nothing counts, all does", "[two_level]",
-                        schemes) {
+                        cases::sample<schemes>) {
     using S = TestType;
     constexpr std::size_t rows = 2, cols = 600;
     const auto w = cases::numbers(5).vector(rows * cols);

@@ -1,6 +1,8 @@
 // What the typed tests run over: schemes, shapes, and numbers that every compiler makes alike.
 #pragma once
 
+#include "sample.hpp"
+
 #include <quant/quant.hpp>
 #include <quant/reference/matmul.hpp>
 

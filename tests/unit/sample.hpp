@@ -1,0 +1,34 @@
+// Long lists of types in parts: a build that has little time tests every second or fourth type of
+// each list (QUANT_TEST_PART in cmake/QuantTest.cmake), and other builds the rest.
+#pragma once
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#if !defined(QUANT_TEST_PART)
+#define QUANT_TEST_PART 0
+#define QUANT_TEST_PARTS 1
+#endif
+
+namespace cases {
+
+template <class List, class Indices>
+struct sampled;
+template <class... T, std::size_t... I>
+struct sampled<std::tuple<T...>, std::index_sequence<I...>> {
+    // A short list has fewer parts, so that none is empty.
+    static constexpr std::size_t parts =
+        QUANT_TEST_PARTS < sizeof...(T) ? QUANT_TEST_PARTS : sizeof...(T);
+    template <class Type, std::size_t Number>
+    using if_tested = std::conditional_t<Number % parts == QUANT_TEST_PART % parts,
+                                         std::tuple<Type>, std::tuple<>>;
+    using type = decltype(std::tuple_cat(std::declval<if_tested<T, I>>()...));
+};
+
+/// The types of a list that this build tests.
+template <class List>
+using sample = typename sampled<List, std::make_index_sequence<std::tuple_size_v<List>>>::type;
+
+} // namespace cases
