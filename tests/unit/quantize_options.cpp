@@ -118,6 +118,38 @@ TEST_CASE("entropy takes the range that calibration finds", "[quantize][options]
     CHECK(range.highest < 60);
 }
 
+TEST_CASE("entropy counts weights by importance", "[quantize][options]") {
+    using S = scheme<int4, symmetric, per_channel, float>;
+    const auto w = cases::numbers(5).vector(4000);
+    const matrix_view<const float> row{w.data(), 1, w.size()};
+    auto options = with(range_estimator::entropy);
+    const auto range_of = [&](std::vector<float> importance) {
+        options.importance = importance;
+        const float scale = quantize<S>(row, options).scales()[0];
+        return std::abs(scale) * 8;
+    };
+    // Twice the importance is to be there twice.
+    std::vector<float> importance(w.size(), 1);
+    std::fill_n(importance.begin(), 1000, 2.0f);
+    auto observer = histogram_observer::per_tensor();
+    observer.observe(row);
+    observer.observe(matrix_view<const float>{w.data(), 1, 1000});
+    const value_range twice = entropy_range(observer.histogram(), 16);
+    CHECK(static_cast<double>(range_of(importance)) == static_cast<double>(twice.max_abs()));
+    // Importance 0 is not to be there; all alike is no importance, and so are zeros alone.
+    std::fill_n(importance.begin(), 1000, 1.0f);
+    std::fill(importance.begin() + 1000, importance.end(), 0.0f);
+    auto first = histogram_observer::per_tensor();
+    first.observe(matrix_view<const float>{w.data(), 1, 1000});
+    const value_range without = entropy_range(first.histogram(), 16);
+    CHECK(static_cast<double>(range_of(importance)) == static_cast<double>(without.max_abs()));
+    const float unweighted = range_of({});
+    CHECK(static_cast<double>(range_of(std::vector<float>(w.size(), 3.0f))) ==
+          static_cast<double>(unweighted));
+    CHECK(static_cast<double>(range_of(std::vector<float>(w.size(), 0.0f))) ==
+          static_cast<double>(unweighted));
+}
+
 TEST_CASE("half-quadratic refinement is not led by outliers", "[quantize][options]") {
     using S = scheme<int3, asymmetric_min, group_wise<64>, float>;
     auto w = cases::numbers(9).vector(rows * cols);

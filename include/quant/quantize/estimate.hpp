@@ -59,19 +59,59 @@ template <quantization_scheme S>
     }
 }
 
+/// A histogram's counts where each of its numbers counts by importance: in 4096ths of the largest,
+/// one at least.
+[[nodiscard]] inline result<buffer<std::uint64_t>>
+counts_by_importance(const histogram_view& histogram, const float* numbers, const float* importance,
+                     std::size_t n) noexcept {
+    auto counts = buffer<std::uint64_t>::zeroed(histogram.counts.size(), "entropy");
+    if (!counts) return counts.failure();
+    const double parts =
+        4096.0 / static_cast<double>(*std::max_element(importance, importance + n));
+    for (std::size_t i = 0; i < n; ++i) {
+        const double factor = std::floor(static_cast<double>(importance[i]) * parts + 0.5);
+        const std::int64_t bin = bin_of(numbers[i], histogram.exponent) - histogram.first;
+        counts->data()[bin] += std::max(static_cast<std::uint64_t>(factor), std::uint64_t{1});
+    }
+    return counts;
+}
+
 /// The range whose levels are, of all clipped ones, nearest in entropy (least Kullback–Leibler
-/// divergence, see calibrate/clipping.hpp). Importance does not count.
+/// divergence, see calibrate/clipping.hpp), by importance.
 template <quantization_scheme S>
-[[nodiscard]] result<value_range> entropy_of(const float* weights, std::size_t n) noexcept {
+[[nodiscard]] result<value_range> entropy_of(const float* weights, const float* importance,
+                                             std::size_t n) noexcept {
     constexpr auto symmetry =
         S::has_offset ? range_symmetry::asymmetric : range_symmetry::symmetric;
+    constexpr auto levels = static_cast<unsigned>(S::max_code) + 1;
+    // Only weights that count; all of them where none does.
+    buffer<float> counted;
+    std::size_t counting = 0;
+    if (importance != nullptr) {
+        auto room = buffer<float>::uninitialized(2 * n, "entropy");
+        if (!room) return room.failure();
+        counted = std::move(*room);
+        for (std::size_t i = 0; i < n; ++i) {
+            const float factor = load_element(importance + i);
+            if (factor == 0) continue;
+            counted.data()[counting] = load_element(weights + i);
+            counted.data()[n + counting] = factor;
+            ++counting;
+        }
+    }
+    const bool weighted = counting > 0;
+    const matrix_view<const float> row{weighted ? counted.data() : weights, 1,
+                                       weighted ? counting : n};
     auto observer = histogram_observer::try_per_tensor();
     if (!observer) return observer.failure();
-    const matrix_view<const float> row{weights, 1, n};
     if (auto seen = observer->try_observe(row); !seen) return seen.failure();
-    const auto histogram = observer->try_histogram();
+    auto histogram = observer->try_histogram();
     if (!histogram) return histogram.failure();
-    return try_entropy_range(*histogram, static_cast<unsigned>(S::max_code) + 1, symmetry);
+    if (!weighted) return try_entropy_range(*histogram, levels, symmetry);
+    const auto counts = counts_by_importance(*histogram, row.data(), counted.data() + n, counting);
+    if (!counts) return counts.failure();
+    histogram->counts = counts->span();
+    return try_entropy_range(*histogram, levels, symmetry);
 }
 
 /// A group's extents within a range, in lane i of them all: the sign of the extreme stays.
@@ -101,7 +141,8 @@ fit_clipped(const float* weights, const float* importance, std::size_t n, std::s
             range = percentile_of<S>(weights + c, importance == nullptr ? nullptr : importance + c,
                                      width, options.percentile, room);
         } else {
-            auto found = entropy_of<S>(weights + c, width);
+            auto found =
+                entropy_of<S>(weights + c, importance == nullptr ? nullptr : importance + c, width);
             if (!found) return found.failure();
             range = *found;
         }

@@ -32,8 +32,8 @@ struct quantize_options {
     /// Two-level scales are always chosen by their squared error, whatever stands here.
     range_estimator range = range_estimator::min_max;
 
-    /// One factor per column, at least 0 and finite: how much a weight's squared error counts.
-    /// Empty: all alike. For mse and two-level scales.
+    /// One factor per column, at least 0 and finite: how much a weight counts. Empty: all alike.
+    /// For two-level scales and all estimators but min_max; docs/maths.md says how.
     std::span<const float> importance = {};
 
     /// Percent of a group's weights (by importance) that range_estimator::percentile keeps: above
