@@ -3,7 +3,7 @@ include_guard(GLOBAL)
 include(CheckCXXCompilerFlag)
 
 # The compile flags of an instruction set. Plain features, no -march=<cpu>: those that
-# quant::cpu_has looks at, and no more.
+# quant::cpu_has looks at, and no more. (g++ knows dot products on top of ARMv8.2 only.)
 function(quant_isa_flags isa result)
     set(avx2 -mavx2 -mfma -mf16c)
     set(avx512bw ${avx2} -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd)
@@ -24,11 +24,11 @@ function(quant_isa_flags isa result)
     elseif(isa STREQUAL "avx512vnni_vbmi_bf16")
         set(flags ${avx512vnni_vbmi} -mavx512bf16)
     elseif(isa STREQUAL "neon_dotprod")
-        set(flags -march=armv8-a+dotprod)
+        set(flags -march=armv8.2-a+dotprod)
     elseif(isa STREQUAL "neon_i8mm")
-        set(flags -march=armv8-a+dotprod+i8mm)
+        set(flags -march=armv8.2-a+dotprod+i8mm)
     elseif(isa STREQUAL "neon_i8mm_bf16")
-        set(flags -march=armv8-a+dotprod+i8mm+bf16)
+        set(flags -march=armv8.2-a+dotprod+i8mm+bf16)
     endif()
     # g++ 12 warns of uninitialized values inside its own AVX-512 headers.
     if(isa MATCHES "^avx512" AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

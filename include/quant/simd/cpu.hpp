@@ -31,7 +31,7 @@ enum class instruction_set {
     avx512vnni_vbmi,      ///< avx512vnni and VBMI, VBMI2, IFMA
     avx512vnni_vbmi_bf16, ///< avx512vnni_vbmi and BF16
     neon,                 ///< every AArch64
-    neon_dotprod,         ///< dot products of bytes
+    neon_dotprod,         ///< ARMv8.2 and dot products of bytes
     neon_i8mm,            ///< neon_dotprod and products of byte matrices
     neon_i8mm_bf16,       ///< neon_i8mm and bfloat16
 };
@@ -141,10 +141,12 @@ struct aarch64_features {
 
 #if defined(__linux__)
 [[nodiscard]] inline aarch64_features read_aarch64_features() noexcept {
-    // Bits by the kernel's asm/hwcap.h, which older systems have without the newer names.
-    const unsigned long first = getauxval(AT_HWCAP);
-    const unsigned long second = getauxval(AT_HWCAP2);
-    return {(first >> 20 & 1) != 0, (second >> 13 & 1) != 0, (second >> 14 & 1) != 0};
+    // Bits by Linux's asm/hwcap.h, whose names older systems lack.
+    const std::uint64_t first = getauxval(AT_HWCAP), second = getauxval(AT_HWCAP2);
+    // What compilers take from ARMv8.2 besides: CRC32, atomics, rounding multiplications.
+    constexpr std::uint64_t armv8_2 = 1u << 7 | 1u << 8 | 1u << 12;
+    const bool dotprod = (first & armv8_2) == armv8_2 && (first >> 20 & 1) != 0;
+    return {dotprod, (second >> 13 & 1) != 0, (second >> 14 & 1) != 0};
 }
 #elif defined(__APPLE__)
 [[nodiscard]] inline bool sysctl_is_set(const char* name) noexcept {
