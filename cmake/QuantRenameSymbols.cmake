@@ -34,11 +34,15 @@ endfunction()
 set(shared)
 foreach(object IN LISTS objects)
     run("${NM}" -p "${object}")
-    if(output MATCHES " t (_GLOBAL__(sub_)?I_[^\n]*|__cxx_global_var_init[^\n]*)\n"
-       AND NOT CMAKE_MATCH_1 MATCHES "^_GLOBAL__sub_I_00(099|100)_") # of sanitizers, of gcov
-        message(FATAL_ERROR "${object}: a static object is initialized when the program starts "
-            "(${CMAKE_MATCH_1}). Kernels cannot have any, nor include <iostream>: that code runs "
-            "before a CPU is asked what it can do.")
+    string(REGEX MATCHALL " t (_GLOBAL__(sub_)?I_|__cxx_global_var_init)[^\n]*" initializers
+        "${output}")
+    list(FILTER initializers EXCLUDE REGEX "_GLOBAL__sub_I_00(099|100)_") # sanitizers, gcov
+    if(initializers)
+        list(GET initializers 0 first)
+        string(REPLACE " t " "" first "${first}")
+        message(FATAL_ERROR "${object}: kernels cannot have objects that are initialized when the "
+            "program starts, nor include <iostream>: that code would run before the CPU is asked "
+            "what it can do (${first})")
     endif()
     string(REGEX MATCHALL " ([WVu] [^\n]+|n _Z[^\n]+)" lines "${output}")
     list(TRANSFORM lines REPLACE "^ . " "")

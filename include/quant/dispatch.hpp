@@ -72,8 +72,8 @@ inline constexpr instruction_set highest_isa = instruction_set::generic;
 
 /// Says, once in a program, that QUANT_MAX_ISA is not understood.
 inline void report_unknown_isa(const char* name) noexcept {
-    static constinit std::atomic<bool> reported{false};
-    if (reported.exchange(true, std::memory_order_relaxed)) return;
+    static constinit std::atomic<int> reported{0}; // a byte may need a library of its own
+    if (reported.exchange(1, std::memory_order_relaxed) != 0) return;
     char known[256] = "";
     std::size_t used = 0;
     for (instruction_set isa = lowest_isa; isa <= highest_isa; isa = next_isa(isa)) {

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Checks the symbols of kernel objects that are to be linked into one program.
 
-    check_symbols.py NM renamed SUFFIX BEFORE AFTER   in the object AFTER, what the linker merges ends
-                                                      in SUFFIX, and nothing but tables of kernels is
-                                                      defined for others; in BEFORE it is not so,
-                                                      for else there was nothing to rename
-    check_symbols.py NM apart ARCHIVE ARCHIVE...      no two define one symbol of the library
+    check_symbols.py NM renamed SUFFIX BEFORE... -- AFTER...
+                                                  in the objects AFTER, what the linker merges ends in
+                                                  SUFFIX, and nothing but tables of kernels is defined
+                                                  for others; in each BEFORE it is not so, for else
+                                                  there was nothing to rename
+    check_symbols.py NM apart ARCHIVE ARCHIVE...  no two define one symbol of the library
 """
 import itertools
 import re
@@ -43,11 +44,16 @@ def wrongly_named(nm, suffix, file):
             yield f"{file}: {kind} {name}"
 
 
-def check_renamed(nm, suffix, before, after):
-    """Problems of one renamed object."""
-    if not list(wrongly_named(nm, suffix, before)):
-        yield f"{before}: nothing was to be renamed"
-    yield from wrongly_named(nm, suffix, after)
+def check_renamed(nm, suffix, files):
+    """Problems of objects before `--` and after it."""
+    before, after = files[:files.index("--")], files[files.index("--") + 1:]
+    if len(before) != len(after):
+        yield f"{len(before)} objects became {len(after)}"
+    for file in before:
+        if not list(wrongly_named(nm, suffix, file)):
+            yield f"{file}: nothing was to be renamed"
+    for file in after:
+        yield from wrongly_named(nm, suffix, file)
 
 
 def shared_names(nm, files):
@@ -63,8 +69,8 @@ def shared_names(nm, files):
 
 def main(arguments):
     nm, what, *rest = arguments if len(arguments) > 3 else ("", "")
-    if what == "renamed" and len(rest) == 3:
-        problems = list(check_renamed(nm, *rest))
+    if what == "renamed" and "--" in rest[1:]:
+        problems = list(check_renamed(nm, rest[0], rest[1:]))
     elif what == "apart":
         problems = list(shared_names(nm, rest))
     else:

@@ -1,7 +1,8 @@
 #include "choice.hpp"
 
 #include <memory>
-#include <string_view>
+
+extern template std::uint64_t shared_digest(const std::vector<std::uint32_t>&); // in digest.cpp
 
 namespace {
 
