@@ -99,7 +99,11 @@ inline void report_unknown_isa(const char* name) noexcept {
 }
 
 template <class Table>
-[[nodiscard]] const kernel_set<Table>& choose_kernels() noexcept {
+inline constinit std::atomic<const kernel_set<Table>*> chosen_kernels{nullptr};
+
+/// Chooses, at the first call.
+template <class Table>
+[[nodiscard]] QUANT_DETAIL_OUTLINE const kernel_set<Table>* choose_kernels() noexcept {
     const kernel_list<Table> all = all_kernels<Table>();
     const instruction_set limit = max_isa();
     std::size_t best = 0;
@@ -107,21 +111,16 @@ template <class Table>
         const instruction_set isa = all.begin[i].isa;
         if (isa <= limit && cpu_has(isa)) best = i;
     }
-    return all.begin[best].get();
+    // Threads may come here at the same time; the choice of the first one stays.
+    const kernel_set<Table>* const mine = &all.begin[best].get();
+    const kernel_set<Table>* others = nullptr;
+    return chosen_kernels<Table>.compare_exchange_strong(others, mine) ? mine : others;
 }
 
 template <class Table>
-inline constinit std::atomic<const kernel_set<Table>*> chosen_kernels{nullptr};
-
-template <class Table>
 [[nodiscard]] const kernel_set<Table>& dispatched_kernels() noexcept {
-    const kernel_set<Table>* chosen = chosen_kernels<Table>.load(std::memory_order_acquire);
-    if (chosen == nullptr) [[unlikely]] {
-        // Threads may choose at the same time; the first one's choice stays.
-        const kernel_set<Table>* mine = &choose_kernels<Table>();
-        if (chosen_kernels<Table>.compare_exchange_strong(chosen, mine)) chosen = mine;
-    }
-    return *chosen;
+    const kernel_set<Table>* const chosen = chosen_kernels<Table>.load(std::memory_order_acquire);
+    return chosen != nullptr ? *chosen : *choose_kernels<Table>();
 }
 
 } // namespace core_detail
