@@ -65,7 +65,7 @@ function(quant_add_test_program program isa sources link timeout)
         target_compile_options(${program} PRIVATE -fno-tree-sra)
     endif()
 
-    if(isa AND NOT isa STREQUAL "generic")
+    if(isa AND NOT isa MATCHES "^(sse2|generic)$")
         # The program itself cannot ask: its static initializers may need the features already.
         add_test(NAME ${program} COMMAND quant_run_if_cpu ${isa} --
             ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
