@@ -25,6 +25,9 @@ install(FILES
     "${PROJECT_BINARY_DIR}/quant-config.cmake"
     "${PROJECT_BINARY_DIR}/quant-config-version.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/QuantFindXsimd.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/QuantIsas.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/QuantKernels.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/QuantRenameSymbols.cmake"
     DESTINATION "${QUANT_CONFIG_DIR}")
 install(FILES
     "${PROJECT_SOURCE_DIR}/LICENSE"

@@ -15,7 +15,7 @@
 #
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; QUANT_TEST_SKIP leaves out
 # single programs; QUANT_TEST_PART=I/N builds long lists of types in parts, see tests/unit/sample.hpp.
-include(CheckCXXCompilerFlag)
+include(QuantIsas)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
 set(QUANT_TEST_SKIP "" CACHE STRING
@@ -34,57 +34,21 @@ set(QUANT_SHARED_DATA "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
     "Folder with data that some tests need")
 set(QUANT_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test has failed")
 
-# Flags of each instruction set, and the features of the CPU that they need, by their names in
-# tests/run_if_cpu.cpp. Plain features, no -march=<cpu>: the same that quant::isa looks at.
-set(QUANT_ISA_FLAGS_sse2)
-set(QUANT_ISA_CPU_sse2)
-set(QUANT_ISA_FLAGS_generic -DQUANT_GENERIC)
-set(QUANT_ISA_CPU_generic)
-set(QUANT_ISA_FLAGS_sse42 -msse4.2)
-set(QUANT_ISA_CPU_sse42 sse4.2)
-set(QUANT_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
-set(QUANT_ISA_CPU_avx2 avx2 fma f16c)
-set(QUANT_ISA_FLAGS_avxvnni ${QUANT_ISA_FLAGS_avx2} -mavxvnni)
-set(QUANT_ISA_CPU_avxvnni ${QUANT_ISA_CPU_avx2} avxvnni)
-set(QUANT_ISA_FLAGS_avx512bw ${QUANT_ISA_FLAGS_avx2}
-    -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd)
-set(QUANT_ISA_CPU_avx512bw ${QUANT_ISA_CPU_avx2}
-    avx512f avx512bw avx512vl avx512dq avx512cd)
-set(QUANT_ISA_FLAGS_avx512vnni ${QUANT_ISA_FLAGS_avx512bw} -mavx512vnni)
-set(QUANT_ISA_CPU_avx512vnni ${QUANT_ISA_CPU_avx512bw} avx512vnni)
-set(QUANT_ISA_FLAGS_avx512vnni_vbmi_bf16 ${QUANT_ISA_FLAGS_avx512vnni}
-    -mavx512ifma -mavx512vbmi -mavx512vbmi2 -mavx512bf16)
-set(QUANT_ISA_CPU_avx512vnni_vbmi_bf16 ${QUANT_ISA_CPU_avx512vnni}
-    avx512ifma avx512vbmi avx512vbmi2 avx512bf16)
-
 set(QUANT_X86_ISAS sse2 sse42 avx2 avxvnni avx512bw avx512vnni avx512vnni_vbmi_bf16)
 set(QUANT_KNOWN_ISAS ${QUANT_X86_ISAS} generic)
 
-# The instruction sets that this compiler can build for; a question that is asked once.
-function(quant_buildable_isas result)
-    set(buildable)
-    foreach(isa IN LISTS QUANT_KNOWN_ISAS)
-        if(isa IN_LIST QUANT_X86_ISAS)
-            if(NOT CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
-                continue()
-            endif()
-            set(CMAKE_REQUIRED_QUIET ON)
-            string(JOIN " " flags ${QUANT_ISA_FLAGS_${isa}})
-            check_cxx_compiler_flag("${flags}" QUANT_COMPILER_HAS_${isa})
-            if(NOT QUANT_COMPILER_HAS_${isa})
-                message(STATUS "quant: no tests for ${isa}, which the compiler cannot build for")
-                continue()
-            endif()
-        endif()
-        list(APPEND buildable ${isa})
-    endforeach()
-    set(${result} ${buildable} PARENT_SCOPE)
-endfunction()
+# Those that this compiler can build for, and their flags. Plain C++ is an instruction set here.
 quant_buildable_isas(QUANT_BUILDABLE_ISAS)
+list(REMOVE_ITEM QUANT_BUILDABLE_ISAS generic)
+list(APPEND QUANT_BUILDABLE_ISAS generic)
+foreach(isa IN LISTS QUANT_KNOWN_ISAS)
+    quant_isa_flags(${isa} QUANT_ISA_FLAGS_${isa})
+endforeach()
+set(QUANT_ISA_FLAGS_generic -DQUANT_GENERIC)
 
 add_executable(quant_run_if_cpu "${PROJECT_SOURCE_DIR}/tests/run_if_cpu.cpp")
 quant_target_options(quant_run_if_cpu)
-target_compile_features(quant_run_if_cpu PRIVATE cxx_std_20)
+target_link_libraries(quant_run_if_cpu PRIVATE quant::quant)
 
 # One program and its test; an empty isa stands for the compiler's default.
 function(quant_add_test_program program isa sources link timeout)
@@ -111,13 +75,10 @@ function(quant_add_test_program program isa sources link timeout)
         # Taking arrays of sixteen apart takes g++ as long as all the rest.
         target_compile_options(${program} PRIVATE -fno-tree-sra)
     endif()
-    if(isa MATCHES "^avx512")
-        target_compile_options(${program} PRIVATE ${QUANT_AVX512_WARNINGS})
-    endif()
 
-    if(QUANT_ISA_CPU_${isa})
+    if(isa AND NOT isa MATCHES "^(sse2|generic)$")
         # The program itself cannot ask: its static initializers may need the features already.
-        add_test(NAME ${program} COMMAND quant_run_if_cpu ${QUANT_ISA_CPU_${isa}} --
+        add_test(NAME ${program} COMMAND quant_run_if_cpu ${isa} --
             ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:${program}>)
     else()
         add_test(NAME ${program} COMMAND ${program})

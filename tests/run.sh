@@ -59,6 +59,10 @@ missing_packages() {
         clang++ -fsanitize=address,undefined -x c++ - -o /dev/null 2> /dev/null; then
         echo libclang-rt-dev
     fi
+    # For programs that choose their instruction set; without it their tests are skipped.
+    if [ "$(uname -m)" = x86_64 ] && { wants gcc || wants clang; }; then
+        command -v qemu-x86_64 > /dev/null || echo qemu-user
+    fi
     local package
     for package in libbenchmark-dev libcli11-dev nlohmann-json3-dev; do
         [ "$(dpkg-query -W -f '${db:Status-Status}' $package 2> /dev/null)" = installed ] ||

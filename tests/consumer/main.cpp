@@ -1,11 +1,15 @@
-// What every consumer builds: one product with 4-bit weights, compared with the same in float.
+// What every consumer builds: one product with 4-bit weights, compared with the same in float, and
+// kernels that are chosen at run time.
+#include <quant/dispatch.hpp>
 #include <quant/quant.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
 #include <vector>
 
+#include "kernels.hpp"
 #include "second.hpp"
 
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
@@ -33,7 +37,11 @@ int main() {
         }
     }
     const bool same_elsewhere = second_translation_unit(w) == q;
-    std::printf("largest error %.3f, other translation unit %s\n",
-                static_cast<double>(largest_error), same_elsewhere ? "agrees" : "differs");
-    return largest_error < 2.0f && same_elsewhere ? 0 : 1;
+    const consumer_kernels& kernels = quant::dispatch<consumer_kernels>();
+    const bool kernels_agree = kernels.largest(weights.data(), weights.size()) ==
+                               *std::max_element(weights.begin(), weights.end());
+    std::printf("largest error %.3f, other translation unit %s, kernels for %s %s\n",
+                static_cast<double>(largest_error), same_elsewhere ? "agrees" : "differs",
+                kernels.compiled_for(), kernels_agree ? "agree" : "differ");
+    return largest_error < 2.0f && same_elsewhere && kernels_agree ? 0 : 1;
 }

@@ -1,0 +1,3 @@
+#include "report.hpp"
+
+int main() { return report_ex(); }
