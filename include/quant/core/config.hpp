@@ -23,6 +23,11 @@
 #define QUANT_HAS_EXCEPTIONS 0
 #endif
 
+// Both are words that half of this library is written with.
+#if defined(min) || defined(max)
+#error "quant: min and max are macros; define NOMINMAX before windows.h is included"
+#endif
+
 // Kernels rely on inlining to keep vectors in registers; compilers give up on large bodies.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define QUANT_DETAIL_INLINE __forceinline
@@ -90,8 +95,13 @@
 #define QUANT_ISA_NAME QUANT_DETAIL_FLAGS
 #endif
 
-#if QUANT_HAS_EXCEPTIONS
+// QUANT_NO_THREADS (set by the user, for a whole program): nothing that needs a threads library.
+#if QUANT_HAS_EXCEPTIONS && defined(QUANT_NO_THREADS)
+#define QUANT_DETAIL_CONFIGURATION ex_st
+#elif QUANT_HAS_EXCEPTIONS
 #define QUANT_DETAIL_CONFIGURATION ex
+#elif defined(QUANT_NO_THREADS)
+#define QUANT_DETAIL_CONFIGURATION nx_st
 #else
 #define QUANT_DETAIL_CONFIGURATION nx
 #endif

@@ -5,6 +5,7 @@
 #include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/core/mutex.hpp>
 #include <quant/core/row_ranges.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/estimate.hpp>
@@ -17,7 +18,6 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <mutex>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -78,7 +78,7 @@ public:
     }
     void finished(std::size_t rows) {
         if (!options_.progress) return;
-        const std::lock_guard<std::mutex> one_at_a_time(reporting_);
+        const mutex_guard one_at_a_time(reporting_);
         done_ += rows;
         options_.progress(done_, rows_);
     }
@@ -87,7 +87,7 @@ private:
     const quantize_options& options_;
     std::size_t rows_;
     std::size_t done_ = 0;
-    std::mutex reporting_;
+    mutex reporting_;
 };
 
 /// The factors of the columns, or null where all count alike, which is faster.
