@@ -36,7 +36,14 @@
 #else
 #define QUANT_DETAIL_INLINE inline __attribute__((always_inline))
 #define QUANT_DETAIL_OUTLINE __attribute__((noinline))
+// (What the word printf means to g++ for Windows is the system's own, which the standard library's
+// functions do not follow.)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define QUANT_DETAIL_PRINTF(format, values) \
+    __attribute__((__format__(__gnu_printf__, format, values)))
+#else
 #define QUANT_DETAIL_PRINTF(format, values) __attribute__((__format__(__printf__, format, values)))
+#endif
 #endif
 
 // The instruction set that the compile flags allow, as a word. Every set for which this library or
