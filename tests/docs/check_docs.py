@@ -12,7 +12,7 @@ The rules:
             exactly the header's names. Public members are named in its section.
   code      each ```cpp block of README.md and docs/*.md stands in a source that is compiled: blocks
             with `int main` are a whole file of examples/, byte for byte; others stand, line for line
-            but for indentation, in examples/*.cpp or tests/docs/*.cpp.
+            but for indentation, in a source of examples/ or in tests/docs/*.cpp.
   links     links to files and headings within the repository lead somewhere.
 """
 import pathlib
@@ -274,9 +274,9 @@ def stripped_lines(text):
 
 def check_code(root):
     examples = {path: path.read_text(encoding="utf-8") for path in (root / "examples").glob("*.cpp")}
-    compiled = [stripped_lines(text) for text in examples.values()]
-    compiled += [stripped_lines(path.read_text(encoding="utf-8"))
-                 for path in (root / "tests/docs").glob("*.cpp")]
+    compiled = [stripped_lines(path.read_text(encoding="utf-8"))
+                for path in [*(root / "examples").rglob("*.[ch]pp"),
+                             *(root / "tests/docs").glob("*.cpp")]]
     for page in pages(root):
         text = page.read_text(encoding="utf-8")
         for match in re.finditer(r"^```cpp\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
