@@ -4,12 +4,17 @@ include(CMakePackageConfigHelpers)
 # Not below CMAKE_INSTALL_LIBDIR, which may carry an architecture's name: headers serve them all.
 set(QUANT_CONFIG_DIR lib/cmake/quant)
 
-install(TARGETS quant quant_io
-    EXPORT quant-targets
-    FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
-install(EXPORT quant-targets
-    NAMESPACE quant::
-    DESTINATION "${QUANT_CONFIG_DIR}")
+# One export set per component: that of quant::io asks for a JSON library, which users of quant::quant
+# need not have.
+foreach(component quant quant_io)
+    string(REPLACE "_" "-" targets "${component}-targets")
+    install(TARGETS ${component}
+        EXPORT ${targets}
+        FILE_SET HEADERS DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}")
+    install(EXPORT ${targets}
+        NAMESPACE quant::
+        DESTINATION "${QUANT_CONFIG_DIR}")
+endforeach()
 
 configure_package_config_file(
     "${PROJECT_SOURCE_DIR}/cmake/quant-config.cmake.in"
@@ -28,6 +33,7 @@ install(FILES
     "${PROJECT_SOURCE_DIR}/cmake/QuantIsas.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/QuantKernels.cmake"
     "${PROJECT_SOURCE_DIR}/cmake/QuantRenameSymbols.cmake"
+    "${PROJECT_SOURCE_DIR}/cmake/QuantNoThreads.cmake"
     DESTINATION "${QUANT_CONFIG_DIR}")
 install(FILES
     "${PROJECT_SOURCE_DIR}/LICENSE"

@@ -119,6 +119,9 @@ run_part() {
     printf -v summary '%s %s in %d min %02d s' "$name" "$verdict" \
         $((seconds / 60)) $((seconds % 60))
     [ "$skipped" -eq 0 ] || summary+=", $skipped tests skipped for want of a CPU feature or of data"
+    if grep -q '^source .*CPU s' "$log"; then
+        summary+=$'\n'$(sed -n '/^source .*CPU s/,/^all within/p' "$log")
+    fi
     if grep -q 'gguf_oracle: SKIPPED' "$log"; then
         summary+=$'\n'$(grep 'gguf_oracle: SKIPPED' "$log")
     fi
@@ -142,6 +145,7 @@ build_and_test() {
 # Says so where pip cannot bring the package.
 gcc_part() {
     build_and_test release || return
+    sed -n '/^source .*CPU s/,/^all within/p' build/release/Testing/Temporary/LastTest.log
     cmake --build --preset release --target gguf_decode || return
     tests/golden/gguf_oracle.py --install build/oracle build/release/tests/gguf_decode ||
         [ $? -eq 77 ]

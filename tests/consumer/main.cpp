@@ -12,6 +12,10 @@
 #include "kernels.hpp"
 #include "second.hpp"
 
+#if defined(EXPECT_NO_THREADS) != defined(QUANT_NO_THREADS)
+#error "QUANT_NO_THREADS does not reach this program as its project says"
+#endif
+
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
 
 int main() {

@@ -31,6 +31,7 @@ configure_build_run() {
     name=$1
     folder=$2
     shift 2
+    rm -rf "$folder/build"
     quietly cmake -S "$folder" -B "$folder/build" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@"
     quietly cmake --build "$folder/build" -j 2
     said=$("$folder/build/consumer")
@@ -69,6 +70,24 @@ json_version=$(sed -n 's/^set(PACKAGE_VERSION "\([0-9.]*\)").*/\1/p' \
 quietly cmake --install "$spaced/build" --prefix "$spaced/installed"
 configure_build_run find_package "$spaced/consumers/find_package" \
     "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix"
+configure_build_run "find_package without threads" "$spaced/consumers/find_package" \
+    "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix" -DWITHOUT=threads
+
+# The JSON library is quant::io's affair: without it the rest works, and who asks for quant::io is told.
+configure_build_run "find_package without JSON" "$spaced/consumers/find_package" \
+    "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix" -DWITHOUT=io \
+    -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON
+if cmake -S "$spaced/consumers/find_package" -B "$spaced/consumers/find_package/build-io" -G Ninja \
+    "-DCMAKE_PREFIX_PATH=$spaced/installed;$old;$prefix" \
+    -DCMAKE_DISABLE_FIND_PACKAGE_nlohmann_json=ON > "$log" 2>&1; then
+    echo "find_package(quant COMPONENTS io) succeeds without a JSON library" >&2
+    exit 1
+fi
+tr -s ' \n' '  ' < "$log" | grep -q 'quant::io needs nlohmann_json 3.10 or later' || {
+    echo "find_package(quant COMPONENTS io) does not say which JSON library it needs" >&2
+    exit 1
+}
+echo "consumer find_package: a JSON library that is missing is named as the reason"
 
 # Without an xsimd that is new enough the package says so. (A script, and no system folders: what
 # the machine has installed does not matter.)

@@ -275,7 +275,8 @@ def stripped_lines(text):
 def check_code(root):
     examples = {path: path.read_text(encoding="utf-8") for path in (root / "examples").glob("*.cpp")}
     compiled = [stripped_lines(path.read_text(encoding="utf-8"))
-                for path in (*(root / "examples").rglob("*.?pp"), *(root / "tests/docs").glob("*.cpp"))]
+                for path in [*(root / "examples").rglob("*.[ch]pp"),
+                             *(root / "tests/docs").glob("*.cpp")]]
     for page in pages(root):
         text = page.read_text(encoding="utf-8")
         for match in re.finditer(r"^```cpp\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):

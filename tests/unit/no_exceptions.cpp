@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -34,6 +35,11 @@ void check(bool good, const char* what, int line) {
     std::printf("line %d: %s\n", line, what);
 }
 #define CHECK(...) check((__VA_ARGS__), #__VA_ARGS__, __LINE__)
+
+template <class T>
+bool fails_with(const result<T>& made, errc code) {
+    return made.error_if() != nullptr && made.error_if()->code() == code;
+}
 
 using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
 using w8 = scheme<int8, asymmetric, per_channel, float>;
@@ -90,6 +96,14 @@ void good_pass() {
     CHECK(try_matmul(*x, *view, d.outputs(), epilogue::bias{bias}).has_value());
     CHECK(d.y == first);
 
+    const std::vector<std::size_t> ends = {1, tokens};
+    const std::vector experts = {*view, *view};
+    d.y.assign(d.y.size(), 0);
+    CHECK(
+        try_grouped_matmul(d.activations(), experts, ends, d.outputs(), pool, epilogue::bias{bias})
+            .has_value());
+    CHECK(d.y == first);
+
     std::vector<std::byte> memory(
         scratch_bytes<default_activations<w4>, w4>(2 * tokens, cols, pool, 2));
     std::vector<float> more(tokens * rows);
@@ -104,6 +118,37 @@ void good_pass() {
     const auto held = any::try_quantize(describe<w8>(), d.weights());
     CHECK(held.has_value() && held->descriptor() == describe<w8>());
     CHECK(try_matmul(d.activations(), *held, d.outputs(), pool).has_value());
+    const auto seen_as = any_packed_view<w4, w8>::try_of(p->bytes());
+    CHECK(seen_as.has_value() && seen_as->descriptor() == describe<w4>());
+}
+
+/// Some rows of packed weights, and packing into memory that is there.
+void rows_and_memory() {
+    data d;
+    const auto q = try_quantize<w4>(d.weights());
+    struct alignas(64) line {
+        std::byte bytes[64];
+    };
+    std::vector<line> memory(packed_size<w4>(rows, cols) / sizeof(line));
+    const auto bytes = std::as_writable_bytes(std::span(memory));
+    const auto p = try_pack_into(*q, bytes);
+    CHECK(p.has_value());
+    CHECK(fails_with(try_pack_into(*q, bytes.first(64)), errc::shape_mismatch));
+
+    std::vector<float> all(rows * cols), some(2 * cols);
+    CHECK(try_dequantize(*p, matrix_view{all.data(), rows, cols}).has_value());
+    const std::vector<int> wanted = {69, 3};
+    const matrix_view out{some.data(), 2, cols};
+    CHECK(try_gather_rows(*p, std::span(wanted), out).has_value());
+    CHECK(std::equal(some.begin() + cols, some.end(), all.begin() + 3 * cols));
+    const auto held = any_packed_matrix<w4, w8>::try_quantize(describe<w4>(), d.weights());
+    some.assign(some.size(), 0);
+    CHECK(try_gather_rows(*held, std::span(wanted), out).has_value());
+    CHECK(std::equal(some.begin(), some.begin() + cols, all.begin() + 69 * cols));
+    CHECK(try_gather_rows(held->view(), std::span(wanted), out).has_value());
+    const std::vector<int> wrong = {70};
+    CHECK(fails_with(try_gather_rows(*p, std::span(wrong), matrix_view{some.data(), 1, cols}),
+                     errc::invalid_argument));
 }
 
 /// What measures and observes.
@@ -121,8 +166,17 @@ void calibration() {
     auto average = moving_average_observer::try_per_channel(cols);
     auto histogram = histogram_observer::try_per_tensor();
     CHECK(least->try_observe(d.weights()).has_value() && least->try_range()->highest < 1);
+    auto others = min_max_observer::try_per_tensor();
+    CHECK(others->try_observe(d.activations()).has_value());
+    CHECK(least->try_merge(*others).has_value());
+    auto other_average = moving_average_observer::try_per_channel(cols);
+    CHECK(other_average->try_observe(d.activations()).has_value());
     CHECK(average->try_observe(d.weights()).has_value() && average->try_range(95).has_value());
+    CHECK(average->try_merge(*other_average).has_value());
     CHECK(histogram->try_observe(d.weights()).has_value());
+    auto other_histogram = histogram_observer::try_per_tensor();
+    CHECK(other_histogram->try_observe(d.activations()).has_value());
+    CHECK(histogram->try_merge(*other_histogram).has_value());
     CHECK(try_percentile_range(*histogram->try_histogram(), 99).has_value());
     CHECK(try_mse_range(*histogram->try_histogram(), 255).has_value());
     CHECK(try_entropy_range(*histogram->try_histogram(), 255).has_value());
@@ -131,11 +185,6 @@ void calibration() {
     CHECK(histogram_observer::try_deserialize(bytes).has_value());
     bytes.pop_back();
     CHECK(!histogram_observer::try_deserialize(bytes).has_value());
-}
-
-template <class T>
-bool fails_with(const result<T>& made, errc code) {
-    return made.error_if() != nullptr && made.error_if()->code() == code;
 }
 
 void bad_arguments() {
@@ -180,6 +229,7 @@ void gguf_files() {
     CHECK(out.has_value());
     if (!out) return;
     CHECK(out->try_add("general.architecture", "llama").has_value());
+    CHECK(out->try_add_array("sizes", std::vector{1, 2, 3}).has_value());
     CHECK(out->try_add_tensor("t", gguf::type::q8_0, {32, 1}).has_value());
     CHECK(fails_with(out->try_add_tensor("u", gguf::type::q8_0, {33}), errc::shape_mismatch));
     const std::byte block[34] = {std::byte{0}, std::byte{0x3C}, std::byte{7}}; // 1, then 7
@@ -188,6 +238,10 @@ void gguf_files() {
     const auto in = gguf::file::try_open(path, gguf::file_access::read);
     std::filesystem::remove(path);
     CHECK(in.has_value() && in->find("t") != nullptr);
+    CHECK(*gguf::try_block_size(gguf::type::q8_0) == 32);
+    CHECK(*gguf::try_block_bytes(gguf::type::q8_0) == sizeof block);
+    CHECK(*gguf::try_scale_of(*in, *in->find("t")) == 1.0f);
+    CHECK(fails_with(gguf::try_scale_of(*in, *in->find("t"), 1), errc::invalid_argument));
     float values[32] = {};
     CHECK(gguf::try_dequantize(gguf::type::q8_0, in->find("t")->data(), values).has_value());
     CHECK(values[0] == 7.0f);
@@ -219,7 +273,9 @@ void packed_files() {
     CHECK(out.has_value());
     if (!w || !out) return;
     CHECK(out->try_add("general.architecture", "llama").has_value());
+    CHECK(out->try_add_array("sizes", std::vector{1, 2, 3}).has_value());
     CHECK(out->try_add_matrix("w", w->bytes()).has_value());
+    CHECK(fails_with(out->try_add_matrix_of("w", w->bytes().first<64>()), errc::invalid_argument));
     CHECK(fails_with(out->try_write(w->bytes().first(1)), errc::truncated));
     CHECK(out->try_write(w->bytes()).has_value());
     CHECK(out->try_finish().has_value());
@@ -231,6 +287,9 @@ void packed_files() {
     CHECK(in->try_view<w4>("w").has_value());
     CHECK(in->try_view_any<any_view>("w").has_value());
     CHECK(fails_with(in->try_view<w4>("v"), errc::not_found));
+    auto copy = quant::packed_file_writer::try_create(path);
+    CHECK(copy.has_value() && copy->try_copy_metadata(in->container()).has_value());
+    CHECK(fails_with(copy->try_add("sizes", 1), errc::invalid_argument)); // is there already
 }
 
 /// The JSON library, too, answers without exceptions.
@@ -249,7 +308,18 @@ void safetensors_files() {
     float values[2] = {};
     CHECK(safetensors::try_to_floats(*in->find("t"), values).has_value());
     CHECK(values[0] == 7.0f && values[1] == -128.0f);
+    std::int8_t copied[2] = {};
+    CHECK(in->find("t")->try_copy(std::span<std::int8_t>(copied)).has_value() && copied[1] == -128);
+    using asymmetric4 = scheme<int4, asymmetric, group_wise<32>, fp16>;
+    using lines4 = scheme<int4, asymmetric_min, group_wise<32>, float>;
+    using eights = scheme<fp8_e4m3, symmetric, per_channel, float>;
+    using tables = safetensors::bitsandbytes_fp4;
     CHECK(fails_with(safetensors::try_import_awq<w4>(*in, "t"), errc::not_found));
+    CHECK(fails_with(safetensors::try_import_gptq<asymmetric4>(*in, "t"), errc::not_found));
+    CHECK(fails_with(safetensors::try_import_compressed_tensors<w4>(*in, "t"), errc::not_found));
+    CHECK(fails_with(safetensors::try_import_fp8<eights>(*in, "t"), errc::not_found));
+    CHECK(fails_with(safetensors::try_import_torchao<lines4>(*in, "t"), errc::not_found));
+    CHECK(fails_with(safetensors::try_import_bitsandbytes<tables>(*in, "t"), errc::not_found));
 
     for (const std::string text : {"{", "{\"t\":1e999}", "{\"\xFF\":{}}", "{\"t\":[[[[["}) {
         std::string file(8, '\0');
@@ -264,6 +334,7 @@ void safetensors_files() {
 
 int main() {
     good_pass();
+    rows_and_memory();
     gguf_files();
     packed_files();
     safetensors_files();

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <limits>
+#include <string>
 
 using namespace quant;
 
@@ -60,6 +62,24 @@ TEMPLATE_LIST_TEST_CASE("every estimator: the same bytes packed at once and on t
         CHECK(quantize_packed<TestType>(view_of(w), options, pool) == pack(q));
         CHECK(q.validate());
     }
+}
+
+TEMPLATE_LIST_TEST_CASE("without options: the bytes and the errors of the defaults",
+                        "[quantize][options]", kinds) {
+    auto w = some_weights();
+    thread_pool pool(3);
+    const auto q = quantize<TestType>(view_of(w), {});
+    CHECK(quantize<TestType>(view_of(w)) == q);
+    CHECK(quantize<TestType>(view_of(w), pool) == q);
+    CHECK(quantize_packed<TestType>(view_of(w)) == quantize_packed<TestType>(view_of(w), {}));
+    CHECK(quantize_packed<TestType>(view_of(w), pool) == pack(q));
+
+    w[7 * cols + 5] = std::numeric_limits<float>::infinity();
+    const auto expected = try_quantize<TestType>(view_of(w), {});
+    const auto found = try_quantize<TestType>(view_of(w));
+    REQUIRE(!found);
+    CHECK(found.failure().code() == expected.failure().code());
+    CHECK(std::string(found.failure().what()) == expected.failure().what());
 }
 
 TEMPLATE_LIST_TEST_CASE("least squared error is never more than min-max's", "[quantize][options]",

@@ -23,6 +23,11 @@
 #define QUANT_HAS_EXCEPTIONS 0
 #endif
 
+// Both are words that half of this library is written with.
+#if defined(min) || defined(max)
+#error "quant: min and max are macros; define NOMINMAX before windows.h is included"
+#endif
+
 // Kernels rely on inlining to keep vectors in registers; compilers give up on large bodies.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define QUANT_DETAIL_INLINE __forceinline
@@ -31,7 +36,14 @@
 #else
 #define QUANT_DETAIL_INLINE inline __attribute__((always_inline))
 #define QUANT_DETAIL_OUTLINE __attribute__((noinline))
+// (What the word printf means to g++ for Windows is the system's own, which the standard library's
+// functions do not follow.)
+#if defined(__MINGW32__) && !defined(__clang__)
+#define QUANT_DETAIL_PRINTF(format, values) \
+    __attribute__((__format__(__gnu_printf__, format, values)))
+#else
 #define QUANT_DETAIL_PRINTF(format, values) __attribute__((__format__(__printf__, format, values)))
+#endif
 #endif
 
 // The instruction set that the compile flags allow, as a word. Every set for which this library or
@@ -95,8 +107,13 @@
 #define QUANT_ISA_NAME QUANT_DETAIL_FLAGS
 #endif
 
-#if QUANT_HAS_EXCEPTIONS
+// QUANT_NO_THREADS (set by the user, for a whole program): nothing that needs a threads library.
+#if QUANT_HAS_EXCEPTIONS && defined(QUANT_NO_THREADS)
+#define QUANT_DETAIL_CONFIGURATION ex_st
+#elif QUANT_HAS_EXCEPTIONS
 #define QUANT_DETAIL_CONFIGURATION ex
+#elif defined(QUANT_NO_THREADS)
+#define QUANT_DETAIL_CONFIGURATION nx_st
 #else
 #define QUANT_DETAIL_CONFIGURATION nx
 #endif

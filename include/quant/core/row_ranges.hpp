@@ -3,10 +3,10 @@
 
 #include <quant/core/checked.hpp>
 #include <quant/core/executor.hpp>
+#include <quant/core/mutex.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <mutex>
 #include <optional>
 
 namespace quant::inline QUANT_ABI {
@@ -28,7 +28,7 @@ namespace detail {
 template <class E, class Body>
 [[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
                                               const char* where, Body&& body) noexcept {
-    std::mutex failing;
+    mutex failing;
     std::optional<error> failure; // of the first range that has one
     std::size_t failed_range = 0;
     auto outcome = run_tasks(
@@ -39,7 +39,7 @@ template <class E, class Body>
                 return body(first, std::min(first + per_task, rows));
             });
             if (done) return;
-            const std::lock_guard<std::mutex> lock(failing);
+            const mutex_guard lock(failing);
             if (!failure || index < failed_range) {
                 failure = done.failure();
                 failed_range = index;

@@ -3,6 +3,27 @@
 
 #include <quant/core/executor.hpp>
 
+#if defined(QUANT_NO_THREADS)
+
+#include <cstddef>
+
+namespace quant::inline QUANT_VOCABULARY {
+
+/// Absent: there are no threads to have a pool of.
+class thread_pool {
+public:
+    template <class Count = std::size_t>
+    explicit thread_pool(Count = 0) {
+        static_assert(sizeof(Count) == 0,
+                      "quant::thread_pool: QUANT_NO_THREADS leaves it out; take "
+                      "quant::serial or an executor of your own");
+    }
+};
+
+} // namespace quant::inline QUANT_VOCABULARY
+
+#else
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -199,3 +220,5 @@ private:
 } // namespace quant::inline QUANT_VOCABULARY
 
 #undef QUANT_DETAIL_PAUSE
+
+#endif // QUANT_NO_THREADS

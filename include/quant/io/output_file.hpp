@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-#if __has_include(<unistd.h>) && !defined(__wasi__)
+#if __has_include(<unistd.h>) && !defined(__wasi__) && !defined(_WIN32)
 #define QUANT_DETAIL_HAS_FSYNC 1
 #include <unistd.h>
 #else

@@ -82,7 +82,9 @@ public:
                           QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
-            steps<0>({0, at::offsets_at(0), 0}, div_ceil(cols, unit_cols));
+            lane_grid<S> grid[P];
+            set_grids({0, at::offsets_at(0), 0}, grid);
+            steps<0>(grid, div_ceil(cols, unit_cols));
         } else {
             groups(cols);
         }
@@ -111,10 +113,16 @@ private:
             const std::size_t scales = chunk + at::supers_bytes;
             const std::size_t offsets =
                 scales + at::groups_per_chunk * panel_rows * at::scale_bytes;
-            steps<parity>({scales + in_chunk * panel_rows * at::scale_bytes,
-                           offsets + in_chunk * panel_rows * at::offset_bytes,
-                           chunk + in_chunk / S::super_groups * panel_rows * at::lane_super_bytes},
-                          units);
+            lane_grid<S> grid[P];
+            set_grids({scales + in_chunk * panel_rows * at::scale_bytes,
+                       offsets + in_chunk * panel_rows * at::offset_bytes,
+                       chunk + in_chunk / S::super_groups * panel_rows * at::lane_super_bytes},
+                      grid);
+            if constexpr (plan::step == S::group_cols) {
+                step<parity>(grid, units);
+            } else {
+                steps<parity>(grid, units);
+            }
             left -= units;
             ++in_chunk;
         };
@@ -132,18 +140,18 @@ private:
         }
     }
 
-    /// The steps of one group of `units` superblocks, or of half superblocks where groups or steps
-    /// end in their middle.
-    template <std::size_t Parity>
-    QUANT_DETAIL_INLINE void steps(group_place group, std::size_t units) noexcept {
-        lane_grid<S> grid[P];
+    QUANT_DETAIL_INLINE void set_grids(group_place group, lane_grid<S> (&grid)[P]) const noexcept {
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             grid[p] = {panels_[p] + group.scales, panels_[p] + group.offsets,
                        panels_[p] + group.supers};
         });
-        if constexpr (!whole_rows && plan::step == S::group_cols) {
-            step<Parity>(grid, units);
-        } else if constexpr (!by_halves) {
+    }
+
+    /// The steps of one group of `units` superblocks, or of half superblocks where groups or steps
+    /// end in their middle.
+    template <std::size_t Parity>
+    QUANT_DETAIL_INLINE void steps(const lane_grid<S> (&grid)[P], std::size_t units) noexcept {
+        if constexpr (!by_halves) {
             while (units > 0) {
                 const std::size_t n = std::min(units, step_units);
                 step<0>(grid, n);

@@ -86,6 +86,88 @@ void unpack_shared_numbers(const packed_view<S>& p, quantized_matrix<S>& to) noe
     }
 }
 
+/// try_quantize_packed with quantize_options, or default_options.
+template <quantization_scheme S, class T, class Options, class E>
+[[nodiscard]] result<packed_matrix<S>> quantize_panels(matrix_view<T> w, const Options& options,
+                                                       E& run) noexcept {
+    using scale_type = typename S::scale_type;
+    using offset_type = typename S::offset_type;
+    using super_type = typename S::super_type;
+    constexpr const char* where = "quantize: w";
+    if (auto valid = check_readable(w, where); !valid) return valid.failure();
+    if (auto valid = check_options<S>(options, w.cols()); !valid) return valid.failure();
+    auto made = matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
+    if (!made) return made;
+    constexpr bool rows_share = S::group_rows != 1;
+    const std::size_t groups = S::groups_per_row(w.cols());
+    const std::size_t shared_scales = rows_share ? S::scale_rows(w.rows()) * groups : 0;
+    auto scales = buffer<scale_type>::uninitialized(shared_scales, where);
+    if (!scales) return scales.failure();
+    auto offsets = buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
+    if (!offsets) return offsets.failure();
+    if constexpr (rows_share) {
+        auto fitted = fit_shared<S>(w, scales->data(), offsets->data(), options, run, where);
+        if (!fitted) return fitted.failure();
+    }
+    std::byte* panels = made->mutable_bytes().data() + packed_header_bytes;
+    const std::size_t panel_bytes = *layout<S>::panel_bytes(w.cols());
+    row_monitor<Options> monitor(options, w.rows());
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), panel_rows);
+
+    auto done = for_each_row_range(
+        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            const std::size_t width = rows_are_floats(w) ? 0 : w.cols();
+            auto scratch = buffer<float>::uninitialized(width, where);
+            if (!scratch) return scratch.failure();
+            auto codes = buffer<std::uint8_t>::uninitialized(panel_rows * w.cols(), where);
+            if (!codes) return codes.failure();
+            const std::size_t own = rows_share ? 0 : panel_rows * groups;
+            auto own_scales = buffer<scale_type>::uninitialized(own, where);
+            if (!own_scales) return own_scales.failure();
+            auto own_offsets = buffer<offset_type>::uninitialized(S::has_offset ? own : 0, where);
+            if (!own_offsets) return own_offsets.failure();
+            const std::size_t supers = S::supers_per_row(w.cols());
+            auto own_supers = buffer<super_type>::uninitialized(2 * panel_rows * supers, where);
+            if (!own_supers) return own_supers.failure();
+
+            for (std::size_t r = first; r < last; r += panel_rows) {
+                if (monitor.cancelled()) {
+                    return error(errc::cancelled, where, "stopped by the caller");
+                }
+                panel_rows_source<S> source;
+                source.codes = codes->data();
+                source.cols = w.cols();
+                source.rows = std::min(panel_rows, last - r);
+                for (std::size_t i = 0; i < source.rows; ++i) {
+                    const float* row = row_as_floats(w, r + i, scratch->data());
+                    row_numbers<S, true> numbers;
+                    if constexpr (rows_share) {
+                        const std::size_t g = S::scale_row(r + i) * groups;
+                        numbers.scales = scales->data() + g;
+                        if (S::has_offset) numbers.offsets = offsets->data() + g;
+                        encode_row<S>(row, w.cols(), r + i, numbers, codes->data() + i * w.cols(),
+                                      options);
+                    } else {
+                        numbers.scales = own_scales->data() + i * groups;
+                        if (S::has_offset) numbers.offsets = own_offsets->data() + i * groups;
+                        numbers.supers = own_supers->data() + i * supers;
+                        numbers.super_minimums = own_supers->data() + (panel_rows + i) * supers;
+                        auto quantized =
+                            quantize_row<S>(row, w.cols(), r + i, numbers,
+                                            codes->data() + i * w.cols(), options, where);
+                        if (!quantized) return quantized;
+                    }
+                    source.set_row(i, numbers);
+                }
+                pack_panel(source, panels + r / panel_rows * panel_bytes);
+            }
+            monitor.finished(last - first);
+            return {};
+        });
+    if (!done) return done.failure();
+    return made;
+}
+
 } // namespace detail
 
 /// Packs a quantized matrix into the kernels' layout; unpack() gives it back.
@@ -168,96 +250,19 @@ template <quantization_scheme S, executor E = const serial_executor&>
 /// bytes as pack(quantize<S>(w, options)).
 /// Errors: those of quantize.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] result<packed_matrix<S>> try_quantize_packed(matrix_view<T> w,
-                                                           const quantize_options& options = {},
-                                                           E&& run = serial) noexcept {
-    using scale_type = typename S::scale_type;
-    using offset_type = typename S::offset_type;
-    using super_type = typename S::super_type;
-    constexpr const char* where = "quantize: w";
-    if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = detail::check_options<S>(options, w.cols()); !valid) return valid.failure();
-    auto made = detail::matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
-    if (!made) return made;
-    constexpr bool rows_share = S::group_rows != 1;
-    const std::size_t groups = S::groups_per_row(w.cols());
-    const std::size_t shared_scales = rows_share ? S::scale_rows(w.rows()) * groups : 0;
-    auto scales = detail::buffer<scale_type>::uninitialized(shared_scales, where);
-    if (!scales) return scales.failure();
-    auto offsets =
-        detail::buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
-    if (!offsets) return offsets.failure();
-    if constexpr (rows_share) {
-        auto fitted =
-            detail::fit_shared<S>(w, scales->data(), offsets->data(), options, run, where);
-        if (!fitted) return fitted.failure();
-    }
-    std::byte* panels = made->mutable_bytes().data() + detail::packed_header_bytes;
-    const std::size_t panel_bytes = *detail::layout<S>::panel_bytes(w.cols());
-    detail::row_monitor monitor(options, w.rows());
-    const std::size_t per_task =
-        detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), panel_rows);
-
-    auto done = detail::for_each_row_range(
-        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            const std::size_t width = detail::rows_are_floats(w) ? 0 : w.cols();
-            auto scratch = detail::buffer<float>::uninitialized(width, where);
-            if (!scratch) return scratch.failure();
-            auto codes = detail::buffer<std::uint8_t>::uninitialized(panel_rows * w.cols(), where);
-            if (!codes) return codes.failure();
-            const std::size_t own = rows_share ? 0 : panel_rows * groups;
-            auto own_scales = detail::buffer<scale_type>::uninitialized(own, where);
-            if (!own_scales) return own_scales.failure();
-            auto own_offsets =
-                detail::buffer<offset_type>::uninitialized(S::has_offset ? own : 0, where);
-            if (!own_offsets) return own_offsets.failure();
-            const std::size_t supers = S::supers_per_row(w.cols());
-            auto own_supers =
-                detail::buffer<super_type>::uninitialized(2 * panel_rows * supers, where);
-            if (!own_supers) return own_supers.failure();
-
-            for (std::size_t r = first; r < last; r += panel_rows) {
-                if (monitor.cancelled()) {
-                    return error(errc::cancelled, where, "stopped by the caller");
-                }
-                detail::panel_rows_source<S> source;
-                source.codes = codes->data();
-                source.cols = w.cols();
-                source.rows = std::min(panel_rows, last - r);
-                for (std::size_t i = 0; i < source.rows; ++i) {
-                    const float* row = detail::row_as_floats(w, r + i, scratch->data());
-                    detail::row_numbers<S, true> numbers;
-                    if constexpr (rows_share) {
-                        const std::size_t g = S::scale_row(r + i) * groups;
-                        numbers.scales = scales->data() + g;
-                        if (S::has_offset) numbers.offsets = offsets->data() + g;
-                        detail::encode_row<S>(row, w.cols(), r + i, numbers,
-                                              codes->data() + i * w.cols(), options);
-                    } else {
-                        numbers.scales = own_scales->data() + i * groups;
-                        if (S::has_offset) numbers.offsets = own_offsets->data() + i * groups;
-                        numbers.supers = own_supers->data() + i * supers;
-                        numbers.super_minimums = own_supers->data() + (panel_rows + i) * supers;
-                        auto quantized =
-                            detail::quantize_row<S>(row, w.cols(), r + i, numbers,
-                                                    codes->data() + i * w.cols(), options, where);
-                        if (!quantized) return quantized;
-                    }
-                    source.set_row(i, numbers);
-                }
-                detail::pack_panel(source, panels + r / panel_rows * panel_bytes);
-            }
-            monitor.finished(last - first);
-            return {};
-        });
-    if (!done) return done.failure();
-    return made;
+[[nodiscard]] result<packed_matrix<S>>
+try_quantize_packed(matrix_view<T> w, const quantize_options& options, E&& run = serial) noexcept {
+    return detail::quantize_panels<S>(w, options, run);
 }
-
-/// @copydoc try_quantize_packed
+/// try_quantize_packed with all options' defaults, for which less is compiled.
 template <quantization_scheme S, real_element T, executor E>
 [[nodiscard]] result<packed_matrix<S>> try_quantize_packed(matrix_view<T> w, E&& run) noexcept {
-    return try_quantize_packed<S>(w, quantize_options{}, run);
+    return detail::quantize_panels<S>(w, detail::default_options{}, run);
+}
+/// @copydoc try_quantize_packed
+template <quantization_scheme S, real_element T>
+[[nodiscard]] result<packed_matrix<S>> try_quantize_packed(matrix_view<T> w) noexcept {
+    return detail::quantize_panels<S>(w, detail::default_options{}, serial);
 }
 
 #if QUANT_HAS_EXCEPTIONS
@@ -284,14 +289,19 @@ template <quantization_scheme S, executor E = const serial_executor&>
 }
 /// As try_quantize_packed. @throws quant::error
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] packed_matrix<S>
-quantize_packed(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) {
+[[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w, const quantize_options& options,
+                                               E&& run = serial) {
     return try_quantize_packed<S>(w, options, run).value();
 }
 /// @copydoc quantize_packed
 template <quantization_scheme S, real_element T, executor E>
 [[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w, E&& run) {
-    return try_quantize_packed<S>(w, quantize_options{}, run).value();
+    return try_quantize_packed<S>(w, run).value();
+}
+/// @copydoc quantize_packed
+template <quantization_scheme S, real_element T>
+[[nodiscard]] packed_matrix<S> quantize_packed(matrix_view<T> w) {
+    return try_quantize_packed<S>(w).value();
 }
 #endif
 

@@ -155,7 +155,11 @@ struct scheme {
     }
     /// Groups in a row of `cols` columns.
     [[nodiscard]] static constexpr std::size_t groups_per_row(std::size_t cols) noexcept {
-        return group_cols == all ? 1 : cols / group_cols + (cols % group_cols != 0 ? 1 : 0);
+        if constexpr (group_cols == all) {
+            return 1;
+        } else {
+            return cols / group_cols + (cols % group_cols != 0 ? 1 : 0);
+        }
     }
     static constexpr int greatest_minimum = is_two_level ? (1 << scale_bits) - 1 : 0;
     /// Super-scales of a row of `cols` columns; 0 unless there are two levels.
@@ -165,7 +169,11 @@ struct scheme {
     }
     /// Rows of scales in a matrix of `rows` rows.
     [[nodiscard]] static constexpr std::size_t scale_rows(std::size_t rows) noexcept {
-        return group_rows == all ? 1 : rows / group_rows + (rows % group_rows != 0 ? 1 : 0);
+        if constexpr (group_rows == all) {
+            return 1;
+        } else {
+            return rows / group_rows + (rows % group_rows != 0 ? 1 : 0);
+        }
     }
     /// The row of scales that governs a matrix row.
     [[nodiscard]] static constexpr std::size_t scale_row(std::size_t row) noexcept {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <type_traits>
 
 namespace quant::inline QUANT_VOCABULARY {
 
@@ -51,5 +52,16 @@ struct quantize_options {
     /// Set it from any thread to stop early: the call then fails with errc::cancelled.
     const std::atomic<bool>* cancel = nullptr;
 };
+
+namespace core_detail {
+
+/// Stands for quantize_options that nobody gave: of what they would choose from, nothing but the
+/// defaults is compiled, in half a second to a second less for each scheme.
+struct default_options {};
+
+template <class Options>
+inline constexpr bool chooses = std::is_same_v<Options, quantize_options>;
+
+} // namespace core_detail
 
 } // namespace quant::inline QUANT_VOCABULARY

@@ -6,6 +6,56 @@
 
 namespace quant::inline QUANT_ABI {
 
+namespace detail {
+
+/// try_quantize with quantize_options, or default_options.
+template <quantization_scheme S, class T, class Options, class E>
+[[nodiscard]] result<quantized_matrix<S>> quantize_matrix(matrix_view<T> w, const Options& options,
+                                                          E& run) noexcept {
+    constexpr const char* where = "quantize: w";
+    if (auto valid = check_readable(w, where); !valid) return valid.failure();
+    if (auto valid = check_options<S>(options, w.cols()); !valid) return valid.failure();
+    auto made = matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
+    if (!made) return made;
+    constexpr bool rows_share = S::group_rows != 1;
+    if constexpr (rows_share) {
+        if (auto fitted = fit_shared<S>(w, made->mutable_scales().data(),
+                                        made->mutable_offsets().data(), options, run, where);
+            !fitted) {
+            return fitted.failure();
+        }
+    }
+    row_monitor<Options> monitor(options, w.rows());
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), 1);
+    auto done = for_each_row_range(
+        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
+            const std::size_t width = rows_are_floats(w) ? 0 : w.cols();
+            auto scratch = buffer<float>::uninitialized(width, where);
+            if (!scratch) return scratch.failure();
+            for (std::size_t r = first; r < last; ++r) {
+                if (monitor.cancelled()) {
+                    return error(errc::cancelled, where, "stopped by the caller");
+                }
+                const float* row = row_as_floats(w, r, scratch->data());
+                const auto numbers = made->mutable_row_numbers(r);
+                std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
+                if constexpr (rows_share) {
+                    encode_row<S>(row, w.cols(), r, numbers, codes, options);
+                } else {
+                    auto quantized =
+                        quantize_row<S>(row, w.cols(), r, numbers, codes, options, where);
+                    if (!quantized) return quantized;
+                }
+            }
+            monitor.finished(last - first);
+            return {};
+        });
+    if (!done) return done.failure();
+    return made;
+}
+
+} // namespace detail
+
 /// Quantizes weights w (rows = output features, columns = input features) to scheme S.
 ///
 /// Each group gets the scale (and offset) that options.range finds, rounded to its type; codes are
@@ -26,68 +76,36 @@ namespace quant::inline QUANT_ABI {
 /// two passes over each group while it is in cache; some tens of them for mse and two-level scales.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>>
-try_quantize(matrix_view<T> w, const quantize_options& options = {}, E&& run = serial) noexcept {
-    constexpr const char* where = "quantize: w";
-    if (auto valid = detail::check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = detail::check_options<S>(options, w.cols()); !valid) return valid.failure();
-    auto made = detail::matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
-    if (!made) return made;
-    constexpr bool rows_share = S::group_rows != 1;
-    if constexpr (rows_share) {
-        if (auto fitted =
-                detail::fit_shared<S>(w, made->mutable_scales().data(),
-                                      made->mutable_offsets().data(), options, run, where);
-            !fitted) {
-            return fitted.failure();
-        }
-    }
-    detail::row_monitor monitor(options, w.rows());
-    const std::size_t per_task =
-        detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), 1);
-    auto done = detail::for_each_row_range(
-        run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
-            const std::size_t width = detail::rows_are_floats(w) ? 0 : w.cols();
-            auto scratch = detail::buffer<float>::uninitialized(width, where);
-            if (!scratch) return scratch.failure();
-            for (std::size_t r = first; r < last; ++r) {
-                if (monitor.cancelled()) {
-                    return error(errc::cancelled, where, "stopped by the caller");
-                }
-                const float* row = detail::row_as_floats(w, r, scratch->data());
-                const auto numbers = made->mutable_row_numbers(r);
-                std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
-                if constexpr (rows_share) {
-                    detail::encode_row<S>(row, w.cols(), r, numbers, codes, options);
-                } else {
-                    auto quantized =
-                        detail::quantize_row<S>(row, w.cols(), r, numbers, codes, options, where);
-                    if (!quantized) return quantized;
-                }
-            }
-            monitor.finished(last - first);
-            return {};
-        });
-    if (!done) return done.failure();
-    return made;
+try_quantize(matrix_view<T> w, const quantize_options& options, E&& run = serial) noexcept {
+    return detail::quantize_matrix<S>(w, options, run);
 }
-
-/// @copydoc try_quantize
+/// try_quantize with all options' defaults, for which less is compiled.
 template <quantization_scheme S, real_element T, executor E>
 [[nodiscard]] result<quantized_matrix<S>> try_quantize(matrix_view<T> w, E&& run) noexcept {
-    return try_quantize<S>(w, quantize_options{}, run);
+    return detail::quantize_matrix<S>(w, detail::default_options{}, run);
+}
+/// @copydoc try_quantize
+template <quantization_scheme S, real_element T>
+[[nodiscard]] result<quantized_matrix<S>> try_quantize(matrix_view<T> w) noexcept {
+    return detail::quantize_matrix<S>(w, detail::default_options{}, serial);
 }
 
 #if QUANT_HAS_EXCEPTIONS
 /// As try_quantize. @throws quant::error
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
-[[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, const quantize_options& options = {},
+[[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, const quantize_options& options,
                                            E&& run = serial) {
     return try_quantize<S>(w, options, run).value();
 }
 /// @copydoc quantize
 template <quantization_scheme S, real_element T, executor E>
 [[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w, E&& run) {
-    return try_quantize<S>(w, quantize_options{}, run).value();
+    return try_quantize<S>(w, run).value();
+}
+/// @copydoc quantize
+template <quantization_scheme S, real_element T>
+[[nodiscard]] quantized_matrix<S> quantize(matrix_view<T> w) {
+    return try_quantize<S>(w).value();
 }
 #endif
 

@@ -5,6 +5,7 @@
 #include <quant/core/buffer.hpp>
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/core/mutex.hpp>
 #include <quant/core/row_ranges.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/estimate.hpp>
@@ -17,7 +18,6 @@
 #include <atomic>
 #include <cstddef>
 #include <functional>
-#include <mutex>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -59,6 +59,11 @@ template <quantization_scheme S>
     return {};
 }
 
+template <quantization_scheme S>
+[[nodiscard]] result<void> check_options(default_options, std::size_t) noexcept {
+    return {};
+}
+
 /// Calls f(group, first column, columns) for each group of a row.
 template <quantization_scheme S, class F>
 QUANT_DETAIL_INLINE void for_each_group(std::size_t cols, F&& f) {
@@ -68,6 +73,7 @@ QUANT_DETAIL_INLINE void for_each_group(std::size_t cols, F&& f) {
 }
 
 /// Progress and cancellation of one call.
+template <class Options>
 class row_monitor {
 public:
     row_monitor(const quantize_options& options, std::size_t rows) noexcept
@@ -78,7 +84,7 @@ public:
     }
     void finished(std::size_t rows) {
         if (!options_.progress) return;
-        const std::lock_guard<std::mutex> one_at_a_time(reporting_);
+        const mutex_guard one_at_a_time(reporting_);
         done_ += rows;
         options_.progress(done_, rows_);
     }
@@ -87,7 +93,15 @@ private:
     const quantize_options& options_;
     std::size_t rows_;
     std::size_t done_ = 0;
-    std::mutex reporting_;
+    mutex reporting_;
+};
+template <>
+class row_monitor<default_options> {
+public:
+    row_monitor(default_options, std::size_t) noexcept {}
+
+    [[nodiscard]] static constexpr bool cancelled() noexcept { return false; }
+    static constexpr void finished(std::size_t) noexcept {}
 };
 
 /// The factors of the columns, or null where all count alike, which is faster.
@@ -97,6 +111,7 @@ private:
         std::adjacent_find(of.begin(), of.end(), std::not_equal_to<float>{}) != of.end();
     return differ || (!of.empty() && of.front() == 0) ? of.data() : nullptr;
 }
+[[nodiscard]] constexpr const float* importance_of(default_options) noexcept { return nullptr; }
 
 template <quantization_scheme S>
 [[nodiscard]] error scale_too_large(const group_range& range, std::size_t row, std::size_t col,
@@ -155,10 +170,10 @@ template <quantization_scheme S>
 }
 
 /// The same for two levels of scales.
-template <quantization_scheme S>
+template <quantization_scheme S, class Options>
 [[nodiscard]] result<void>
 fit_row_of_two_levels(const float* weights, std::size_t cols, std::size_t row,
-                      const row_numbers<S, true>& numbers, const quantize_options& options,
+                      const row_numbers<S, true>& numbers, const Options& options,
                       const char* where) noexcept {
     const float* importance = importance_of(options);
     constexpr std::size_t size = S::super_groups * S::group_cols;
@@ -176,12 +191,14 @@ fit_row_of_two_levels(const float* weights, std::size_t cols, std::size_t row,
 }
 
 /// Writes the codes of one row whose scales are known.
-template <quantization_scheme S>
-void encode_row(const float* weights, std::size_t cols, std::size_t row,
+template <quantization_scheme S, class Options>
+void encode_row(const float* weights, std::size_t cols, [[maybe_unused]] std::size_t row,
                 const row_numbers<S, false>& numbers, std::uint8_t* codes,
-                const quantize_options& options) noexcept {
-    if (options.rounding != rounding_mode::nearest) {
-        return round_row<S>(weights, cols, row, numbers, codes, options);
+                [[maybe_unused]] const Options& options) noexcept {
+    if constexpr (chooses<Options>) {
+        if (options.rounding != rounding_mode::nearest) {
+            return round_row<S>(weights, cols, row, numbers, codes, options);
+        }
     }
     for_each_batch<S>(cols, [&](std::size_t g, std::size_t groups, std::size_t c, std::size_t n) {
         const auto stored = stored_groups<S>::load(numbers, g, groups);
@@ -193,32 +210,32 @@ void encode_row(const float* weights, std::size_t cols, std::size_t row,
 
 /// Quantizes one row that shares its scales with no other. The first group with a weight that is
 /// not finite, or with a scale that does not fit, is an error.
-template <quantization_scheme S>
+template <quantization_scheme S, class Options>
 [[nodiscard]] result<void> quantize_row(const float* weights, std::size_t cols, std::size_t row,
                                         const row_numbers<S, true>& numbers, std::uint8_t* codes,
-                                        const quantize_options& options,
-                                        const char* where) noexcept {
-    result<void> fitted;
+                                        const Options& options, const char* where) noexcept {
     if constexpr (S::is_two_level) {
-        fitted = fit_row_of_two_levels<S>(weights, cols, row, numbers, options, where);
+        auto fitted = fit_row_of_two_levels<S>(weights, cols, row, numbers, options, where);
+        if (fitted) encode_row<S>(weights, cols, row, numbers, codes, options);
+        return fitted;
     } else {
-        // The usual case fits and encodes in one go.
-        if (options.range == range_estimator::min_max &&
-            options.rounding == rounding_mode::nearest) {
-            if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) {
-                return {};
+        if constexpr (chooses<Options>) {
+            if (options.range != range_estimator::min_max ||
+                options.rounding != rounding_mode::nearest) {
+                auto fitted = fit_row<S>(weights, cols, row, numbers, options, where);
+                if (fitted) encode_row<S>(weights, cols, row, numbers, codes, options);
+                return fitted;
             }
-            return what_is_wrong<S>(weights, cols, row, where);
         }
-        fitted = fit_row<S>(weights, cols, row, numbers, options, where);
+        // The usual case fits and encodes in one go.
+        if (quantize_batches<S>(weights, cols, numbers.scales, numbers.offsets, codes)) return {};
+        return what_is_wrong<S>(weights, cols, row, where);
     }
-    if (fitted) encode_row<S>(weights, cols, row, numbers, codes, options);
-    return fitted;
 }
 
 /// Groups that rows first … last − 1 share, for estimators that look at all weights: gathers the
 /// rows' parts side by side.
-template <quantization_scheme S, class T>
+template <quantization_scheme S, class T, class Options>
 class shared_groups {
 public:
     shared_groups(const matrix_view<T>& w, std::size_t first, std::size_t last,
@@ -269,13 +286,24 @@ private:
     estimate_room room_;
 };
 
+template <quantization_scheme S, class T>
+class shared_groups<S, T, default_options> {
+public:
+    shared_groups(const matrix_view<T>&, std::size_t, std::size_t, default_options) noexcept {}
+
+    [[nodiscard]] static result<void> prepare(const char*) noexcept { return {}; }
+    [[nodiscard]] static result<void> estimate(std::size_t, const group_extents&,
+                                               stored_groups<S>&) noexcept {
+        return {};
+    }
+};
+
 /// Fits scales that several rows share: ranges of all rows first, then the rows of each block
 /// merged. `scales` and `offsets` hold scale_rows × groups_per_row elements.
-template <quantization_scheme S, class T, class E>
+template <quantization_scheme S, class T, class Options, class E>
 [[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
-                                      typename S::offset_type* offsets,
-                                      const quantize_options& options, E&& run,
-                                      const char* where) noexcept {
+                                      typename S::offset_type* offsets, const Options& options,
+                                      E&& run, const char* where) noexcept {
     const std::size_t groups = S::groups_per_row(w.cols());
     auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
     if (!ranges) return ranges.failure();
@@ -309,7 +337,7 @@ template <quantization_scheme S, class T, class E>
             const std::size_t first = S::group_rows == all ? 0 : block * S::group_rows;
             const std::size_t last =
                 S::group_rows == all ? w.rows() : std::min(first + S::group_rows, w.rows());
-            shared_groups<S, T> shared(w, first, last, options);
+            shared_groups<S, T, Options> shared(w, first, last, options);
             if (auto ready = shared.prepare(where); !ready) return ready;
             for (std::size_t g = 0; g < groups; ++g) {
                 group_range range;

@@ -1,8 +1,8 @@
 // A position in a GGUF file that never leaves it, and errors that say where they arose.
 #pragma once
 
-#include <quant/core/result.hpp>
 #include <quant/core/little_endian.hpp>
+#include <quant/core/result.hpp>
 #include <quant/core/utf8.hpp>
 
 #include <cstdarg>
@@ -30,12 +30,9 @@ struct gguf_field {
 };
 
 /// An error about a field at byte `at` of the file; the message follows printf's rules.
-[[nodiscard]]
-#if defined(__GNUC__)
-__attribute__((format(printf, 4, 5)))
-#endif
-inline error gguf_error(errc code, const gguf_field& field, std::size_t at, const char* format,
-                        ...) noexcept {
+[[nodiscard]] QUANT_DETAIL_PRINTF(4, 5) inline error
+    gguf_error(errc code, const gguf_field& field, std::size_t at, const char* format,
+               ...) noexcept {
     char where[80];
     int used = field.list == nullptr
                    ? std::snprintf(where, sizeof where, "gguf: %s", field.name)

@@ -135,7 +135,7 @@ template <type Which, real_element T, executor E = const serial_executor&>
     if (!row_bytes) return row_bytes.failure();
     auto valid = detail::check_options<typename row_maker::scheme>(options, w.cols());
     if (!valid) return valid;
-    detail::row_monitor monitor(options, w.rows());
+    detail::row_monitor<quantize_options> monitor(options, w.rows());
     const std::size_t per_task =
         detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), 1);
     return detail::for_each_row_range(
