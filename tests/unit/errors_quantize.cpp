@@ -8,7 +8,6 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <atomic>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -80,7 +79,7 @@ TEST_CASE("weights that are not finite are named by row and column", "[errors][q
         {7, 32, -not_a_number, "NaN"},
         {3, 63, infinity, "infinity"},
         {16, 64, not_a_number, "NaN"},
-        {1, 15, std::bit_cast<float>(0x7F800001u), "NaN"}, // a signalling one
+        {1, 15, quant::core_detail::bit_cast<float>(0x7F800001u), "NaN"}, // a signalling one
     };
     for (const auto& [row, col, value, name] : cases) {
         const float before = w.at(row, col);

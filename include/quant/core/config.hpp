@@ -17,6 +17,12 @@
 #error "quant: fast-math changes quantized bytes and hides NaN; compile without it"
 #endif
 
+// The x87 computes with more bits than a float has.
+#if defined(__FLT_EVAL_METHOD__) && \
+    (__FLT_EVAL_METHOD__ + 0 == 1 || __FLT_EVAL_METHOD__ + 0 == 2 || __FLT_EVAL_METHOD__ + 0 < 0)
+#error "quant: sums must be rounded to float: 32-bit x86 needs -msse2 -mfpmath=sse"
+#endif
+
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define QUANT_HAS_EXCEPTIONS 1
 #else

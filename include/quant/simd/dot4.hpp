@@ -11,6 +11,7 @@
 //   generic                  scalar
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
 
@@ -47,7 +48,8 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #endif
 
 /// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
-/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
+/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better
+/// way.
 template <int Bits>
 inline constexpr std::size_t quads_per_pair_sum = [] {
     constexpr int bits = Bits == 8 ? 4 : Bits;
@@ -57,9 +59,9 @@ inline constexpr std::size_t quads_per_pair_sum = [] {
 
 #if QUANT_DETAIL_PAIR_SUMS && defined(__AVX512BW__)
 
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
-                 std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_add_pairs(native<std::int32_t> sums,
+                                                          native<std::int32_t> codes,
+                                                          std::int32_t quad) noexcept {
     __m512i next = _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes, _mm512_set1_epi32(quad)));
     QUANT_DETAIL_IN_ORDER(next);
     return next;
@@ -72,9 +74,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> 
 
 #elif QUANT_DETAIL_PAIR_SUMS
 
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
-                 std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_add_pairs(native<std::int32_t> sums,
+                                                          native<std::int32_t> codes,
+                                                          std::int32_t quad) noexcept {
     __m256i next = _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, _mm256_set1_epi32(quad)));
     QUANT_DETAIL_IN_ORDER(next);
     return next;
@@ -260,8 +262,8 @@ QUANT_DETAIL_INLINE f32x16 dot2_bf16(const f32x16& acc, const i32x16& a, const i
     f32x16 sum = acc;
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BF16__)
     const __m512i left = a.r[0], right = b.r[0];
-    sum.r[0] = _mm512_dpbf16_ps(acc.r[0], std::bit_cast<__m512bh>(left),
-                                std::bit_cast<__m512bh>(right));
+    sum.r[0] = _mm512_dpbf16_ps(acc.r[0], core_detail::bit_cast<__m512bh>(left),
+                                core_detail::bit_cast<__m512bh>(right));
 #else
     static_cast<void>(a);
     static_cast<void>(b);
@@ -278,9 +280,8 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
     return product;
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     return per_register<std::int32_t>(
-        [](auto x, auto y) QUANT_DETAIL_LAMBDA {
-            return native<std::int32_t>(_mm256_madd_epi16(x, y));
-        },
+        [](auto x, auto y)
+            QUANT_DETAIL_LAMBDA { return native<std::int32_t>(_mm256_madd_epi16(x, y)); },
         a, b);
 #else
     return a * b;

@@ -1,8 +1,8 @@
 // A position in a GGUF file that never leaves it, and errors that say where they arose.
 #pragma once
 
-#include <quant/core/result.hpp>
 #include <quant/core/little_endian.hpp>
+#include <quant/core/result.hpp>
 #include <quant/core/utf8.hpp>
 
 #include <cstdarg>
