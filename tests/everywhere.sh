@@ -32,6 +32,7 @@ s390x           | s390x   | -fno-tree-sra                      | max
 riscv64         | riscv64 | -fno-tree-sra                      | rv64
 armhf           | armhf   | -fno-tree-sra                      | max
 i686            | i686    | -msse2 -mfpmath=sse                | max
+wasm            | wasm    | -msimd128 -fexceptions -pthread    | node
 x86-sse2        | host    | -march=x86-64                      | qemu64
 x86-sse42       | host    | -msse4.2                           | Nehalem
 x86-avx2        | host    | -mavx2 -mfma -mf16c                | Haswell
@@ -56,6 +57,7 @@ for word in "$@"; do
     case $word in
         --all) all_tests=yes ;;
         --list) echo "$known"; exit 0 ;;
+        --configure) CONF=$2; names=("$2"); break;;
         --cpu) field "$2" 4; exit 0 ;;
         *)
             if ! grep -qx -e "$word" <<< "$known"; then
@@ -83,6 +85,7 @@ missing_packages() {
             i686) command -v i686-linux-gnu-g++ > /dev/null || echo g++-i686-linux-gnu ;;
         esac
     done
+    [[ " ${names[*]} " != *" wasm "* ]] || command -v em++ > /dev/null || echo emscripten
     command -v qemu-x86_64 > /dev/null || echo qemu-user
 }
 mapfile -t missing < <(missing_packages)
@@ -96,6 +99,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 root=build/everywhere
+# Where Debian has the parser that emscripten's optimizer asks node for.
+export NODE_PATH=/usr/share/nodejs
 mkdir -p "$root"
 cmake/debian-deps.sh build/deps
 
@@ -112,40 +117,45 @@ if [ ! -e "$headers" ]; then
 fi
 
 # Catch2 for a toolchain, from Debian's source package. In one piece: a minute less.
-build_catch2() { # TOOLCHAIN PREFIX
+build_catch2() { # TOOLCHAIN PREFIX FLAGS
     [ ! -e "$2/lib/cmake/Catch2" ] || return 0
     cmake/debian-deps.sh --catch2-source "$root/catch2" || return
     cmake -G Ninja -S "$root/catch2" -B "$root/catch2-$1" -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$1.cmake" \
-        -DCMAKE_INSTALL_PREFIX="$2" -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD=ON \
+        -DCMAKE_CXX_FLAGS="$3" -DCMAKE_INSTALL_PREFIX="$2" -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD=ON \
         -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -DCATCH_INSTALL_DOCS=OFF || return
     cmake --build "$root/catch2-$1" --target install
 }
 
-build_and_test() { # NAME
-    local build=$root/$1 toolchain cpu prefix=$source_dir/build/deps options targets=() selected=.
+configure() { # NAME
+    local build=$root/$1 toolchain prefix=$source_dir/build/deps options
     toolchain=$(field "$1" 2)
-    cpu=$(field "$1" 4)
     if [ "$toolchain" = host ]; then
         options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-x86_64)
     else
         prefix=$source_dir/$root/catch2-prefix/$toolchain
-        build_catch2 "$toolchain" "$prefix" || return
+        build_catch2 "$toolchain" "$prefix" "$(field "$1" 3)" || return
         options=(-DCMAKE_PREFIX_PATH="$source_dir/$headers;$prefix"
             -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$toolchain.cmake")
     fi
     cmake -G Ninja -S . -B "$build" "${options[@]}" -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DQUANT_TEST_ISAS=default -DQUANT_ASSEMBLY_ISAS=none \
-        -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000 || return
+        -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000
+}
+
+build_and_test() { # NAME
+    local build=$root/$1 targets=() selected=.
+    configure "$1" || return
     if [ $all_tests = no ]; then
         targets=(--target "${representative[@]}")
         selected="^($(IFS='|'; echo "${representative[*]//./[.]}"))\$"
     fi
     cmake --build "$build" "${targets[@]}" || return
-    QEMU_CPU=$cpu ctest --test-dir "$build" --output-on-failure --no-tests=error -R "$selected" \
+    QEMU_CPU=$(field "$1" 4) ctest --test-dir "$build" --output-on-failure --no-tests=error -R "$selected" \
         -LE 'check|compile_fail'
 }
 
+if [ -n "${CONF:-}" ]; then configure "$CONF"; exit; fi
 failed=0
 for name in "${names[@]}"; do
     log=$root/$name.log start=$SECONDS verdict=passed

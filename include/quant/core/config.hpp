@@ -82,6 +82,8 @@
 #define QUANT_DETAIL_FLAGS neon_dotprod
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define QUANT_DETAIL_FLAGS neon
+#elif defined(__wasm_simd128__)
+#define QUANT_DETAIL_FLAGS wasm_simd128
 #else
 #define QUANT_DETAIL_FLAGS other
 #endif

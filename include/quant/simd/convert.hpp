@@ -315,6 +315,18 @@ QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4
         if constexpr (Last - First < 255) bytes = vminq_u8(bytes, vdupq_n_u8(Last - First));
         vst1q_u8(to + 16 * i, bytes);
     });
+#elif !QUANT_DETAIL_SCALAR && defined(__wasm_simd128__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        const v128_t base = wasm_i16x8_splat(-First);
+        const v128_t low = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(v.r[0], v.r[1]), base);
+        const v128_t high = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(v.r[2], v.r[3]), base);
+        v128_t bytes = wasm_u8x16_narrow_i16x8(low, high);
+        if constexpr (Last - First < 255) {
+            bytes = wasm_u8x16_min(bytes, wasm_u8x16_splat(Last - First));
+        }
+        wasm_v128_store(to + 16 * i, bytes);
+    });
 #else
     detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
         const auto first = broadcast<std::int32_t>(First);

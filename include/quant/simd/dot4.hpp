@@ -8,6 +8,7 @@
 //   SSE2                     widened to 16 bits, two pmaddwd
 //   NEON + dotprod           sdot; 8-bit codes as (u − 128) plus 128 times the quad's own sum
 //   NEON                     widening multiplies, pairwise sums
+//   WebAssembly              widened to 16 bits, two i32x4.dot_i16x8
 //   generic                  scalar
 #pragma once
 
@@ -195,6 +196,18 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
 #else
     return dot4_128<Bits>(acc, codes, quad);
 #endif
+}
+
+#elif defined(__wasm_simd128__)
+
+template <int Bits>
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
+    const v128_t x = native_broadcast<std::int32_t>(quad);
+    const v128_t even = wasm_i32x4_dot_i16x8(wasm_v128_and(codes, wasm_i16x8_splat(0xFF)),
+                                             wasm_i16x8_shr(wasm_i16x8_shl(x, 8), 8));
+    const v128_t odd = wasm_i32x4_dot_i16x8(wasm_u16x8_shr(codes, 8), wasm_i16x8_shr(x, 8));
+    return wasm_i32x4_add(acc, wasm_i32x4_add(even, odd));
 }
 
 #else // AArch64

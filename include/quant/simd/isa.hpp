@@ -9,7 +9,8 @@
 #define QUANT_DETAIL_STRING(x) QUANT_DETAIL_STRING_(x)
 
 // The plain C++ path: asked for, or on a target that has no overloads here.
-#if defined(QUANT_GENERIC) || !(defined(__SSE2__) || defined(_M_X64) || defined(__aarch64__))
+#if defined(QUANT_GENERIC) || \
+    !(defined(__SSE2__) || defined(_M_X64) || defined(__aarch64__) || defined(__wasm_simd128__))
 #define QUANT_DETAIL_SCALAR 1
 #else
 #define QUANT_DETAIL_SCALAR 0
