@@ -1,4 +1,6 @@
 // Executors run each task exactly once and return when all are done.
+#include "joined_thread.hpp"
+
 #include <quant/core/executor.hpp>
 #include <quant/core/thread_pool.hpp>
 
@@ -131,7 +133,7 @@ TEST_CASE("several threads may call one pool at once", "[executor][threads]") {
     thread_pool pool(3);
     std::atomic<int> good{0};
     {
-        std::vector<std::jthread> callers;
+        std::vector<joined_thread> callers;
         for (int caller = 0; caller < 5; ++caller) {
             callers.emplace_back([&] {
                 for (std::size_t job = 0; job < 300; ++job) {
