@@ -5,6 +5,9 @@
 #include <quant/simd/lanes.hpp>
 #include <quant/simd/minifloat.hpp>
 
+#include <bit>
+#include <cstddef>
+
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
@@ -131,6 +134,19 @@ QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     } else {
         static_assert(std::is_same_v<T, bf16>);
         return load_bf16(from);
+    }
+}
+
+/// The same of numbers as files and packed weights store them: lowest byte first, whatever the
+/// host.
+template <class T>
+QUANT_DETAIL_INLINE f32x16 load_stored(const std::byte* from) noexcept {
+    if constexpr (std::endian::native == std::endian::little) {
+        return load_as_float<T>(from);
+    } else {
+        std::byte host[16 * sizeof(T)];
+        for (std::size_t i = 0; i < sizeof host; ++i) host[i] = from[i ^ (sizeof(T) - 1)];
+        return load_as_float<T>(host);
     }
 }
 
