@@ -1,14 +1,14 @@
 #!/bin/bash
 # The tests on other instruction sets and architectures than this machine's, emulated:
 #
-#   tests/everywhere.sh [--all] [CONFIGURATION...]        all configurations if none is named
-#   tests/everywhere.sh --list                            their names
+#   tests/everywhere.sh [--quick | --all] [CONFIGURATION...]    all configurations if none is named
+#   tests/everywhere.sh --list                                  their names
 #
 # Builds in build/everywhere/CONFIGURATION and prints one line for each: CTest's closing line, the
-# time that it took, and the CPU. Without --all the tests that reach every primitive and every kind
-# of kernel; with it all test programs, which takes about five times as long. Output is in
-# build/everywhere/CONFIGURATION.log, and on the terminal if something fails.
-# docs/platforms.md tells what passed, and how long it takes.
+# time that it took, and the CPU. Tested are number types and primitives, the bytes that must be the
+# same everywhere, products and files; with --quick the primitives and one kind of product; with --all
+# all test programs. Output is in build/everywhere/CONFIGURATION.log, and on the terminal if
+# something fails. docs/platforms.md tells what passed, and how long it takes.
 #
 # Needs Debian 12: cross-compilers, QEMU and emscripten come by apt (as root, or with sudo).
 set -euo pipefail
@@ -38,12 +38,11 @@ x86-sse42       | host    | -msse4.2                           | Nehalem
 x86-avx2        | host    | -mavx2 -mfma -mf16c                | Haswell
 '
 
-# Number types and primitives, the bytes that must be the same everywhere, each kind of product, files.
-representative=(
-    core core_simd.default core_lookup.default core_minifloat.default elements_simd.default
-    quantized_bytes.default quantize_symmetric.default quantize_levels.default
-    matmul_symmetric.default matmul_asymmetric.default matmul_levels.default
-    matmul_two_level.default gguf gguf_blocks packed_file)
+quick=(core_simd.default core_lookup.default elements_simd.default matmul_two_level.default
+    gguf_blocks)
+representative=("${quick[@]}"
+    core core_minifloat.default quantized_bytes.default quantize_symmetric.default
+    matmul_symmetric.default matmul_levels.default gguf packed_file)
 
 field() { # NAME NUMBER
     awk -F' *[|] *' -v name="$1" -v number="$2" '$1 == name { print $number }' \
@@ -51,11 +50,12 @@ field() { # NAME NUMBER
 }
 known=$(awk -F' *[|] *' 'NF > 1 { print $1 }' <<< "$configurations")
 
-all_tests=no
+selected=("${representative[@]}")
 names=()
 for word in "$@"; do
     case $word in
-        --all) all_tests=yes ;;
+        --quick) selected=("${quick[@]}") ;;
+        --all) selected=() ;;
         --list) echo "$known"; exit 0 ;;
         --configure) CONF=$2; names=("$2"); break;;
         --cpu) field "$2" 4; exit 0 ;;
@@ -130,6 +130,8 @@ build_catch2() { # TOOLCHAIN PREFIX FLAGS
 configure() { # NAME
     local build=$root/$1 toolchain prefix=$source_dir/build/deps options
     toolchain=$(field "$1" 2)
+    # ccache does not know emscripten's compiler.
+    [ "$toolchain" != wasm ] || local -x CMAKE_CXX_COMPILER_LAUNCHER=
     if [ "$toolchain" = host ]; then
         options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-x86_64)
     else
@@ -144,15 +146,15 @@ configure() { # NAME
 }
 
 build_and_test() { # NAME
-    local build=$root/$1 targets=() selected=.
+    local build=$root/$1 targets=() programs=.
     configure "$1" || return
-    if [ $all_tests = no ]; then
-        targets=(--target "${representative[@]}")
-        selected="^($(IFS='|'; echo "${representative[*]//./[.]}"))\$"
+    if [ ${#selected[@]} -gt 0 ]; then
+        targets=(--target "${selected[@]}")
+        programs="^($(IFS='|'; echo "${selected[*]//./[.]}"))\$"
     fi
     cmake --build "$build" "${targets[@]}" || return
-    QEMU_CPU=$(field "$1" 4) ctest --test-dir "$build" --output-on-failure --no-tests=error -R "$selected" \
-        -LE 'check|compile_fail'
+    QEMU_CPU=$(field "$1" 4) ctest --test-dir "$build" --output-on-failure --no-tests=error \
+        -R "$programs" -LE 'check|compile_fail'
 }
 
 if [ -n "${CONF:-}" ]; then configure "$CONF"; exit; fi

@@ -1,5 +1,6 @@
 // Packed bytes from outside are believed only as far as they were checked; memory and slices that
 // do not fit are errors.
+#include <quant/core/little_endian.hpp>
 #include <quant/kernel/matmul.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/quantize/quantize.hpp>
@@ -59,7 +60,7 @@ template <class S, class V>
 errc with(const packed_matrix<S>& packed, std::size_t at, V value) {
     aligned_bytes copy(packed.bytes().size());
     std::memcpy(copy.span().data(), packed.bytes().data(), packed.bytes().size());
-    std::memcpy(copy.span().data() + at, &value, sizeof value);
+    detail::store_le(copy.span().data() + at, value);
     const auto view = try_packed_view_of<S>(copy.span());
     CHECK_THROWS_AS(packed_view_of<S>(copy.span()), error);
     return code_of(view);
@@ -121,7 +122,7 @@ TEST_CASE("packed bytes of another scheme are refused", "[errors][packed]") {
     for (std::size_t i = 16; i < 20; ++i) {
         CHECK(with(packed, i, char{0}) == errc::bad_layout);
         CHECK(with(packed, i, char{9}) == errc::bad_layout);
-        CHECK(with(packed, i, char{-1}) == errc::bad_layout);
+        CHECK(with(packed, i, std::uint8_t{255}) == errc::bad_layout);
     }
     CHECK(with(packed, 24, std::uint32_t{0}) == errc::bad_layout);
     CHECK(with(packed, 28, std::uint32_t{64}) == errc::bad_layout);
@@ -190,7 +191,7 @@ TEST_CASE("bytes behind a good header may be anything, without harm", "[errors][
     }
     CHECK(try_unpack(packed));
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    std::memcpy(packed.mutable_bytes().data() + 64 + 5 * 4, &nan, sizeof nan);
+    detail::store_le(packed.mutable_bytes().data() + 64 + 5 * 4, nan);
     const auto refused = try_unpack(packed);
     CHECK(code_of(refused) == errc::non_finite);
     CHECK(std::string(refused.failure().message()) == "scale at scale row 5, group 0 is not finite");

@@ -1,6 +1,8 @@
 // Hostile packed files: each is refused with an error that names what is wrong, and none does harm.
 #include "packed_file.hpp"
 
+#include <quant/core/little_endian.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstdint>
@@ -47,7 +49,7 @@ image build(const plan& p, std::span<const std::byte> matrix) {
     }
     made.align(p.alignment);
     for (const std::byte each : matrix) made.put(each);
-    made.align(p.alignment).fill(12).align(p.alignment).fill(p.checksums * 8);
+    made.align(p.alignment).fill(12).align(p.alignment).fill(static_cast<std::size_t>(p.checksums) * 8);
     return made;
 }
 
@@ -66,7 +68,7 @@ template <class T>
 std::vector<std::byte> with(std::size_t at, T value) {
     const auto packed = sample<w4>(33, 70, 1);
     std::vector<std::byte> made(packed.bytes().begin(), packed.bytes().end());
-    std::memcpy(made.data() + at, &value, sizeof value);
+    quant::detail::store_le(made.data() + at, value);
     return made;
 }
 
