@@ -194,7 +194,8 @@ TEST_CASE("bytes behind a good header may be anything, without harm", "[errors][
     detail::store_le(packed.mutable_bytes().data() + 64 + 5 * 4, nan);
     const auto refused = try_unpack(packed);
     CHECK(code_of(refused) == errc::non_finite);
-    CHECK(std::string(refused.failure().message()) == "scale at scale row 5, group 0 is not finite");
+    CHECK(std::string(refused.failure().message()) ==
+          "scale at scale row 5, group 0 is not finite");
 }
 
 TEST_CASE("packing into memory checks its size and place", "[errors][packed]") {

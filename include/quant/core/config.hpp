@@ -78,6 +78,9 @@
 #define QUANT_DETAIL_FLAGS sse3
 #elif defined(__SSE2__) || defined(_M_X64)
 #define QUANT_DETAIL_FLAGS sse2
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD) && \
+    defined(__ARM_FEATURE_MATMUL_INT8)
+#define QUANT_DETAIL_FLAGS neon_i8mm
 #elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD)
 #define QUANT_DETAIL_FLAGS neon_dotprod
 #elif defined(__aarch64__) || defined(_M_ARM64)

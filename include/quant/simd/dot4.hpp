@@ -6,6 +6,7 @@
 //   AVX-512BW, AVX2          codes up to 7 bits: vpmaddubsw, vpmaddwd (no pair can saturate:
 //                            2·127·128 < 2^15); 8 bits: widened to 16 bits, two vpmaddwd
 //   SSE2                     widened to 16 bits, two pmaddwd
+//   NEON + i8mm              sdot; 8-bit codes usdot
 //   NEON + dotprod           sdot; 8-bit codes as (u − 128) plus 128 times the quad's own sum
 //   NEON                     widening multiplies, pairwise sums
 //   WebAssembly              widened to 16 bits, two i32x4.dot_i16x8
@@ -226,18 +227,24 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
         return vaddq_s32(acc.data, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 #endif
     } else {
+#if defined(__ARM_FEATURE_DOTPROD) && defined(__ARM_FEATURE_MATMUL_INT8)
+        return vusdotq_s32(acc.data, vreinterpretq_u8_s32(codes.data), x);
+#else
         const int8x16_t u =
             vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(codes.data), vdupq_n_u8(0x80)));
+#if defined(__ARM_FEATURE_DOTPROD)
+        // The same for all registers: compilers compute it once.
+        const int32x4_t sum = vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(64), x);
+        return vdotq_s32(vaddq_s32(acc.data, vaddq_s32(sum, sum)), u, x);
+#else
         const std::int32_t sum =
             static_cast<std::int8_t>(quad) + static_cast<std::int8_t>(quad >> 8) +
             static_cast<std::int8_t>(quad >> 16) + static_cast<std::int8_t>(quad >> 24);
         const int32x4_t base = vaddq_s32(acc.data, vdupq_n_s32(128 * sum));
-#if defined(__ARM_FEATURE_DOTPROD)
-        return vdotq_s32(base, u, x);
-#else
         const int16x8_t low = vmull_s8(vget_low_s8(u), vget_low_s8(x));
         const int16x8_t high = vmull_high_s8(u, x);
         return vaddq_s32(base, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
 #endif
     }
 }
