@@ -1,5 +1,7 @@
 // Sizes are checked before they are used; views are checked before they are read or written; no
 // address needs to be aligned.
+#include "sizes.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -21,9 +23,7 @@ using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
 using w5 = scheme<int_code<5>, asymmetric_min, group_wise<5>, float>;
 
 constexpr std::size_t limit = PTRDIFF_MAX;
-/// Its square exceeds a size by far, half of it is just too much.
-constexpr std::size_t beyond_half = std::size_t{1}
-                                    << (std::numeric_limits<std::size_t>::digits / 2);
+constexpr std::size_t half_of_bits = two_to(size_bits / 2);
 
 /// Where a view reads or writes nothing: its shape alone decides.
 float one_float = 1;
@@ -97,9 +97,8 @@ TEST_CASE("products and sums of sizes that do not fit are nothing", "[core][chec
     static_assert(checked_mul(3, 5) == 15u && checked_mul(0, limit) == 0u);
     static_assert(checked_mul(limit, 1) == limit && checked_mul(1, limit) == limit);
     static_assert(!checked_mul(limit, 2) && !checked_mul(2, limit) && !checked_mul(SIZE_MAX, 1));
-    static_assert(!checked_mul(SIZE_MAX, 0) &&
-                  !checked_mul(beyond_half, beyond_half / 2));
-    static_assert(checked_mul(beyond_half, beyond_half / 2 - 1).has_value());
+    static_assert(!checked_mul(SIZE_MAX, 0) && !checked_mul(half_of_bits, half_of_bits / 2));
+    static_assert(checked_mul(half_of_bits, half_of_bits / 2 - 1).has_value());
     static_assert(!checked_mul(std::nullopt, 0) && !checked_mul(0, std::nullopt));
     static_assert(checked_add(limit - 1, 1) == limit && !checked_add(limit, 1));
     static_assert(!checked_add(SIZE_MAX, 1) && !checked_add(1, SIZE_MAX) &&

@@ -1,4 +1,6 @@
 // Arguments at the edge of what makes sense: refused with an error, or without effect.
+#include "sizes.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -18,7 +20,7 @@ using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
 /// An executor that claims to run more at once than any machine does.
 struct boastful {
     void operator()(std::size_t count, task work) const { serial(count, work); }
-    [[nodiscard]] std::size_t concurrency() const noexcept { return std::size_t{1} << 62; }
+    [[nodiscard]] std::size_t concurrency() const noexcept { return two_to(size_bits - 2); }
 };
 
 template <class T>
@@ -44,8 +46,8 @@ TEST_CASE("an executor may claim any concurrency", "[errors]") {
 
 TEST_CASE("a packed view without bytes is refused", "[errors]") {
     std::vector<float> out(16 * 32);
-    const auto done = try_dequantize(packed_view<w4>(nullptr, 16, 32),
-                                     matrix_view<float>{out.data(), 16, 32});
+    const auto done =
+        try_dequantize(packed_view<w4>(nullptr, 16, 32), matrix_view<float>{out.data(), 16, 32});
     REQUIRE_FALSE(done);
     CHECK(done.failure().code() == errc::null_data);
 }
