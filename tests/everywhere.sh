@@ -31,7 +31,7 @@ aarch64-i8mm    | aarch64 | -march=armv8.2-a+dotprod+i8mm+bf16 | max
 s390x           | s390x   | -fno-tree-sra                      | max
 riscv64         | riscv64 | -fno-tree-sra                      | rv64
 armhf           | armhf   | -fno-tree-sra                      | max
-i686            | i686    | -msse2 -mfpmath=sse                | max
+i686            | i686    | -msse2 -mfpmath=sse                | this CPU
 wasm            | wasm    | -msimd128 -fexceptions -pthread    | node
 x86-sse2        | host    | -march=x86-64                      | qemu64
 x86-sse42       | host    | -msse4.2                           | Nehalem
@@ -57,8 +57,6 @@ for word in "$@"; do
         --quick) selected=("${quick[@]}") ;;
         --all) selected=() ;;
         --list) echo "$known"; exit 0 ;;
-        --configure) CONF=$2; names=("$2"); break;;
-        --cpu) field "$2" 4; exit 0 ;;
         *)
             if ! grep -qx -e "$word" <<< "$known"; then
                 echo "everywhere.sh: unknown configuration '$word'; there are:" $known >&2
@@ -116,14 +114,15 @@ if [ ! -e "$headers" ]; then
     mv "$headers.partial" "$headers"
 fi
 
-# Catch2 for a toolchain, from Debian's source package. In one piece: a minute less.
-build_catch2() { # TOOLCHAIN PREFIX FLAGS
+# Catch2 from Debian's source package, a few files at a time: a minute less.
+build_catch2() { # NAME PREFIX
     [ ! -e "$2/lib/cmake/Catch2" ] || return 0
     cmake/debian-deps.sh --catch2-source "$root/catch2" || return
     cmake -G Ninja -S "$root/catch2" -B "$root/catch2-$1" -DCMAKE_BUILD_TYPE=Release \
-        -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$1.cmake" \
-        -DCMAKE_CXX_FLAGS="$3" -DCMAKE_INSTALL_PREFIX="$2" -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD=ON \
-        -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -DCATCH_INSTALL_DOCS=OFF || return
+        -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$(field "$1" 2).cmake" \
+        -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DCMAKE_INSTALL_PREFIX="$2" \
+        -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 \
+        -DCATCH_INSTALL_DOCS=OFF || return
     cmake --build "$root/catch2-$1" --target install
 }
 
@@ -135,8 +134,8 @@ configure() { # NAME
     if [ "$toolchain" = host ]; then
         options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-x86_64)
     else
-        prefix=$source_dir/$root/catch2-prefix/$toolchain
-        build_catch2 "$toolchain" "$prefix" "$(field "$1" 3)" || return
+        prefix=$source_dir/$root/catch2-prefix/$1
+        build_catch2 "$1" "$prefix" || return
         options=(-DCMAKE_PREFIX_PATH="$source_dir/$headers;$prefix"
             -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$toolchain.cmake")
     fi
@@ -157,7 +156,6 @@ build_and_test() { # NAME
         -R "$programs" -LE 'check|compile_fail'
 }
 
-if [ -n "${CONF:-}" ]; then configure "$CONF"; exit; fi
 failed=0
 for name in "${names[@]}"; do
     log=$root/$name.log start=$SECONDS verdict=passed

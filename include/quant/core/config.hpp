@@ -79,6 +79,9 @@
 #elif defined(__SSE2__) || defined(_M_X64)
 #define QUANT_DETAIL_FLAGS sse2
 #elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD) && \
+    defined(__ARM_FEATURE_MATMUL_INT8) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define QUANT_DETAIL_FLAGS neon_i8mm_bf16
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD) && \
     defined(__ARM_FEATURE_MATMUL_INT8)
 #define QUANT_DETAIL_FLAGS neon_i8mm
 #elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD)

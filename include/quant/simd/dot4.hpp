@@ -284,6 +284,11 @@ QUANT_DETAIL_INLINE f32x16 dot2_bf16(const f32x16& acc, const i32x16& a, const i
     const __m512i left = a.r[0], right = b.r[0];
     sum.r[0] = _mm512_dpbf16_ps(acc.r[0], core_detail::bit_cast<__m512bh>(left),
                                 core_detail::bit_cast<__m512bh>(right));
+#elif !QUANT_DETAIL_SCALAR && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+    detail::unroll<f32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        sum.r[i] = vbfdotq_f32(acc.r[i].data, vreinterpretq_bf16_s32(a.r[i].data),
+                               vreinterpretq_bf16_s32(b.r[i].data));
+    });
 #else
     static_cast<void>(a);
     static_cast<void>(b);
