@@ -121,8 +121,8 @@ build_catch2() { # NAME PREFIX
     cmake -G Ninja -S "$root/catch2" -B "$root/catch2-$1" -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$(field "$1" 2).cmake" \
         -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DCMAKE_INSTALL_PREFIX="$2" \
-        -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 \
-        -DCATCH_INSTALL_DOCS=OFF || return
+        -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_CXX_STANDARD=20 -DCMAKE_UNITY_BUILD=ON \
+        -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -DCATCH_INSTALL_DOCS=OFF || return
     cmake --build "$root/catch2-$1" --target install
 }
 

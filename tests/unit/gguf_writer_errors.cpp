@@ -1,5 +1,6 @@
 // What gguf::writer cannot write, it refuses, and leaves nothing behind.
 #include "gguf_writing.hpp"
+#include "sizes.hpp"
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -131,19 +132,18 @@ TEST_CASE("gguf writer: what is refused changes nothing", "[gguf]") {
 }
 
 TEST_CASE("gguf writer: sizes beyond memory", "[gguf]") {
-    if constexpr (sizeof(std::size_t) < 8) SKIP("needs 64-bit sizes");
+    if (!has_endless_sizes) SKIP("needs 64-bit sizes");
     const temporary_folder folder;
     writer out = make(folder / "a");
-    require_done(out.try_add_tensor("terabytes", type::f32, {std::size_t{1} << 42}));
-    require_done(out.try_add_tensor("more", type::f32, {std::size_t{1} << 58}));
-    CHECK(
-        code_of(out.try_add_tensor("too many", type::i8, {PTRDIFF_MAX - (std::size_t{1} << 60)})) ==
-        errc::size_overflow);
+    require_done(out.try_add_tensor("terabytes", type::f32, {two_to(42)}));
+    require_done(out.try_add_tensor("more", type::f32, {two_to(58)}));
+    CHECK(code_of(out.try_add_tensor("too many", type::i8, {PTRDIFF_MAX - two_to(60)})) ==
+          errc::size_overflow);
     const double value = 1;
     // Never read: the memory for the copies is asked for first.
-    const std::span<const double> claimed(&value, std::size_t{1} << 58);
+    const std::span<const double> claimed(&value, two_to(58));
     CHECK(code_of(out.try_add_array("k", claimed)) == errc::out_of_memory);
-    const std::span<const double> larger(&value, std::size_t{1} << 60);
+    const std::span<const double> larger(&value, two_to(60));
     CHECK(code_of(out.try_add_array("k", larger)) == errc::size_overflow);
     require_done(out.try_add_array("k", std::span(&value, 1)));
 }
