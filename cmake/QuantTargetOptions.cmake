@@ -15,6 +15,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
     target_compile_options(quant_warnings INTERFACE -Wno-stringop-overflow)
 endif()
 
+# With 32 bits g++ warns of loops over groups that no memory could hold.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_SIZEOF_VOID_P EQUAL 4)
+    target_compile_options(quant_warnings INTERFACE -Wno-aggressive-loop-optimizations)
+endif()
+
 # g++ 12 warns of uninitialized values inside its own AVX-512 headers.
 set(QUANT_AVX512_WARNINGS)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

@@ -13,8 +13,10 @@
 #
 # A program in which every test case is skipped (SKIP("...") of Catch2) is skipped for CTest too.
 #
-# QUANT_TEST_ISAS, if set, limits the instruction sets that are built; QUANT_TEST_SKIP leaves out
-# single programs; QUANT_TEST_PART=I/N builds long lists of types in parts, see tests/unit/sample.hpp.
+# QUANT_TEST_ISAS, if set, limits the instruction sets that are built; `default` means one program
+# each, `name.default`, with no flags but the compiler's own and those of CMAKE_CXX_FLAGS, as on
+# architectures other than x86-64. QUANT_TEST_SKIP leaves out single programs; QUANT_TEST_PART=I/N
+# builds long lists of types in parts, see tests/unit/sample.hpp.
 include(QuantIsas)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
@@ -116,7 +118,7 @@ function(quant_add_test)
                 ${arg_NAME}.${isa} ${isa} "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
         endif()
     endforeach()
-    if(NOT "sse2" IN_LIST QUANT_BUILDABLE_ISAS)
+    if(NOT "sse2" IN_LIST QUANT_BUILDABLE_ISAS OR "default" IN_LIST QUANT_TEST_ISAS)
         # Another architecture: its own vector instructions are the compiler's default.
         quant_add_test_program(
             ${arg_NAME}.default "" "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})

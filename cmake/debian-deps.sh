@@ -8,6 +8,10 @@
 #
 # --xsimd14 (or QUANT_XSIMD=14 in the environment) takes xsimd and xtl from unstable instead.
 #
+#   cmake/debian-deps.sh --catch2-source PREFIX    then: cmake -DFETCHCONTENT_SOURCE_DIR_CATCH2=PREFIX ...
+#
+# brings nothing but the source of the same Catch2, for other architectures.
+#
 # The machine's own package sources, lists and installed packages stay as they are: apt runs with
 # a private configuration, its packages are unpacked and not installed, and the mirror is the one
 # that the machine uses already. A second call finds the stamp of the first and does nothing. The
@@ -19,12 +23,14 @@ die() {
     exit 1
 }
 
-usage="usage: cmake/debian-deps.sh [--xsimd14] PREFIX"
+usage="usage: cmake/debian-deps.sh [--xsimd14 | --catch2-source] PREFIX"
+source_only=
 xsimd=${QUANT_XSIMD:-13}
 prefix=
 for argument in "$@"; do
     case $argument in
         --xsimd14) xsimd=14 ;;
+        --catch2-source) source_only=yes ;;
         -h | --help) echo "$usage"; exit 0 ;;
         -*) die "unknown option $argument ($usage)" ;;
         *) [ -z "$prefix" ] || die "one prefix, please ($usage)"; prefix=$argument ;;
@@ -40,6 +46,11 @@ esac
 catch_suite=bookworm-backports
 # Any change of what is fetched changes this line, and with it the prefix is renewed.
 stamp_text="quant-deps 1: libxsimd-dev xtl-dev/$xsimd_suite libcatch2-dev/$catch_suite"
+suites="$xsimd_suite $catch_suite"
+if [ -n "$source_only" ]; then
+    stamp_text="quant-deps 1: source of catch2/$catch_suite"
+    suites=$catch_suite
+fi
 
 case $prefix in
     /*) ;;
@@ -84,8 +95,9 @@ mkdir -p "$work/state/lists/partial" "$work/cache/archives/partial" "$work/parts
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 signed=
 [ ! -f "$keyring" ] || signed=" [signed-by=$keyring]"
-for suite in "$xsimd_suite" "$catch_suite"; do
-    echo "deb$signed $site $suite main"
+kind=deb${source_only:+-src}
+for suite in $suites; do
+    echo "$kind$signed $site $suite main"
 done > "$work/sources.list"
 
 # The paths go into a file because apt splits nothing there, whatever characters they hold.
@@ -107,20 +119,32 @@ run_apt() {
     APT_CONFIG=$work/apt.conf apt-get -qq "$@" > "$log" 2>&1
 }
 
-echo "debian-deps.sh: fetching xsimd and xtl ($xsimd_suite), Catch2 ($catch_suite)"
+echo "debian-deps.sh: fetching ${stamp_text#quant-deps 1: }"
 run_apt update || {
     cat "$log" >&2
-    die "cannot read the package lists of $xsimd_suite and $catch_suite.
+    die "cannot read the package lists of $suites.
 This step needs the network once, and a Debian mirror that carries these suites."
 }
-(cd "$work/debs" && run_apt download "libxsimd-dev/$xsimd_suite" "xtl-dev/$xsimd_suite" \
-    "libcatch2-dev/$catch_suite") || {
+if [ -n "$source_only" ]; then
+    fetch() { run_apt source --download-only "catch2/$catch_suite"; }
+else
+    fetch() {
+        run_apt download "libxsimd-dev/$xsimd_suite" "xtl-dev/$xsimd_suite" \
+            "libcatch2-dev/$catch_suite"
+    }
+fi
+(cd "$work/debs" && fetch) || {
     cat "$log" >&2
     die "cannot download the packages"
 }
-for package in "$work"/debs/*.deb; do
-    dpkg-deb -x "$package" "$work/root"
-done
+if [ -n "$source_only" ]; then
+    mkdir "$work/root/usr"
+    tar -xf "$work"/debs/catch2_*.orig.tar.* --strip-components=1 -C "$work/root/usr"
+else
+    for package in "$work"/debs/*.deb; do
+        dpkg-deb -x "$package" "$work/root"
+    done
+fi
 
 # The packages' usr/ is the prefix: CMake looks for PREFIX/lib and PREFIX/share.
 echo "$stamp_text" > "$work/root/usr/.quant-deps"

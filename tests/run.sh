@@ -10,6 +10,7 @@
 #   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests; without
 #                the latter's checks of pointers, which make kernels compile four times as long where
 #                the former looks at each access
+#   everywhere   AArch64 and s390x (big-endian), emulated: what tests/everywhere.sh --quick tests
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: the tests of what is built on xsimd
 #   all          all of these
 #
@@ -29,7 +30,7 @@ if command -v ccache > /dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
 fi
 
-known_parts=(gcc consumers clang sanitizers xsimd14)
+known_parts=(gcc consumers clang sanitizers xsimd14 everywhere)
 parts=()
 for word in "$@"; do
     if [ "$word" = all ]; then
@@ -114,7 +115,8 @@ run_part() {
         cat "$log"
     fi
     local seconds=$((SECONDS - start)) closing skipped summary
-    closing=$(grep -E '^[0-9]+% tests passed|^all consumers ' "$log" | tail -n 1 || true)
+    closing=$(grep -E '^[0-9]+% tests passed|^all consumers ' "$log" | tail -n 1 ||
+        grep -E '^[a-z0-9-]+ +(passed|FAILED) in .*% tests passed' "$log" || true)
     skipped=$(grep -c -E '^[[:space:]]*[0-9]+ - .*\(Skipped\)' "$log" || true)
     printf -v summary '%s %s in %d min %02d s' "$name" "$verdict" \
         $((seconds / 60)) $((seconds % 60))
@@ -163,6 +165,7 @@ for part in "${parts[@]}"; do
         clang) run_part clang build_and_test clang all_verify_interface_header_sets ;;
         sanitizers) run_part sanitizers build_and_test asan-ubsan ;;
         xsimd14) run_part xsimd14 build_and_test xsimd14 ;;
+        everywhere) run_part everywhere tests/everywhere.sh --quick aarch64 s390x ;;
     esac
 done
 

@@ -9,7 +9,6 @@
 
 #include <quant/io/gguf.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +22,8 @@ namespace {
 
 bool same(float a, float b) {
     if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    return quant::core_detail::bit_cast<std::uint32_t>(a) ==
+           quant::core_detail::bit_cast<std::uint32_t>(b);
 }
 
 } // namespace

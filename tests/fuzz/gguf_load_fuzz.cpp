@@ -11,7 +11,6 @@
 #include <quant/kernel/any_packed_matrix.hpp>
 #include <quant/pack/dequantize_packed.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +30,8 @@ using any_weights =
     quant::any_packed_matrix<presets::q4_1, presets::q6_k, presets::tq2_0, presets::mxfp4>;
 
 bool same(float a, float b) {
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    return quant::core_detail::bit_cast<std::uint32_t>(a) ==
+           quant::core_detail::bit_cast<std::uint32_t>(b);
 }
 
 void check_loaded(const gguf::tensor& from, const any_weights& loaded) {

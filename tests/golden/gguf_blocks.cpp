@@ -60,7 +60,8 @@ std::optional<std::vector<std::byte>> read(const std::filesystem::path& path) {
 /// Bit for bit, any NaN as any other.
 bool same(float a, float b) {
     if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    return quant::core_detail::bit_cast<std::uint32_t>(a) ==
+           quant::core_detail::bit_cast<std::uint32_t>(b);
 }
 
 /// Returns whether there was such data.
@@ -75,7 +76,7 @@ bool check_golden(const decoded_type& each, const std::string& kind) {
         const auto byte = [&](std::size_t k) {
             return std::to_integer<std::uint32_t>((*floats)[4 * i + k]) << (8 * k);
         };
-        expected[i] = std::bit_cast<float>(byte(0) | byte(1) | byte(2) | byte(3));
+        expected[i] = quant::core_detail::bit_cast<float>(byte(0) | byte(1) | byte(2) | byte(3));
     }
     std::vector<float> out(expected.size());
     REQUIRE(try_dequantize(each.which, *blocks, out).has_value());
@@ -315,7 +316,7 @@ TEST_CASE("gguf blocks: f32 copies bits at any address", "[gguf]") {
     const float values[] = {1.5f, -0.0f, 1e-45f, 3.4e38f};
     std::byte shifted[1 + sizeof values];
     for (std::size_t i = 0; i < 4; ++i) {
-        const auto bits = std::bit_cast<std::uint32_t>(values[i]);
+        const auto bits = quant::core_detail::bit_cast<std::uint32_t>(values[i]);
         put16(shifted + 1 + 4 * i, bits & 0xFFFFu);
         put16(shifted + 3 + 4 * i, bits >> 16);
     }

@@ -1,4 +1,6 @@
 // Divergence, agreement and perplexity from logits, against their definitions in long double.
+#include "sizes.hpp"
+
 #include <quant/calibrate/logits.hpp>
 #include <quant/core/thread_pool.hpp>
 
@@ -166,7 +168,7 @@ TEST_CASE("logits that cannot be measured are refused, with the place") {
     check_fails(errc::shape_mismatch, "3 x 2, the reference is 2 x 3",
                 [&] { return try_compare_logits(good, view(p.data(), 3, 2)); });
     check_fails(errc::size_overflow, "logits", [&] {
-        return try_compare_logits(good, view(p.data(), 2, 3, std::size_t{1} << 62));
+        return try_compare_logits(good, view(p.data(), 2, 3, two_to(size_bits - 2)));
     });
     check_fails(errc::empty, "score_logits: logits",
                 [&] { return try_score_logits(view(), std::span(targets)); });

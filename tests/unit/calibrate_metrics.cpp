@@ -1,4 +1,6 @@
 // Error metrics of tensors: sums against their definition, edges, errors, and reports.
+#include "sizes.hpp"
+
 #include <quant/calibrate/report.hpp>
 #include <quant/core/thread_pool.hpp>
 
@@ -269,7 +271,7 @@ TEST_CASE("what cannot be measured is refused, with the place") {
     check_fails(errc::shape_mismatch, "20 x 3, the reference is 3 x 20",
                 [&] { return try_measure_error(good, float_view(w.data(), 20, 3)); });
     check_fails(errc::size_overflow, "reference", [&] {
-        return try_measure_error(float_view(w.data(), 3, 20, std::size_t{1} << 62), good);
+        return try_measure_error(float_view(w.data(), 3, 20, two_to(size_bits - 2)), good);
     });
     check_fails(errc::executor_failed, "executor ran", [&] {
         std::vector<float> large(1 << 18);

@@ -1,5 +1,7 @@
 // Observers of activations: ranges and histograms against their definitions, order and merging,
 // bytes, errors.
+#include "sizes.hpp"
+
 #include <quant/calibrate/observers.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -317,7 +319,7 @@ TEMPLATE_TEST_CASE("what cannot be observed is refused, and changes nothing", ""
     check_fails(errc::null_data, "observe: x",
                 [&] { return each.try_observe(view(nullptr, 4, 20)); });
     check_fails(errc::size_overflow, "observe: x",
-                [&] { return each.try_observe(view(x.data(), 4, 20, std::size_t{1} << 62)); });
+                [&] { return each.try_observe(view(x.data(), 4, 20, two_to(size_bits - 2))); });
     check_fails(errc::shape_mismatch, "10 columns, the observer has 20",
                 [&] { return each.try_observe(as_rows(x, 10)); });
     check_fails(errc::shape_mismatch, "merge", [&] { return each.try_merge(whole); });

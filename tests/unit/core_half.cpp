@@ -3,7 +3,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +13,7 @@ using quant::fp16;
 
 namespace {
 
-std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
+std::uint32_t bits_of(float value) { return quant::core_detail::bit_cast<std::uint32_t>(value); }
 
 /// The number that a format of `exponent_bits` and `mantissa_bits` means by `bits`, from IEEE
 /// 754's definition: (−1)^s · (hidden + mantissa) · 2^e.
@@ -104,17 +103,17 @@ TEST_CASE("NaN stays NaN, quiet, with sign and upper payload", "[core][half]") {
               const std::uint32_t wide = bits_of(static_cast<float>(fp16::from_bits(bits)));
               const auto quiet = static_cast<std::uint16_t>(bits | 0x200u);
               return wide == ((bits & 0x8000u) << 16 | 0x7FC00000u | (bits & 0x3FFu) << 13) &&
-                     fp16(std::bit_cast<float>(wide)).bits == quiet;
+                     fp16(quant::core_detail::bit_cast<float>(wide)).bits == quiet;
           }) == 0);
     CHECK(failures([](std::uint16_t bits) {
               if (!std::isnan(bf16_value(bits))) return true;
               return bf16(static_cast<float>(bf16::from_bits(bits))).bits == (bits | 0x40u);
           }) == 0);
     // A payload in the bits that are cut away must not become infinity.
-    CHECK(fp16(std::bit_cast<float>(0x7F800001u)).bits == 0x7E00u);
-    CHECK(fp16(std::bit_cast<float>(0xFF800001u)).bits == 0xFE00u);
-    CHECK(bf16(std::bit_cast<float>(0x7F800001u)).bits == 0x7FC0u);
-    CHECK(bf16(std::bit_cast<float>(0xFFFFFFFFu)).bits == 0xFFFFu);
+    CHECK(fp16(quant::core_detail::bit_cast<float>(0x7F800001u)).bits == 0x7E00u);
+    CHECK(fp16(quant::core_detail::bit_cast<float>(0xFF800001u)).bits == 0xFE00u);
+    CHECK(bf16(quant::core_detail::bit_cast<float>(0x7F800001u)).bits == 0x7FC0u);
+    CHECK(bf16(quant::core_detail::bit_cast<float>(0xFFFFFFFFu)).bits == 0xFFFFu);
 }
 
 TEST_CASE("fp16 narrows to the nearest, ties to even, around every number", "[core][half]") {
@@ -139,7 +138,7 @@ TEST_CASE("fp16 overflows from 65520 on", "[core][half]") {
     CHECK(fp16(std::numeric_limits<float>::max()).bits == 0x7C00u);
     CHECK(fp16(-INFINITY).bits == 0xFC00u);
     CHECK(bf16(std::numeric_limits<float>::max()).bits == 0x7F80u);
-    CHECK(bf16(std::bit_cast<float>(0x7F7F7FFFu)).bits == 0x7F7Fu);
+    CHECK(bf16(quant::core_detail::bit_cast<float>(0x7F7F7FFFu)).bits == 0x7F7Fu);
 }
 
 TEST_CASE("fp16 keeps subnormals and rounds below the least to zero", "[core][half]") {
@@ -151,7 +150,7 @@ TEST_CASE("fp16 keeps subnormals and rounds below the least to zero", "[core][ha
     CHECK(fp16(std::nextafterf(0x1p-14f, 0.0f)).bits == 0x0400u);
     CHECK(fp16(std::numeric_limits<float>::denorm_min()).bits == 0);
     CHECK(bf16(std::numeric_limits<float>::denorm_min()).bits == 0);
-    CHECK(bf16(std::bit_cast<float>(0x00008001u)).bits == 1);
+    CHECK(bf16(quant::core_detail::bit_cast<float>(0x00008001u)).bits == 1);
 }
 
 TEST_CASE("zeros keep their sign; equality is of bits", "[core][half]") {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -23,7 +22,7 @@ namespace {
 
 using minifloats = std::tuple<fp4, fp6_e2m3, fp6_e3m2, fp8_e4m3, fp8_e5m2>;
 
-std::uint32_t bits_of(float value) { return std::bit_cast<std::uint32_t>(value); }
+std::uint32_t bits_of(float value) { return quant::core_detail::bit_cast<std::uint32_t>(value); }
 
 /// (hidden + mantissa) · 2^e, by the formats' definition; one past the last exponent, too.
 template <class T>

@@ -6,7 +6,6 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +57,9 @@ std::size_t widening_failures() {
         std::uint32_t bits[16];
         simd::store(bits, simd::float_to_bits(simd::load_as_float<Half>(source.data())));
         for (std::size_t i = 0; i < 16; ++i) {
-            if (bits[i] != std::bit_cast<std::uint32_t>(static_cast<float>(narrow[i]))) ++failed;
+            if (bits[i] !=
+                quant::core_detail::bit_cast<std::uint32_t>(static_cast<float>(narrow[i])))
+                ++failed;
         }
     }
     return failed;
@@ -131,7 +132,7 @@ TEST_CASE("fp16 bits widen without an instruction for it as with one", "[simd]")
         for (std::uint32_t i = 0; i < 16; ++i) {
             const auto scalar =
                 static_cast<float>(fp16::from_bits(static_cast<std::uint16_t>(block + i)));
-            if (wide[i] != std::bit_cast<std::int32_t>(scalar)) ++failed;
+            if (wide[i] != quant::core_detail::bit_cast<std::int32_t>(scalar)) ++failed;
         }
     }
     CHECK(failed == 0);
@@ -273,7 +274,7 @@ TEST_CASE("narrowed bits are the scalars' about every tie and edge", "[simd]") {
         simd::store_from_float<bf16>(target.data(), values, 16);
         std::memcpy(static_cast<void*>(brain), target.data(), sizeof brain);
         for (std::size_t i = 0; i < 16; ++i) {
-            const auto value = std::bit_cast<float>(bits[i]);
+            const auto value = quant::core_detail::bit_cast<float>(bits[i]);
             if (half[i] != fp16(value)) ++wrong_fp16;
             if (without_instruction[i] != fp16(value).bits) ++wrong_bits;
             if (brain[i] != bf16(value)) ++wrong_bf16;

@@ -1,5 +1,7 @@
 // Sizes are checked before they are used; views are checked before they are read or written; no
 // address needs to be aligned.
+#include "sizes.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -21,6 +23,7 @@ using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
 using w5 = scheme<int_code<5>, asymmetric_min, group_wise<5>, float>;
 
 constexpr std::size_t limit = PTRDIFF_MAX;
+constexpr std::size_t half_of_bits = two_to(size_bits / 2);
 
 /// Where a view reads or writes nothing: its shape alone decides.
 float one_float = 1;
@@ -94,9 +97,8 @@ TEST_CASE("products and sums of sizes that do not fit are nothing", "[core][chec
     static_assert(checked_mul(3, 5) == 15u && checked_mul(0, limit) == 0u);
     static_assert(checked_mul(limit, 1) == limit && checked_mul(1, limit) == limit);
     static_assert(!checked_mul(limit, 2) && !checked_mul(2, limit) && !checked_mul(SIZE_MAX, 1));
-    static_assert(!checked_mul(SIZE_MAX, 0) &&
-                  !checked_mul(std::size_t{1} << 32, std::size_t{1} << 31));
-    static_assert(checked_mul(std::size_t{1} << 32, (std::size_t{1} << 31) - 1).has_value());
+    static_assert(!checked_mul(SIZE_MAX, 0) && !checked_mul(half_of_bits, half_of_bits / 2));
+    static_assert(checked_mul(half_of_bits, half_of_bits / 2 - 1).has_value());
     static_assert(!checked_mul(std::nullopt, 0) && !checked_mul(0, std::nullopt));
     static_assert(checked_add(limit - 1, 1) == limit && !checked_add(limit, 1));
     static_assert(!checked_add(SIZE_MAX, 1) && !checked_add(1, SIZE_MAX) &&
@@ -114,15 +116,15 @@ TEST_CASE("views without elements, data or a possible size are refused", "[core]
     CHECK(readable(5, 0, 5, 1) == errc::empty);
     CHECK(readable(1, 1, 1, 1) == fine);
     CHECK(readable(1, 1, 1000, 1000) == fine); // strides that nothing uses
-    CHECK(readable(std::size_t{1} << 32, std::size_t{1} << 32, 1, 1) == errc::size_overflow);
+    CHECK(readable(beyond_half, beyond_half, 1, 1) == errc::size_overflow);
     CHECK(readable(SIZE_MAX, 1, 1, 1) == errc::size_overflow);
     CHECK(readable(2, 2, SIZE_MAX, 1) == errc::size_overflow);
     CHECK(readable(2, 2, 2, SIZE_MAX) == errc::size_overflow);
     CHECK(readable(3, 2, limit / 2 + 1, 1) == errc::size_overflow);
     CHECK(readable(2, 2, limit / 4, limit / 4) == errc::size_overflow); // elements, not bytes, fit
     // A view of repeated rows is small in memory; its results are not.
-    CHECK(readable(std::size_t{1} << 31, std::size_t{1} << 29, 0, 0) == fine);
-    CHECK(readable(std::size_t{1} << 31, std::size_t{1} << 31, 0, 0) == errc::size_overflow);
+    CHECK(readable(half_of_bits / 2, half_of_bits / 8, 0, 0) == fine);
+    CHECK(readable(half_of_bits / 2, half_of_bits / 2, 0, 0) == errc::size_overflow);
 
     const auto null = detail::check_readable(matrix_view<const float>{nullptr, 2, 3}, "f: x");
     REQUIRE_FALSE(null);

@@ -4,7 +4,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -54,7 +53,8 @@ void for_each_float(const function& of, F f) {
     for (std::uint64_t first = 0; first < 0x1'0000'0000u; first += 16 * step) {
         float values[16], results[16];
         for (std::size_t i = 0; i < 16; ++i) {
-            values[i] = std::bit_cast<float>(static_cast<std::uint32_t>(first + i * step));
+            values[i] =
+                quant::core_detail::bit_cast<float>(static_cast<std::uint32_t>(first + i * step));
         }
         simd::store(results, of.apply(simd::load<float>(values)));
         for (std::size_t i = 0; i < 16; ++i) f(values[i], results[i]);
@@ -62,7 +62,8 @@ void for_each_float(const function& of, F f) {
 }
 
 bool same_bits(float a, float b) {
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    return quant::core_detail::bit_cast<std::uint32_t>(a) ==
+           quant::core_detail::bit_cast<std::uint32_t>(b);
 }
 
 float at(const function& f, float value) {
@@ -100,7 +101,7 @@ TEST_CASE("activation functions have the same bits wherever multiply-add is fuse
         std::uint64_t hash = 0xCBF29CE484222325u; // FNV-1a
         for_each_float(f, [&](float value, float result) {
             if (std::isnan(value)) return;
-            hash = (hash ^ std::bit_cast<std::uint32_t>(result)) * 0x100000001B3u;
+            hash = (hash ^ quant::core_detail::bit_cast<std::uint32_t>(result)) * 0x100000001B3u;
         });
         CAPTURE(f.name);
         CHECK(hash == f.fingerprint);
@@ -118,7 +119,7 @@ TEST_CASE("activation functions of NaN, infinity and zero are their limits",
         CHECK(at(f, std::numeric_limits<float>::max()) == std::numeric_limits<float>::max());
         CHECK(same_bits(at(f, std::numeric_limits<float>::lowest()), -0.0f));
         for (const std::uint32_t nan : {0x7FC00000u, 0xFFC00000u, 0x7F800001u, 0xFF800001u}) {
-            CHECK(std::isnan(at(f, std::bit_cast<float>(nan))));
+            CHECK(std::isnan(at(f, quant::core_detail::bit_cast<float>(nan))));
         }
     }
 }

@@ -4,7 +4,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -166,7 +165,7 @@ TEST_CASE("clamp limits outputs as scalar code does", "[epilogue][clamp]") {
     }
     const float values[16] = {
         0.0f,       -0.0f, 1, -1,   inf, -inf,   quiet_nan,
-        -quiet_nan, 2,     6, 6.5f, 7,   1e-45f, std::bit_cast<float>(0x7F800001u),
+        -quiet_nan, 2,     6, 6.5f, 7,   1e-45f, quant::core_detail::bit_cast<float>(0x7F800001u),
         -1e-45f,    5};
     float clamped[16];
     simd::store(clamped, epilogue::clamp{0, 6}.apply(simd::load<float>(values), 0, 0, 16));

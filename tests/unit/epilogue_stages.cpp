@@ -4,7 +4,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -144,8 +143,8 @@ TEST_CASE("relu keeps NaN, clears negative numbers and the sign of zero", "[epil
                               -inf,
                               nan,
                               -nan,
-                              std::bit_cast<float>(0x7F800001u),
-                              std::bit_cast<float>(0xFF800001u),
+                              quant::core_detail::bit_cast<float>(0x7F800001u),
+                              quant::core_detail::bit_cast<float>(0xFF800001u),
                               std::numeric_limits<float>::denorm_min(),
                               -std::numeric_limits<float>::denorm_min(),
                               std::numeric_limits<float>::max(),

@@ -1,4 +1,6 @@
 // Arguments at the edge of what makes sense: refused with an error, or without effect.
+#include "sizes.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -18,7 +20,7 @@ using w4 = scheme<int4, symmetric, group_wise<32>, fp16>;
 /// An executor that claims to run more at once than any machine does.
 struct boastful {
     void operator()(std::size_t count, task work) const { serial(count, work); }
-    [[nodiscard]] std::size_t concurrency() const noexcept { return std::size_t{1} << 62; }
+    [[nodiscard]] std::size_t concurrency() const noexcept { return two_to(size_bits - 2); }
 };
 
 template <class T>

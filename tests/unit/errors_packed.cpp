@@ -1,5 +1,8 @@
 // Packed bytes from outside are believed only as far as they were checked; memory and slices that
 // do not fit are errors.
+#include "sizes.hpp"
+
+#include <quant/core/little_endian.hpp>
 #include <quant/kernel/matmul.hpp>
 #include <quant/pack/pack.hpp>
 #include <quant/quantize/quantize.hpp>
@@ -59,7 +62,7 @@ template <class S, class V>
 errc with(const packed_matrix<S>& packed, std::size_t at, V value) {
     aligned_bytes copy(packed.bytes().size());
     std::memcpy(copy.span().data(), packed.bytes().data(), packed.bytes().size());
-    std::memcpy(copy.span().data() + at, &value, sizeof value);
+    detail::store_le(copy.span().data() + at, value);
     const auto view = try_packed_view_of<S>(copy.span());
     CHECK_THROWS_AS(packed_view_of<S>(copy.span()), error);
     return code_of(view);
@@ -121,7 +124,7 @@ TEST_CASE("packed bytes of another scheme are refused", "[errors][packed]") {
     for (std::size_t i = 16; i < 20; ++i) {
         CHECK(with(packed, i, char{0}) == errc::bad_layout);
         CHECK(with(packed, i, char{9}) == errc::bad_layout);
-        CHECK(with(packed, i, char{-1}) == errc::bad_layout);
+        CHECK(with(packed, i, std::uint8_t{255}) == errc::bad_layout);
     }
     CHECK(with(packed, 24, std::uint32_t{0}) == errc::bad_layout);
     CHECK(with(packed, 28, std::uint32_t{64}) == errc::bad_layout);
@@ -190,7 +193,7 @@ TEST_CASE("bytes behind a good header may be anything, without harm", "[errors][
     }
     CHECK(try_unpack(packed));
     const float nan = std::numeric_limits<float>::quiet_NaN();
-    std::memcpy(packed.mutable_bytes().data() + 64 + 5 * 4, &nan, sizeof nan);
+    detail::store_le(packed.mutable_bytes().data() + 64 + 5 * 4, nan);
     const auto refused = try_unpack(packed);
     CHECK(code_of(refused) == errc::non_finite);
     CHECK(std::string(refused.failure().message()) ==
@@ -227,7 +230,7 @@ TEST_CASE("sizes that do not fit are zero", "[packed]") {
     CHECK(packed_size<w4>(5, 0) == 0);
     CHECK(packed_size<w4>(SIZE_MAX, 1) == 0);
     CHECK(packed_size<w4>(1, SIZE_MAX) == 0);
-    CHECK(packed_size<w4>(std::size_t{1} << 34, std::size_t{1} << 34) == 0);
+    CHECK(packed_size<w4>(beyond_half, beyond_half) == 0);
     CHECK(packed_size<scheme<int8, symmetric, per_tensor, float>>(1, SIZE_MAX) == 0);
     CHECK(packed_size<scheme<int8, symmetric, group_wise<1>, float>>(1, SIZE_MAX / 16) == 0);
     using huge_group = scheme<int8, symmetric, group_wise<4294967295>, float>;

@@ -1,5 +1,7 @@
 // Any pool fits in one lambda; one that breaks the contract is an error, never a crash; nothing
 // else can be taken for one.
+#include "joined_thread.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -8,7 +10,6 @@
 #include <functional>
 #include <stdexcept>
 #include <string_view>
-#include <thread>
 #include <vector>
 
 using namespace quant;
@@ -70,7 +71,7 @@ const std::vector<errc> all_refused(9, errc::executor_failed);
 TEST_CASE("a lambda over somebody's pool is an executor", "[executor][contract]") {
     // Pools take either a std::function or a template parameter; both work.
     const auto with_function = [](std::size_t count, std::function<void(std::size_t)> f) {
-        std::jthread half([&] {
+        joined_thread half([&] {
             for (std::size_t i = 0; i < count / 2; ++i) f(i);
         });
         for (std::size_t i = count / 2; i < count; ++i) f(i);
@@ -186,7 +187,7 @@ TEST_CASE("one const matrix serves many threads", "[executor][threads]") {
     thread_pool shared(3);
     std::vector<std::vector<float>> results(4, std::vector<float>(tokens * rows));
     {
-        std::vector<std::jthread> callers;
+        std::vector<joined_thread> callers;
         for (auto& y : results) {
             callers.emplace_back([&] {
                 for (int round = 0; round < 5; ++round) {

@@ -97,7 +97,7 @@ void check_inverse(const written_type& each, std::size_t rows, bytes blocks) {
 bytes read(const std::filesystem::path& path) {
     std::ifstream in(path, std::ios::binary);
     const std::vector<char> text{std::istreambuf_iterator<char>(in), {}};
-    const auto all = std::as_bytes(std::span(text));
+    const auto all = std::as_bytes(std::span(text.data(), text.size()));
     return {all.begin(), all.end()};
 }
 

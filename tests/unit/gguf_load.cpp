@@ -24,7 +24,7 @@ std::optional<bytes> read(const std::filesystem::path& path) {
     std::ifstream in(path, std::ios::binary);
     if (!in) return std::nullopt;
     const std::vector<char> text{std::istreambuf_iterator<char>(in), {}};
-    const auto all = std::as_bytes(std::span(text));
+    const auto all = std::as_bytes(std::span(text.data(), text.size()));
     return bytes(all.begin(), all.end());
 }
 

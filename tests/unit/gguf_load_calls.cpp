@@ -1,4 +1,5 @@
 // gguf::load beside the numbers: executors, several schemes, products, and what is refused.
+#include "equal_ranges.hpp"
 #include "gguf_loading.hpp"
 
 #include <quant/kernel/any_packed_matrix.hpp>
@@ -26,7 +27,7 @@ void check_quantized(type which) {
     const auto quantized = gguf::try_load_quantized<S>(file.one());
     if (!quantized) FAIL(quantized.failure().what());
     CHECK(quantized->validate().has_value());
-    CHECK(std::ranges::equal(quant::pack(*quantized).bytes(), gguf::load<S>(file.one()).bytes()));
+    CHECK(equal_ranges(quant::pack(*quantized).bytes(), gguf::load<S>(file.one()).bytes()));
 }
 
 } // namespace

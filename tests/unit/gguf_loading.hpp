@@ -9,7 +9,6 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -87,7 +86,8 @@ inline std::size_t differences(const std::vector<float>& a, const std::vector<fl
     REQUIRE(a.size() == b.size());
     std::size_t count = 0;
     for (std::size_t i = 0; i < a.size(); ++i) {
-        count += std::bit_cast<std::uint32_t>(a[i]) != std::bit_cast<std::uint32_t>(b[i]);
+        count += quant::core_detail::bit_cast<std::uint32_t>(a[i]) !=
+                 quant::core_detail::bit_cast<std::uint32_t>(b[i]);
     }
     return count;
 }

@@ -4,7 +4,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -34,7 +33,8 @@ std::vector<type> all_types() {
 /// Bit for bit, any NaN as any other.
 bool same(float a, float b) {
     if (std::isnan(a) || std::isnan(b)) return std::isnan(a) && std::isnan(b);
-    return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b);
+    return quant::core_detail::bit_cast<std::uint32_t>(a) ==
+           quant::core_detail::bit_cast<std::uint32_t>(b);
 }
 
 } // namespace

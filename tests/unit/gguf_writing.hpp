@@ -64,7 +64,7 @@ inline file open(const fs::path& path) {
 inline std::vector<std::byte> bytes_of(const fs::path& path) {
     std::ifstream in(path, std::ios::binary);
     const std::vector<char> text{std::istreambuf_iterator<char>(in), {}};
-    const auto bytes = std::as_bytes(std::span(text));
+    const auto bytes = std::as_bytes(std::span(text.data(), text.size()));
     return {bytes.begin(), bytes.end()};
 }
 

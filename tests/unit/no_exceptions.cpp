@@ -1,5 +1,8 @@
 // Without exceptions and without run-time type information the library has its try_ forms, and they
 // say what is wrong. No test framework: it would need both.
+#include "equal_ranges.hpp"
+#include "sizes.hpp"
+
 #include <quant/io/gguf.hpp>
 #include <quant/io/packed_file.hpp>
 #include <quant/io/safetensors.hpp>
@@ -199,15 +202,16 @@ void bad_arguments() {
     CHECK(fails_with(try_packed_view_of<w8>(p->bytes()), errc::bad_layout));
     CHECK(fails_with(try_packed_view_of<w4>(p->bytes().first(100)), errc::truncated));
     CHECK(fails_with(try_slice_rows(*p, 8, 16), errc::invalid_argument));
-    CHECK(
-        fails_with(packed_matrix<w4>::try_zero(1, std::size_t{1} << 48, ""), errc::out_of_memory));
-    constexpr std::size_t too_many = std::size_t{1} << 45;
-    const matrix_view<const float> endless(d.w.data(), too_many, 1, 0);
-    CHECK(fails_with(try_measure_error(endless, endless), errc::out_of_memory));
-    CHECK(fails_with(try_compare_logits(endless, endless), errc::out_of_memory));
-    CHECK(fails_with(min_max_observer::try_per_channel(too_many), errc::out_of_memory));
-    CHECK(fails_with(moving_average_observer::try_per_channel(too_many), errc::out_of_memory));
-    CHECK(fails_with(histogram_observer::try_per_channel(too_many, 64), errc::out_of_memory));
+    if (has_endless_sizes) {
+        CHECK(fails_with(packed_matrix<w4>::try_zero(1, two_to(48), ""), errc::out_of_memory));
+        constexpr std::size_t too_many = two_to(45);
+        const matrix_view<const float> endless(d.w.data(), too_many, 1, 0);
+        CHECK(fails_with(try_measure_error(endless, endless), errc::out_of_memory));
+        CHECK(fails_with(try_compare_logits(endless, endless), errc::out_of_memory));
+        CHECK(fails_with(min_max_observer::try_per_channel(too_many), errc::out_of_memory));
+        CHECK(fails_with(moving_average_observer::try_per_channel(too_many), errc::out_of_memory));
+        CHECK(fails_with(histogram_observer::try_per_channel(too_many, 64), errc::out_of_memory));
+    }
     const std::function<void(std::size_t, task)> lazy = [](std::size_t, task) {};
     std::vector<float> many(1000 * cols);
     CHECK(fails_with(try_quantize<w4>(matrix_view{many.data(), 1000, cols}, {}, lazy),
@@ -251,7 +255,7 @@ void gguf_files() {
     CHECK(codes.has_value());
     std::byte again[34] = {};
     CHECK(gguf::try_encode(*codes, gguf::type::q8_0, again).has_value());
-    CHECK(std::ranges::equal(again, block));
+    CHECK(equal_ranges(again, block));
     CHECK(fails_with(gguf::try_encode(*codes, gguf::type::q4_0, again), errc::unsupported));
     const quant::matrix_view<const float> row(values, 1, 17);
     CHECK(gguf::try_quantize<gguf::type::f16>(row, again).has_value());

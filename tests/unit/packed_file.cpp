@@ -24,7 +24,7 @@ namespace gguf = quant::gguf;
 namespace {
 
 std::span<const std::byte> bytes_in(std::string_view text) {
-    return std::as_bytes(std::span(text));
+    return std::as_bytes(std::span(text.data(), text.size()));
 }
 
 /// The bytes that xxHash's own tests hash.

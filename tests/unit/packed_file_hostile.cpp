@@ -1,5 +1,8 @@
 // Hostile packed files: each is refused with an error that names what is wrong, and none does harm.
 #include "packed_file.hpp"
+#include "sizes.hpp"
+
+#include <quant/core/little_endian.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -47,7 +50,10 @@ image build(const plan& p, std::span<const std::byte> matrix) {
     }
     made.align(p.alignment);
     for (const std::byte each : matrix) made.put(each);
-    made.align(p.alignment).fill(12).align(p.alignment).fill(p.checksums * 8);
+    made.align(p.alignment)
+        .fill(12)
+        .align(p.alignment)
+        .fill(static_cast<std::size_t>(p.checksums) * 8);
     return made;
 }
 
@@ -66,7 +72,7 @@ template <class T>
 std::vector<std::byte> with(std::size_t at, T value) {
     const auto packed = sample<w4>(33, 70, 1);
     std::vector<std::byte> made(packed.bytes().begin(), packed.bytes().end());
-    std::memcpy(made.data() + at, &value, sizeof value);
+    quant::detail::store_le(made.data() + at, value);
     return made;
 }
 
@@ -133,15 +139,20 @@ TEST_CASE("packed file hostile: matrices that are not what they say", "[packed_f
     }
     for (const std::uint64_t rows : {std::uint64_t{49}, std::uint64_t{1} << 32,
                                      std::uint64_t{INT64_MAX}, std::uint64_t{INT64_MAX} - 16}) {
-        refuse(with(32, rows), errc::truncated, "more than the");
+        if (rows > PTRDIFF_MAX) {
+            refuse(with(32, rows), errc::bad_layout, "in panels of");
+        } else {
+            refuse(with(32, rows), errc::truncated, "more than the");
+        }
     }
     refuse(with(32, std::uint64_t{32}), errc::bad_layout, "asks for");
-    refuse(with(48, std::uint64_t{INT64_MAX}), errc::truncated, "more than the");
+    refuse(with(48, std::uint64_t{PTRDIFF_MAX}), errc::truncated, "more than the");
     refuse(with(48, std::uint64_t{64}), errc::bad_layout, "asks for");
     const std::vector<std::byte> tiny(63);
     refuse(tiny, errc::truncated, "63 bytes");
     // Sizes that fit, of a shape or scheme that has others: the view says so.
-    for (const auto& lie : {with(40, std::uint64_t{700}), with(40, std::uint64_t{1} << 40)}) {
+    for (const auto& lie :
+         {with(40, std::uint64_t{700}), with(40, std::uint64_t{two_to(size_bits - 24)})}) {
         const aligned_bytes bytes(build({}, lie).bytes());
         const auto file = packed_file::parse(bytes.span());
         CHECK(gguf_test::code_of(file.try_view<w4>("m")) == errc::bad_layout);

@@ -4,7 +4,6 @@
 
 #include <catch2/catch_test_macros.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -143,7 +142,7 @@ format format_of() {
 template <class T>
 T number(std::uint32_t bits) {
     if constexpr (std::is_same_v<T, float>) {
-        return std::bit_cast<float>(bits);
+        return quant::core_detail::bit_cast<float>(bits);
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
         return static_cast<std::uint8_t>(bits);
     } else {

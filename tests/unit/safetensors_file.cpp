@@ -1,5 +1,6 @@
 // Well-formed safetensors files, and hostile ones: each is refused with an error that names the
 // field and its place.
+#include "equal_ranges.hpp"
 #include "safetensors_image.hpp"
 #include "temporary_file.hpp"
 
@@ -36,7 +37,7 @@ TEST_CASE("safetensors: names, shapes and bytes are those of the file", "[safete
     REQUIRE(w == &model.tensors()[0]);
     CHECK(w->name() == "w");
     CHECK(w->dtype() == dtype::f32);
-    CHECK(std::ranges::equal(w->shape(), std::array<std::size_t, 2>{2, 3}));
+    CHECK(equal_ranges(w->shape(), std::array<std::size_t, 2>{2, 3}));
     CHECK((w->rows() == 2 && w->cols() == 3 && w->elements() == 6));
     CHECK(w->data().data() == bytes.data() + 8 + small.size() + 2);
     CHECK(w->data().size() == 24);

@@ -4,7 +4,6 @@
 #include <quant/policy/presets.hpp>
 #include <quant/quantize/dequantize.hpp>
 
-#include <bit>
 #include <cstring>
 #include <initializer_list>
 #include <map>
@@ -154,7 +153,7 @@ TEST_CASE("layers: GPTQ", "[safetensors]") {
             .refused(gptq, errc::invalid_argument, "g_idx", "of column 3; there are 2");
     }
     floats scales(16, 0.5f);
-    scales[11] = std::bit_cast<float>(0x7F800000);
+    scales[11] = quant::core_detail::bit_cast<float>(0x7F800000);
     good_gptq()
         .put("scales", "F32", "2,8", scales)
         .refused(gptq, errc::non_finite, "import_gptq", "the scale of row 3, group 1");
@@ -305,7 +304,7 @@ TEST_CASE("layers: bitsandbytes", "[safetensors]") {
         .refused(bnb, errc::shape_mismatch, "weight.nested_quant_map", "16 numbers, not 256");
     good_bnb()
         .put("l.weight.nested_quant_map", "F32", "256",
-             floats(256, std::bit_cast<float>(0x7FC00000)))
+             floats(256, quant::core_detail::bit_cast<float>(0x7FC00000)))
         .refused(bnb, errc::non_finite, "import_bitsandbytes", "the scale of row 0");
 
     using rows8 = quant::scheme<quant::int8, quant::symmetric, quant::per_channel, float>;
@@ -361,7 +360,8 @@ TEST_CASE("imports: broken FP8 layers", "[safetensors]") {
         .put("weight_scale_inv", "I32", "2,2", std::vector<std::int32_t>{1, 2, 3, 4})
         .refused(fp8, errc::unsupported, ": weight_scale_inv", "is I32");
     layer(good)
-        .put("weight_scale_inv", "F32", "2,2", floats{1, 2, std::bit_cast<float>(0x7F800000), 4})
+        .put("weight_scale_inv", "F32", "2,2",
+             floats{1, 2, quant::core_detail::bit_cast<float>(0x7F800000), 4})
         .refused(fp8, errc::non_finite, "import_fp8", "the scale of row 1, group 0");
     layer(good)
         .put("weight", "F8_E4M3", "0,131", bytes{})

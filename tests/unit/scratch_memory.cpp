@@ -1,6 +1,7 @@
 // With the caller's scratch a product allocates nothing, whatever its activations, arguments and
 // executor; without, it takes what it says. The program's allocation functions count.
 #include "batch_cases.hpp"
+#include "joined_thread.hpp"
 
 #include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
@@ -12,7 +13,6 @@
 #include <numeric>
 #include <span>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace batch_cases;
@@ -219,7 +219,7 @@ TEST_CASE("sizes of scratch grow with what they are for", "[scratch]") {
 TEST_CASE("any executor may run all tasks of the packing at once", "[scratch]") {
     // It does not say how many it runs at once; each task needs its own row buffer.
     const auto all_at_once = [](std::size_t count, task f) {
-        std::vector<std::jthread> threads;
+        std::vector<joined_thread> threads;
         for (std::size_t i = 0; i < count; ++i) threads.emplace_back([=] { f(i); });
     };
     operands<> o(33, 520, 300);

@@ -10,6 +10,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,13 +31,41 @@ enum class report_detail {
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+// libc++ before 14 has std::to_chars for integers alone.
+#if defined(_LIBCPP_VERSION) && _LIBCPP_VERSION < 14000
+#define QUANT_DETAIL_PRINTS_NUMBERS 1
+#else
+#define QUANT_DETAIL_PRINTS_NUMBERS 0
+#endif
+
 /// printf's %.{digits}g, whatever the locale.
 [[nodiscard]] inline std::string format_number(double value, int digits) {
     char text[64];
+#if QUANT_DETAIL_PRINTS_NUMBERS
+    const int length = std::snprintf(text, sizeof text, "%.*g", digits, value);
+    std::replace(text, text + length, ',', '.');
+    return {text, text + length};
+#else
     const auto end =
         std::to_chars(text, text + sizeof text, value, std::chars_format::general, digits);
     return {text, end.ptr};
+#endif
 }
+/// The shortest digits that give the same finite double again.
+[[nodiscard]] inline std::string format_number(double value) {
+#if QUANT_DETAIL_PRINTS_NUMBERS
+    char text[32];
+    int digits = 1;
+    do {
+        static_cast<void>(std::snprintf(text, sizeof text, "%.*g", digits, value));
+    } while (std::strtod(text, nullptr) != value && ++digits < 17);
+    return format_number(value, digits);
+#else
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+#endif
+}
+#undef QUANT_DETAIL_PRINTS_NUMBERS
 
 /// A string as JSON writes it, quotes included. Bytes that are not UTF-8 become U+FFFD.
 inline void append_json_string(std::string& to, std::string_view text) {
@@ -62,14 +92,9 @@ inline void append_json_string(std::string& to, std::string_view text) {
     to += '"';
 }
 
-/// The shortest digits that give the same double again; null for what JSON has no number for.
+/// null for what JSON has no number for.
 inline void append_json_number(std::string& to, double value) {
-    char text[32];
-    if (!std::isfinite(value)) {
-        to += "null";
-    } else {
-        to.append(text, std::to_chars(text, text + sizeof text, value).ptr);
-    }
+    to += std::isfinite(value) ? format_number(value) : "null";
 }
 
 /// The metrics of a report, by their names in JSON.

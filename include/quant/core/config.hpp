@@ -17,6 +17,12 @@
 #error "quant: fast-math changes quantized bytes and hides NaN; compile without it"
 #endif
 
+// The x87 computes with more bits than a float has.
+#if defined(__FLT_EVAL_METHOD__) && \
+    (__FLT_EVAL_METHOD__ + 0 == 1 || __FLT_EVAL_METHOD__ + 0 == 2 || __FLT_EVAL_METHOD__ + 0 < 0)
+#error "quant: sums must be rounded to float: 32-bit x86 needs -msse2 -mfpmath=sse"
+#endif
+
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
 #define QUANT_HAS_EXCEPTIONS 1
 #else
@@ -84,15 +90,18 @@
 #define QUANT_DETAIL_FLAGS sse3
 #elif defined(__SSE2__) || defined(_M_X64)
 #define QUANT_DETAIL_FLAGS sse2
-#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD) && \
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD) && \
     defined(__ARM_FEATURE_MATMUL_INT8) && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
 #define QUANT_DETAIL_FLAGS neon_i8mm_bf16
-#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD) && defined(__ARM_FEATURE_MATMUL_INT8)
+#elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD) && \
+    defined(__ARM_FEATURE_MATMUL_INT8)
 #define QUANT_DETAIL_FLAGS neon_i8mm
 #elif (defined(__aarch64__) || defined(_M_ARM64)) && defined(__ARM_FEATURE_DOTPROD)
 #define QUANT_DETAIL_FLAGS neon_dotprod
 #elif defined(__aarch64__) || defined(_M_ARM64)
 #define QUANT_DETAIL_FLAGS neon
+#elif defined(__wasm_simd128__)
+#define QUANT_DETAIL_FLAGS wasm_simd128
 #else
 #define QUANT_DETAIL_FLAGS other
 #endif

@@ -1,9 +1,9 @@
 // IEEE 754 binary16 and bfloat16 as storage types with exact conversions.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/core/config.hpp>
 
-#include <bit>
 #include <cstdint>
 
 namespace quant::inline QUANT_VOCABULARY {
@@ -16,17 +16,17 @@ namespace core_detail {
     const std::uint32_t mantissa = bits & 0x3FFu;
     if (exponent == 0x1F) { // infinity, or NaN made quiet with its payload kept
         const std::uint32_t quiet = mantissa != 0 ? 0x400000u : 0u;
-        return std::bit_cast<float>(sign | 0x7F800000u | quiet | (mantissa << 13));
+        return core_detail::bit_cast<float>(sign | 0x7F800000u | quiet | (mantissa << 13));
     }
     if (exponent == 0) { // zero or subnormal: mantissa · 2^-24, exact in float
         const float magnitude = static_cast<float>(mantissa) * 0x1p-24f;
-        return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(magnitude));
+        return core_detail::bit_cast<float>(sign | core_detail::bit_cast<std::uint32_t>(magnitude));
     }
-    return std::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
+    return core_detail::bit_cast<float>(sign | ((exponent + 112u) << 23) | (mantissa << 13));
 }
 
 [[nodiscard]] constexpr std::uint16_t float_to_fp16_bits(float value) noexcept {
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t bits = core_detail::bit_cast<std::uint32_t>(value);
     const std::uint32_t sign = (bits >> 16) & 0x8000u;
     const std::uint32_t magnitude = bits & 0x7FFFFFFFu;
     if (magnitude > 0x7F800000u) { // NaN: quiet, upper payload kept
@@ -51,7 +51,7 @@ namespace core_detail {
 }
 
 [[nodiscard]] constexpr std::uint16_t float_to_bf16_bits(float value) noexcept {
-    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t bits = core_detail::bit_cast<std::uint32_t>(value);
     if ((bits & 0x7FFFFFFFu) > 0x7F800000u) { // NaN: quiet, upper payload kept
         return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
     }
@@ -91,7 +91,7 @@ struct bf16 {
     constexpr bf16() noexcept = default;
     constexpr explicit bf16(float value) noexcept : bits(core_detail::float_to_bf16_bits(value)) {}
     constexpr explicit operator float() const noexcept {
-        return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+        return core_detail::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
     }
 
     [[nodiscard]] static constexpr bf16 from_bits(std::uint16_t bits) noexcept {

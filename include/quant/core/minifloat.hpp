@@ -2,9 +2,9 @@
 // widening (OCP Microscaling Formats 1.0, OCP 8-bit Floating Point 1.0).
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/core/config.hpp>
 
-#include <bit>
 #include <cstdint>
 
 namespace quant::inline QUANT_VOCABULARY {
@@ -49,7 +49,7 @@ private:
     static constexpr int nan_bits = has_infinity ? greatest_bits + 3 : greatest_bits + 1;
 
     [[nodiscard]] static constexpr std::uint8_t narrow(float value) noexcept {
-        const std::uint32_t whole = std::bit_cast<std::uint32_t>(value);
+        const std::uint32_t whole = core_detail::bit_cast<std::uint32_t>(value);
         const int sign = whole >> 31 != 0 ? sign_bit : 0;
         const std::uint32_t magnitude = whole & 0x7FFFFFFFu;
         if (magnitude > 0x7F800000u) {
@@ -60,8 +60,9 @@ private:
             // The last place of this number is that of subnormals, so the addition rounds to it.
             constexpr std::uint32_t large =
                 least_normal + (static_cast<std::uint32_t>(23 - M) << 23);
-            const float sum = std::bit_cast<float>(magnitude) + std::bit_cast<float>(large);
-            rounded = static_cast<int>(std::bit_cast<std::uint32_t>(sum) - large);
+            const float sum =
+                core_detail::bit_cast<float>(magnitude) + core_detail::bit_cast<float>(large);
+            rounded = static_cast<int>(core_detail::bit_cast<std::uint32_t>(sum) - large);
         } else if (magnitude < 0x7F800000u - (1u << 23)) {
             const std::uint32_t odd = magnitude >> (23 - M) & 1u;
             const std::uint32_t up = magnitude + odd + ((1u << (22 - M)) - 1u);
@@ -79,13 +80,14 @@ private:
         float value = 0;
         if (magnitude > greatest_bits) {
             const bool infinite = has_infinity && magnitude == greatest_bits + 1;
-            value = std::bit_cast<float>(infinite ? 0x7F800000u : 0x7FC00000u);
+            value = core_detail::bit_cast<float>(infinite ? 0x7F800000u : 0x7FC00000u);
         } else if (magnitude < 1 << M) {
-            constexpr float unit = std::bit_cast<float>(least_normal - (std::uint32_t{M} << 23));
+            constexpr float unit =
+                core_detail::bit_cast<float>(least_normal - (std::uint32_t{M} << 23));
             value = static_cast<float>(magnitude) * unit;
         } else {
-            value = std::bit_cast<float>((static_cast<std::uint32_t>(magnitude) << (23 - M)) +
-                                         least_normal - (1u << 23));
+            value = core_detail::bit_cast<float>(
+                (static_cast<std::uint32_t>(magnitude) << (23 - M)) + least_normal - (1u << 23));
         }
         return negative ? -value : value;
     }
@@ -108,8 +110,9 @@ struct e8m0 {
     constexpr e8m0() noexcept = default;
     constexpr explicit e8m0(float value) noexcept : bits(narrow(value)) {}
     constexpr explicit operator float() const noexcept {
-        if (bits == 255) return std::bit_cast<float>(0x7FC00000u);
-        return std::bit_cast<float>(bits == 0 ? 0x400000u : static_cast<std::uint32_t>(bits) << 23);
+        if (bits == 255) return core_detail::bit_cast<float>(0x7FC00000u);
+        return core_detail::bit_cast<float>(bits == 0 ? 0x400000u
+                                                      : static_cast<std::uint32_t>(bits) << 23);
     }
 
     [[nodiscard]] static constexpr e8m0 from_bits(std::uint8_t bits) noexcept {
@@ -122,7 +125,7 @@ struct e8m0 {
 
 private:
     [[nodiscard]] static constexpr std::uint8_t narrow(float value) noexcept {
-        const std::uint32_t whole = std::bit_cast<std::uint32_t>(value);
+        const std::uint32_t whole = core_detail::bit_cast<std::uint32_t>(value);
         if (whole == 0x80000000u) return 0;
         if (whole >= 0x7F400000u) return 255; // from 1.5·2^127 on; negative numbers; NaN
         // Subnormal floats lie evenly: 2^−126 begins at the 1.5-fold of 2^−127 there, too.

@@ -88,7 +88,7 @@ public:
 
     /// Runs work(0) … work(count − 1) and returns when all are done.
     void operator()(std::size_t count, task work) noexcept {
-        if (started_ == 0 || count < 2 || busy_.exchange(true, std::memory_order_acquire)) {
+        if (started_ == 0 || count < 2 || busy_.exchange(1, std::memory_order_acquire) != 0) {
             serial(count, work);
             return;
         }
@@ -110,7 +110,7 @@ public:
         if (inside != 0 && !(spins_ && spin_until(all_left))) {
             while (!all_left()) gate_.wait(inside, std::memory_order_acquire);
         }
-        busy_.store(false, std::memory_order_release);
+        busy_.store(0, std::memory_order_release);
     }
 
     [[nodiscard]] std::size_t concurrency() const noexcept { return started_ + 1; }
@@ -209,7 +209,7 @@ private:
     std::size_t count_ = 0;
     alignas(128) std::atomic<std::size_t> next_{0};
     alignas(128) std::atomic<std::uint32_t> gate_{0};
-    alignas(128) std::atomic<bool> busy_{false};
+    alignas(128) std::atomic<std::int32_t> busy_{0}; // RISC-V cannot exchange a byte by itself
     alignas(128) std::atomic<std::size_t> spinning_{0};
     alignas(128) bool spins_ = false;
     std::size_t helpers_ = 0;

@@ -37,7 +37,7 @@ struct lane_grid {
         if constexpr (S::is_two_level) {
             return times_unit<S>(super(0) * simd::to_float(scale_values<S>(simd::load_u8(scales))));
         } else {
-            return times_unit<S>(simd::load_as_float<typename S::scale_type>(scales));
+            return times_unit<S>(simd::load_stored<typename S::scale_type>(scales));
         }
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 minimum() const noexcept
@@ -46,7 +46,7 @@ struct lane_grid {
         if constexpr (S::is_two_level) {
             return simd::rounded_product(super(1), simd::to_float(simd::load_u8(offsets)));
         } else {
-            return simd::load_as_float<typename S::scale_type>(offsets);
+            return simd::load_stored<typename S::scale_type>(offsets);
         }
     }
     /// Of two tables the chosen one: 0 or 2^bits, in each byte of a lane.
@@ -64,8 +64,8 @@ struct lane_grid {
 
 private:
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 super(std::size_t i) const noexcept {
-        return simd::load_as_float<typename S::super_type>(supers +
-                                                           i * panel_rows * layout<S>::super_bytes);
+        return simd::load_stored<typename S::super_type>(supers +
+                                                         i * panel_rows * layout<S>::super_bytes);
     }
 };
 

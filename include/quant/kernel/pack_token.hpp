@@ -1,13 +1,13 @@
 // One token into its tile: quantized (or rounded) and spread over the tile's quads.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/kernel/activation_tiles.hpp>
 #include <quant/quantize/group.hpp>
 #include <quant/simd/convert.hpp>
 #include <quant/simd/reduce.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,7 @@ namespace detail {
             largest[0], magnitude_bits(count == 16 ? simd::load<float>(x + i)
                                                    : simd::load_partial<float>(x + i, count)));
     }
-    return std::bit_cast<float>(simd::reduce_max(
+    return core_detail::bit_cast<float>(simd::reduce_max(
         simd::max(simd::max(largest[0], largest[1]), simd::max(largest[2], largest[3]))));
 }
 

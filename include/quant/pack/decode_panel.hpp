@@ -100,10 +100,11 @@ struct piece_grids {
 private:
     void load_one_level(const std::byte* panel, std::size_t g, std::size_t to) noexcept {
         using at = layout<S>;
-        simd::store(scale + to,
-                    times_unit<S>(numbers<typename S::scale_type>(panel + at::scales_at(g))));
+        simd::store(scale + to, times_unit<S>(simd::load_stored<typename S::scale_type>(
+                                    panel + at::scales_at(g))));
         if constexpr (S::has_minimum) {
-            simd::store(minimum + to, numbers<typename S::scale_type>(panel + at::offsets_at(g)));
+            simd::store(minimum + to,
+                        simd::load_stored<typename S::scale_type>(panel + at::offsets_at(g)));
         }
         if constexpr (S::has_zero_point) {
             simd::store(zero_point + to, simd::load_u8(panel + at::offsets_at(g)));
@@ -116,29 +117,16 @@ private:
         const auto bytes = simd::load_u8(panel + at::scales_at(g));
         const std::byte* supers = panel + at::supers_at(g);
         simd::store(scale + to,
-                    times_unit<S>(simd::rounded_product(numbers<super>(supers),
+                    times_unit<S>(simd::rounded_product(simd::load_stored<super>(supers),
                                                         simd::to_float(scale_values<S>(bytes)))));
         if constexpr (S::tables == 2) {
             simd::store(zero_point + to, bytes & simd::broadcast<std::int32_t>(1));
         }
         if constexpr (S::has_minimum) {
-            simd::store(
-                minimum + to,
-                simd::rounded_product(numbers<super>(supers + panel_rows * at::super_bytes),
-                                      simd::to_float(simd::load_u8(panel + at::offsets_at(g)))));
-        }
-    }
-
-    template <class T>
-    [[nodiscard]] static simd::f32x16 numbers(const std::byte* from) noexcept {
-        if constexpr (std::endian::native == std::endian::little) {
-            return simd::load_as_float<T>(from);
-        } else {
-            T host[panel_rows];
-            for (std::size_t i = 0; i < panel_rows; ++i) {
-                host[i] = get_number<T>(from + i * sizeof(T));
-            }
-            return simd::load_as_float<T>(host);
+            simd::store(minimum + to,
+                        simd::rounded_product(
+                            simd::load_stored<super>(supers + panel_rows * at::super_bytes),
+                            simd::to_float(simd::load_u8(panel + at::offsets_at(g)))));
         }
     }
 };

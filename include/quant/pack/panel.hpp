@@ -1,6 +1,7 @@
 // One panel, 16 rows: from codes and scales row by row, and back.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/superblock.hpp>
 #include <quant/quantize/quantized_matrix.hpp>
@@ -48,7 +49,7 @@ struct super_place {
 template <class T>
 void put_number(std::byte* to, T value) noexcept {
     if constexpr (std::is_same_v<T, float>) {
-        put_little_endian(to, std::bit_cast<std::uint32_t>(value));
+        put_little_endian(to, core_detail::bit_cast<std::uint32_t>(value));
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
         *to = static_cast<std::byte>(value);
     } else if constexpr (sizeof(T) == 1) {
@@ -60,7 +61,7 @@ void put_number(std::byte* to, T value) noexcept {
 template <class T>
 [[nodiscard]] T get_number(const std::byte* from) noexcept {
     if constexpr (std::is_same_v<T, float>) {
-        return std::bit_cast<float>(get_little_endian<std::uint32_t>(from));
+        return core_detail::bit_cast<float>(get_little_endian<std::uint32_t>(from));
     } else if constexpr (std::is_same_v<T, std::uint8_t>) {
         return static_cast<std::uint8_t>(*from);
     } else if constexpr (sizeof(T) == 1) {

@@ -4,6 +4,7 @@
 // shifted by the mapping (see mapping.hpp); other codes name their levels themselves.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/core/minifloat.hpp>
 
 #include <array>
@@ -234,7 +235,7 @@ struct level_steps {
 
 /// Whether a float is a bf16 number.
 [[nodiscard]] constexpr bool fits_bf16(float value) noexcept {
-    return (std::bit_cast<std::uint32_t>(value) & 0xFFFFu) == 0;
+    return (core_detail::bit_cast<std::uint32_t>(value) & 0xFFFFu) == 0;
 }
 
 } // namespace core_detail

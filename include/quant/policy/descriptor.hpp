@@ -1,9 +1,9 @@
 // scheme_descriptor: a scheme as a value, for files and for formats known only at run time.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/policy/scheme.hpp>
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -89,7 +89,7 @@ template <class Table, class Second>
 inline constexpr std::uint64_t levels_of<codebook<Table, Second>> = [] {
     std::uint64_t hash = 14695981039346656037u;
     level_steps<codebook<Table, Second>>::for_each([&](float level) {
-        const auto bits = std::bit_cast<std::uint32_t>(level);
+        const auto bits = core_detail::bit_cast<std::uint32_t>(level);
         for (int i = 0; i < 32; i += 8) hash = (hash ^ (bits >> i & 0xFFu)) * 1099511628211u;
     });
     return hash;

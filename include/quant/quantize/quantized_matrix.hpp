@@ -205,7 +205,7 @@ public:
     /// Equal shapes and equal bytes.
     friend bool operator==(const quantized_matrix& a, const quantized_matrix& b) noexcept {
         return a.rows() == b.rows() && a.cols() == b.cols() &&
-               std::ranges::equal(a.codes(), b.codes()) && same_bytes(a.scales(), b.scales()) &&
+               same_bytes(a.codes(), b.codes()) && same_bytes(a.scales(), b.scales()) &&
                same_bytes(a.offsets(), b.offsets()) &&
                same_bytes(a.super_scales(), b.super_scales()) &&
                same_bytes(a.super_minimums(), b.super_minimums());

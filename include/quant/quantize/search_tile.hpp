@@ -5,6 +5,7 @@
 // fused with an addition, so the choice is the same on every instruction set.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/simd/halves.hpp>
 #include <quant/simd/tile.hpp>
@@ -68,8 +69,8 @@ struct tile_factors {
 /// 1 for usual magnitudes, else the power of two that brings this one to 1 … 4.
 [[nodiscard]] inline float normalizing_factor(float magnitude) noexcept {
     if (magnitude == 0 || (0x1p-30f <= magnitude && magnitude <= 0x1p30f)) return 1.0f;
-    const std::uint32_t exponent = std::bit_cast<std::uint32_t>(magnitude) >> 23;
-    return std::bit_cast<float>(std::clamp<std::uint32_t>(254 - exponent, 1, 253) << 23);
+    const std::uint32_t exponent = core_detail::bit_cast<std::uint32_t>(magnitude) >> 23;
+    return core_detail::bit_cast<float>(std::clamp<std::uint32_t>(254 - exponent, 1, 253) << 23);
 }
 /// The factor of n importances, none of which is negative.
 [[nodiscard]] inline float normalizing_factor(const float* importance, std::size_t n) noexcept {

@@ -5,6 +5,9 @@
 #include <quant/simd/lanes.hpp>
 #include <quant/simd/minifloat.hpp>
 
+#include <bit>
+#include <cstddef>
+
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
@@ -131,6 +134,19 @@ QUANT_DETAIL_INLINE f32x16 load_as_float(const void* from) noexcept {
     } else {
         static_assert(std::is_same_v<T, bf16>);
         return load_bf16(from);
+    }
+}
+
+/// The same of numbers as files and packed weights store them: lowest byte first, whatever the
+/// host.
+template <class T>
+QUANT_DETAIL_INLINE f32x16 load_stored(const std::byte* from) noexcept {
+    if constexpr (std::endian::native == std::endian::little) {
+        return load_as_float<T>(from);
+    } else {
+        std::byte host[16 * sizeof(T)];
+        for (std::size_t i = 0; i < sizeof host; ++i) host[i] = from[i ^ (sizeof(T) - 1)];
+        return load_as_float<T>(host);
     }
 }
 
@@ -314,6 +330,18 @@ QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4
             vqmovun_high_s16(vqmovun_s16(vqaddq_s16(low, base)), vqaddq_s16(high, base));
         if constexpr (Last - First < 255) bytes = vminq_u8(bytes, vdupq_n_u8(Last - First));
         vst1q_u8(to + 16 * i, bytes);
+    });
+#elif !QUANT_DETAIL_SCALAR && defined(__wasm_simd128__)
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const i32x16& v = value[i];
+        const v128_t base = wasm_i16x8_splat(-First);
+        const v128_t low = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(v.r[0], v.r[1]), base);
+        const v128_t high = wasm_i16x8_add_sat(wasm_i16x8_narrow_i32x4(v.r[2], v.r[3]), base);
+        v128_t bytes = wasm_u8x16_narrow_i16x8(low, high);
+        if constexpr (Last - First < 255) {
+            bytes = wasm_u8x16_min(bytes, wasm_u8x16_splat(Last - First));
+        }
+        wasm_v128_store(to + 16 * i, bytes);
     });
 #else
     detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA {

@@ -6,11 +6,14 @@
 //   AVX-512BW, AVX2          codes up to 7 bits: vpmaddubsw, vpmaddwd (no pair can saturate:
 //                            2·127·128 < 2^15); 8 bits: widened to 16 bits, two vpmaddwd
 //   SSE2                     widened to 16 bits, two pmaddwd
+//   NEON + i8mm              sdot; 8-bit codes usdot
 //   NEON + dotprod           sdot; 8-bit codes as (u − 128) plus 128 times the quad's own sum
 //   NEON                     widening multiplies, pairwise sums
+//   WebAssembly              widened to 16 bits, two i32x4.dot_i16x8
 //   generic                  scalar
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/simd/intrinsics.hpp>
 #include <quant/simd/lanes.hpp>
 
@@ -47,7 +50,8 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #endif
 
 /// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
-/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
+/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better
+/// way.
 template <int Bits>
 inline constexpr std::size_t quads_per_pair_sum = [] {
     constexpr int bits = Bits == 8 ? 4 : Bits;
@@ -57,9 +61,9 @@ inline constexpr std::size_t quads_per_pair_sum = [] {
 
 #if QUANT_DETAIL_PAIR_SUMS && defined(__AVX512BW__)
 
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
-                 std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_add_pairs(native<std::int32_t> sums,
+                                                          native<std::int32_t> codes,
+                                                          std::int32_t quad) noexcept {
     __m512i next = _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes, _mm512_set1_epi32(quad)));
     QUANT_DETAIL_IN_ORDER(next);
     return next;
@@ -72,9 +76,9 @@ QUANT_DETAIL_INLINE native<std::int32_t> native_fold_pairs(native<std::int32_t> 
 
 #elif QUANT_DETAIL_PAIR_SUMS
 
-QUANT_DETAIL_INLINE native<std::int32_t>
-native_add_pairs(native<std::int32_t> sums, native<std::int32_t> codes,
-                 std::int32_t quad) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_add_pairs(native<std::int32_t> sums,
+                                                          native<std::int32_t> codes,
+                                                          std::int32_t quad) noexcept {
     __m256i next = _mm256_add_epi16(sums, _mm256_maddubs_epi16(codes, _mm256_set1_epi32(quad)));
     QUANT_DETAIL_IN_ORDER(next);
     return next;
@@ -195,6 +199,18 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
 #endif
 }
 
+#elif defined(__wasm_simd128__)
+
+template <int Bits>
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
+    const v128_t x = native_broadcast<std::int32_t>(quad);
+    const v128_t even = wasm_i32x4_dot_i16x8(wasm_v128_and(codes, wasm_i16x8_splat(0xFF)),
+                                             wasm_i16x8_shr(wasm_i16x8_shl(x, 8), 8));
+    const v128_t odd = wasm_i32x4_dot_i16x8(wasm_u16x8_shr(codes, 8), wasm_i16x8_shr(x, 8));
+    return wasm_i32x4_add(acc, wasm_i32x4_add(even, odd));
+}
+
 #else // AArch64
 
 template <int Bits>
@@ -211,18 +227,24 @@ native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t q
         return vaddq_s32(acc.data, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
 #endif
     } else {
+#if defined(__ARM_FEATURE_DOTPROD) && defined(__ARM_FEATURE_MATMUL_INT8)
+        return vusdotq_s32(acc.data, vreinterpretq_u8_s32(codes.data), x);
+#else
         const int8x16_t u =
             vreinterpretq_s8_u8(veorq_u8(vreinterpretq_u8_s32(codes.data), vdupq_n_u8(0x80)));
+#if defined(__ARM_FEATURE_DOTPROD)
+        // The same for all registers: compilers compute it once.
+        const int32x4_t sum = vdotq_s32(vdupq_n_s32(0), vdupq_n_s8(64), x);
+        return vdotq_s32(vaddq_s32(acc.data, vaddq_s32(sum, sum)), u, x);
+#else
         const std::int32_t sum =
             static_cast<std::int8_t>(quad) + static_cast<std::int8_t>(quad >> 8) +
             static_cast<std::int8_t>(quad >> 16) + static_cast<std::int8_t>(quad >> 24);
         const int32x4_t base = vaddq_s32(acc.data, vdupq_n_s32(128 * sum));
-#if defined(__ARM_FEATURE_DOTPROD)
-        return vdotq_s32(base, u, x);
-#else
         const int16x8_t low = vmull_s8(vget_low_s8(u), vget_low_s8(x));
         const int16x8_t high = vmull_high_s8(u, x);
         return vaddq_s32(base, vpaddq_s32(vpaddlq_s16(low), vpaddlq_s16(high)));
+#endif
 #endif
     }
 }
@@ -260,8 +282,13 @@ QUANT_DETAIL_INLINE f32x16 dot2_bf16(const f32x16& acc, const i32x16& a, const i
     f32x16 sum = acc;
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BF16__)
     const __m512i left = a.r[0], right = b.r[0];
-    sum.r[0] = _mm512_dpbf16_ps(acc.r[0], std::bit_cast<__m512bh>(left),
-                                std::bit_cast<__m512bh>(right));
+    sum.r[0] = _mm512_dpbf16_ps(acc.r[0], core_detail::bit_cast<__m512bh>(left),
+                                core_detail::bit_cast<__m512bh>(right));
+#elif !QUANT_DETAIL_SCALAR && defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+    detail::unroll<f32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        sum.r[i] = vbfdotq_f32(acc.r[i].data, vreinterpretq_bf16_s32(a.r[i].data),
+                               vreinterpretq_bf16_s32(b.r[i].data));
+    });
 #else
     static_cast<void>(a);
     static_cast<void>(b);
@@ -278,9 +305,8 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
     return product;
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     return per_register<std::int32_t>(
-        [](auto x, auto y) QUANT_DETAIL_LAMBDA {
-            return native<std::int32_t>(_mm256_madd_epi16(x, y));
-        },
+        [](auto x, auto y)
+            QUANT_DETAIL_LAMBDA { return native<std::int32_t>(_mm256_madd_epi16(x, y)); },
         a, b);
 #else
     return a * b;

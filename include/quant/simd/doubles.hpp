@@ -13,7 +13,7 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
-#if !QUANT_DETAIL_SCALAR && !defined(__aarch64__)
+#if !QUANT_DETAIL_SCALAR && !defined(__aarch64__) && !defined(__wasm__)
 #define QUANT_DETAIL_F64_BY_XSIMD 1
 using f64_register = xsimd::batch<double>;
 inline constexpr std::size_t f64_register_size = f64_register::size;
@@ -62,7 +62,7 @@ QUANT_DETAIL_INLINE f64_register opaque(f64_register value) noexcept {
     __asm__("" : "+x"(value.data));
 #elif defined(__aarch64__) && defined(__GNUC__)
     __asm__("" : "+w"(value));
-#elif defined(__GNUC__)
+#elif defined(__GNUC__) && !defined(__wasm__)
     __asm__("" : "+m"(value));
 #endif
     return value;

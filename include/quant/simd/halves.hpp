@@ -6,6 +6,7 @@
 //   AVX2, SSSE3   vpmulhrsw               vpmaddwd and vpaddd; vpdpwssd with AVX-VNNI
 //   SSE2          pmulhw, pmullw          pmaddwd and paddd
 //   AArch64       sqrdmulh                smull, smull2, addp
+//   WebAssembly   i16x8.q15mulr_sat       i32x4.dot_i16x8 and i32x4.add
 //   elsewhere     half by half
 #pragma once
 
@@ -111,6 +112,29 @@ native_dot2(native<std::int32_t> acc, native<std::int32_t> a, native<std::int32_
     const int32x4_t low = vmull_s16(vget_low_s16(x), vget_low_s16(y));
     const int32x4_t high = vmull_high_s16(x, y);
     return vaddq_s32(acc.data, vpaddq_s32(low, high));
+}
+
+#elif defined(__wasm_simd128__)
+
+QUANT_DETAIL_INLINE v128_t halves_of(native<std::int32_t> a) noexcept { return a.data; }
+QUANT_DETAIL_INLINE native<std::int32_t> of_halves(v128_t a) noexcept { return a; }
+QUANT_DETAIL_BY_HALVES(native_high_product, wasm_i16x8_q15mulr_sat)
+QUANT_DETAIL_BY_HALVES(native_add_halves, wasm_i16x8_add)
+QUANT_DETAIL_BY_HALVES(native_subtract_halves_saturating, wasm_i16x8_sub_sat)
+QUANT_DETAIL_BY_HALVES(native_min_halves, wasm_i16x8_min)
+QUANT_DETAIL_BY_HALVES(native_max_halves, wasm_i16x8_max)
+template <int N>
+QUANT_DETAIL_INLINE native<std::int32_t> native_shift_halves(native<std::int32_t> a) noexcept {
+    return wasm_i16x8_shr(a, N);
+}
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_add_where_greater(native<std::int32_t> sum, native<std::int32_t> a, native<std::int32_t> b,
+                         native<std::int32_t> value) noexcept {
+    return wasm_i16x8_add(sum, wasm_v128_and(wasm_i16x8_gt(a, b), value));
+}
+QUANT_DETAIL_INLINE native<std::int32_t>
+native_dot2(native<std::int32_t> acc, native<std::int32_t> a, native<std::int32_t> b) noexcept {
+    return wasm_i32x4_add(acc, wasm_i32x4_dot_i16x8(a, b));
 }
 
 #else // x86

@@ -6,6 +6,8 @@
 #if !QUANT_DETAIL_SCALAR
 #if defined(__SSE2__) || defined(_M_X64)
 #include <immintrin.h>
+#elif defined(__wasm_simd128__)
+#include <wasm_simd128.h>
 #else
 #include <arm_neon.h>
 #endif

@@ -9,7 +9,8 @@
 #define QUANT_DETAIL_STRING(x) QUANT_DETAIL_STRING_(x)
 
 // The plain C++ path: asked for, or on a target that has no overloads here.
-#if defined(QUANT_GENERIC) || !(defined(__SSE2__) || defined(_M_X64) || defined(__aarch64__))
+#if defined(QUANT_GENERIC) || \
+    !(defined(__SSE2__) || defined(_M_X64) || defined(__aarch64__) || defined(__wasm_simd128__))
 #define QUANT_DETAIL_SCALAR 1
 #else
 #define QUANT_DETAIL_SCALAR 0
@@ -57,8 +58,10 @@ struct current {
 #endif
 
     /// One instruction multiplies pairs of bf16 and adds both products to a float.
-#if !QUANT_DETAIL_SCALAR && defined(__AVX512BF16__) && defined(__AVX512VNNI__) && \
-    defined(__AVX512VBMI__)
+#if !QUANT_DETAIL_SCALAR && \
+    ((defined(__AVX512BF16__) && defined(__AVX512VNNI__) && defined(__AVX512VBMI__)) || \
+     (defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC) && defined(__ARM_FEATURE_MATMUL_INT8) && \
+      defined(__ARM_FEATURE_DOTPROD)))
     static constexpr bool bf16_dot_product = true;
 #else
     static constexpr bool bf16_dot_product = false;

@@ -13,6 +13,8 @@
 #include <quant/simd/native_generic.hpp>
 #elif defined(__aarch64__)
 #include <quant/simd/native_neon.hpp>
+#elif defined(__wasm_simd128__)
+#include <quant/simd/native_wasm.hpp>
 #else
 #include <quant/simd/native_xsimd.hpp>
 #endif

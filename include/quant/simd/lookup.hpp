@@ -5,6 +5,7 @@
 //   AVX2          -           -                  vgatherdps         vpshufb and selection
 //   SSSE3         -           -                  one by one         pshufb and selection
 //   AArch64       -           -                  one by one         tbl
+//   WebAssembly   -           -                  one by one         i8x16.swizzle and sums
 //   elsewhere     -           -                  one by one         one by one
 //
 // has_lookup says whether the first two exist; codes are converted instead where they do not.
@@ -130,7 +131,8 @@ QUANT_DETAIL_INLINE i32x16 spread_bit(const i32x16& bytes) noexcept {
 
 inline constexpr bool has_byte_lookup =
 #if !QUANT_DETAIL_SCALAR && \
-    (defined(__AVX2__) || defined(__aarch64__) || (defined(__SSSE3__) && !defined(__AVX__)))
+    (defined(__AVX2__) || defined(__aarch64__) || defined(__wasm_simd128__) || \
+     (defined(__SSSE3__) && !defined(__AVX__)))
     true;
 #else
     false;
@@ -204,6 +206,20 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& tab
             }
         }
         found.r[i] = vreinterpretq_s32_u8(bytes);
+    });
+    return found;
+#elif !QUANT_DETAIL_SCALAR && defined(__wasm_simd128__)
+    i32x16 found;
+    detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        v128_t bytes = wasm_i32x4_splat(0);
+        detail::unroll<(N + 15) / 16>([&](auto part) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t first = 16 * part;
+            // Out of range elsewhere, which gives 0.
+            const v128_t at = wasm_i8x16_sub(index.r[i], wasm_u8x16_splat(first));
+            bytes =
+                wasm_v128_or(bytes, wasm_i8x16_swizzle(wasm_v128_load(table.data() + first), at));
+        });
+        found.r[i] = bytes;
     });
     return found;
 #else

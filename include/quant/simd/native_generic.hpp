@@ -1,6 +1,7 @@
 // Sixteen floats or 32-bit integers as a plain array: the path that builds anywhere.
 #pragma once
 
+#include <quant/core/bit_cast.hpp>
 #include <quant/simd/isa.hpp>
 
 #include <bit>
@@ -145,11 +146,11 @@ QUANT_DETAIL_INLINE native<float> native_to_float(native<std::int32_t> a) noexce
     return native_each<float>([&](std::size_t i) { return static_cast<float>(a.v[i]); });
 }
 QUANT_DETAIL_INLINE native<float> native_bits_to_float(native<std::int32_t> a) noexcept {
-    return native_each<float>([&](std::size_t i) { return std::bit_cast<float>(a.v[i]); });
+    return native_each<float>([&](std::size_t i) { return core_detail::bit_cast<float>(a.v[i]); });
 }
 QUANT_DETAIL_INLINE native<std::int32_t> native_float_to_bits(native<float> a) noexcept {
     return native_each<std::int32_t>(
-        [&](std::size_t i) { return std::bit_cast<std::int32_t>(a.v[i]); });
+        [&](std::size_t i) { return core_detail::bit_cast<std::int32_t>(a.v[i]); });
 }
 
 /// Shifts as of unsigned integers.

@@ -52,6 +52,20 @@ QUANT_DETAIL_SHUFFLE(odd_quarters, permute2f128_ps(a, b, 0x31))
 #endif
 #undef QUANT_DETAIL_SHUFFLE
 
+#elif defined(__wasm_simd128__)
+
+#define QUANT_DETAIL_SHUFFLE(name, ...) \
+    QUANT_DETAIL_INLINE native<float> name(native<float> a, native<float> b) noexcept { \
+        return wasm_i32x4_shuffle(a, b, __VA_ARGS__); \
+    }
+QUANT_DETAIL_SHUFFLE(interleave_low, 0, 4, 1, 5)
+QUANT_DETAIL_SHUFFLE(interleave_high, 2, 6, 3, 7)
+QUANT_DETAIL_SHUFFLE(low_pairs, 0, 1, 4, 5)
+QUANT_DETAIL_SHUFFLE(high_pairs, 2, 3, 6, 7)
+QUANT_DETAIL_SHUFFLE(even_lanes, 0, 2, 4, 6)
+QUANT_DETAIL_SHUFFLE(odd_lanes, 1, 3, 5, 7)
+#undef QUANT_DETAIL_SHUFFLE
+
 #else // AArch64
 
 QUANT_DETAIL_INLINE native<float> interleave_low(native<float> a, native<float> b) noexcept {

@@ -56,8 +56,8 @@ inline constexpr auto gguf_writers = []<std::size_t... Ids>(std::index_sequence<
 }(std::make_index_sequence<std::size(gguf_blocks)>());
 
 template <quantization_scheme S>
-inline constexpr bool gguf_has_writer =
-    std::ranges::any_of(gguf_writers<S>, [](auto writer) { return writer != nullptr; });
+inline constexpr bool gguf_has_writer = std::any_of(gguf_writers<S>.begin(), gguf_writers<S>.end(),
+                                                    [](auto writer) { return writer != nullptr; });
 
 template <quantization_scheme S>
 [[nodiscard]] constexpr gguf_block_writer<S> gguf_find_writer(gguf::type which) noexcept {
@@ -135,8 +135,9 @@ template <quantization_scheme S>
 [[nodiscard]] result<void> gguf_check_signs(const quantized_matrix<S>& q) noexcept {
     if constexpr (std::is_same_v<typename S::scale_type, fp8_e4m3>) {
         const auto scales = q.scales();
-        const auto found = std::ranges::find_if(
-            scales, [](fp8_e4m3 scale) { return (scale.bits & fp8_e4m3::sign_bit) != 0; });
+        const auto found = std::find_if(scales.begin(), scales.end(), [](fp8_e4m3 scale) {
+            return (scale.bits & fp8_e4m3::sign_bit) != 0;
+        });
         if (found != scales.end()) {
             const auto at = static_cast<std::size_t>(found - scales.begin());
             return make_error(errc::unsupported, "gguf::encode: q",

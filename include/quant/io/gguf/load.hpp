@@ -71,7 +71,8 @@ template <quantization_scheme S>
 
 template <quantization_scheme S>
 inline constexpr bool gguf_has_scheme =
-    std::ranges::any_of(gguf_readers<S>, [](const auto& one) { return one.read != nullptr; });
+    std::any_of(gguf_readers<S>.begin(), gguf_readers<S>.end(),
+                [](const auto& one) { return one.read != nullptr; });
 
 /// "gguf::load: NAME".
 struct gguf_where {

@@ -267,7 +267,7 @@ inline result<void> gguf_parser::check_booleans(const gguf_field& field,
 
 inline result<void> gguf_parser::read_alignment() noexcept {
     const auto* found = find_by_name(std::as_const(out_.entries).span(),
-                                  std::as_const(out_.entry_order).span(), "general.alignment");
+                                     std::as_const(out_.entry_order).span(), "general.alignment");
     if (found == nullptr) return {};
     const auto i = static_cast<std::size_t>(found - out_.entries.span().data());
     const gguf_field field = entry_field("value", i);

@@ -116,8 +116,7 @@ inline result<void> gguf_parser::place_tensors() noexcept {
     if (auto apart = check_overlap(); !apart) return apart;
 
     sort_by_name(tensors, out_.tensor_order.span());
-    const std::size_t twice =
-        first_duplicate(tensors, std::as_const(out_.tensor_order).span());
+    const std::size_t twice = first_duplicate(tensors, std::as_const(out_.tensor_order).span());
     if (twice < tensors.size()) {
         const std::string_view name = tensors[twice].name();
         return gguf_error(errc::bad_format, tensor_field("name", twice), position_of(name.data()),

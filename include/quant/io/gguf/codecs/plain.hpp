@@ -22,7 +22,7 @@ struct gguf_codec<gguf::type::f16> {
         *out = static_cast<float>(gguf_fp16_at(block));
     }
     static void decode_sixteen(const std::byte* blocks, float* out) noexcept {
-        simd::store(out, simd::load_fp16(blocks));
+        simd::store(out, simd::load_stored<fp16>(blocks));
     }
 };
 

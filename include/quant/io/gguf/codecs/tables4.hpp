@@ -9,11 +9,14 @@
 #include <quant/io/gguf/codecs/iq_grids.hpp>
 
 #include <algorithm>
+#include <iterator>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-static_assert(std::ranges::equal(presets::iq4_levels::levels, gguf_iq4_levels));
+static_assert(std::equal(std::begin(presets::iq4_levels::levels),
+                         std::end(presets::iq4_levels::levels), std::begin(gguf_iq4_levels),
+                         std::end(gguf_iq4_levels)));
 
 /// w = d·level: fp16 d, then 16 bytes of codes.
 template <>

@@ -1,0 +1,172 @@
+#!/bin/bash
+# The tests on other instruction sets and architectures than this machine's, emulated:
+#
+#   tests/everywhere.sh [--quick | --all] [CONFIGURATION...]    all configurations if none is named
+#   tests/everywhere.sh --list                                  their names
+#
+# Builds in build/everywhere/CONFIGURATION and prints one line for each: CTest's closing line, the
+# time that it took, and the CPU. Tested are number types and primitives, the bytes that must be the
+# same everywhere, products and files; with --quick the primitives and one kind of product; with --all
+# all test programs. Output is in build/everywhere/CONFIGURATION.log, and on the terminal if
+# something fails. docs/platforms.md tells what passed, and how long it takes.
+#
+# Needs Debian 12: cross-compilers, QEMU and emscripten come by apt (as root, or with sudo).
+set -euo pipefail
+
+source_dir=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$source_dir"
+export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
+export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$CMAKE_BUILD_PARALLEL_LEVEL}
+if command -v ccache > /dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+fi
+
+# name | toolchain (cmake/toolchains; `host` for none) | flags | QEMU_CPU. The CPUs have what the flags
+# say and nothing newer, so that an instruction too many is a crash.
+# Without vector registers of its own g++ takes arrays of sixteen apart, for as long as all the rest.
+configurations='
+aarch64         | aarch64 |                                    | cortex-a57
+aarch64-dotprod | aarch64 | -march=armv8.2-a+dotprod           | neoverse-n1
+aarch64-i8mm    | aarch64 | -march=armv8.2-a+dotprod+i8mm+bf16 | max
+s390x           | s390x   | -fno-tree-sra                      | max
+riscv64         | riscv64 | -fno-tree-sra                      | rv64
+armhf           | armhf   | -fno-tree-sra                      | max
+i686            | i686    | -msse2 -mfpmath=sse                | this CPU
+wasm            | wasm    | -msimd128 -fexceptions -pthread    | node
+x86-sse2        | host    | -march=x86-64                      | qemu64
+x86-sse42       | host    | -msse4.2                           | Nehalem
+x86-avx2        | host    | -mavx2 -mfma -mf16c                | Haswell
+'
+
+quick=(core_simd.default core_lookup.default elements_simd.default matmul_two_level.default
+    gguf_blocks)
+representative=("${quick[@]}"
+    core core_minifloat.default quantized_bytes.default quantize_symmetric.default
+    matmul_symmetric.default matmul_levels.default gguf packed_file)
+
+field() { # NAME NUMBER
+    awk -F' *[|] *' -v name="$1" -v number="$2" '$1 == name { print $number }' \
+        <<< "$configurations" | sed 's/ *$//'
+}
+known=$(awk -F' *[|] *' 'NF > 1 { print $1 }' <<< "$configurations")
+
+selected=("${representative[@]}")
+names=()
+for word in "$@"; do
+    case $word in
+        --quick) selected=("${quick[@]}") ;;
+        --all) selected=() ;;
+        --list) echo "$known"; exit 0 ;;
+        *)
+            if ! grep -qx -e "$word" <<< "$known"; then
+                echo "everywhere.sh: unknown configuration '$word'; there are:" $known >&2
+                exit 2
+            fi
+            names+=("$word")
+            ;;
+    esac
+done
+[ ${#names[@]} -gt 0 ] || mapfile -t names <<< "$known"
+
+missing_packages() {
+    local name
+    command -v cmake > /dev/null || echo cmake
+    command -v ninja > /dev/null || echo ninja-build
+    command -v g++ > /dev/null || echo g++
+    [ -d /usr/include/nlohmann ] || echo nlohmann-json3-dev
+    for name in "${names[@]}"; do
+        case $(field "$name" 2) in
+            aarch64) command -v aarch64-linux-gnu-g++ > /dev/null || echo g++-aarch64-linux-gnu ;;
+            s390x) command -v s390x-linux-gnu-g++ > /dev/null || echo g++-s390x-linux-gnu ;;
+            riscv64) command -v riscv64-linux-gnu-g++ > /dev/null || echo g++-riscv64-linux-gnu ;;
+            armhf) command -v arm-linux-gnueabihf-g++ > /dev/null || echo g++-arm-linux-gnueabihf ;;
+            i686) command -v i686-linux-gnu-g++ > /dev/null || echo g++-i686-linux-gnu ;;
+        esac
+    done
+    [[ " ${names[*]} " != *" wasm "* ]] || command -v em++ > /dev/null || echo emscripten
+    command -v qemu-x86_64 > /dev/null || echo qemu-user
+}
+mapfile -t missing < <(missing_packages)
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "everywhere.sh: installing ${missing[*]}"
+    as_root=()
+    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+    "${as_root[@]}" apt-get -qq update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq install --no-install-recommends "${missing[@]}" > /dev/null
+fi
+
+root=build/everywhere
+# Where Debian has the parser that emscripten's optimizer asks node for.
+export NODE_PATH=/usr/share/nodejs
+mkdir -p "$root"
+cmake/debian-deps.sh build/deps
+
+# Headers without anything that is compiled, in a folder that holds no other header of this machine.
+headers=$root/headers
+if [ ! -e "$headers" ]; then
+    rm -rf "$headers.partial"
+    mkdir -p "$headers.partial/include" "$headers.partial/share/cmake"
+    cp -r build/deps/include/xsimd build/deps/include/xtl /usr/include/nlohmann \
+        "$headers.partial/include"
+    cp -r build/deps/share/cmake/xsimd build/deps/share/cmake/xtl \
+        /usr/share/cmake/nlohmann_json "$headers.partial/share/cmake"
+    mv "$headers.partial" "$headers"
+fi
+
+# Catch2 from Debian's source package, a few files at a time: a minute less.
+build_catch2() { # NAME PREFIX
+    [ ! -e "$2/lib/cmake/Catch2" ] || return 0
+    cmake/debian-deps.sh --catch2-source "$root/catch2" || return
+    cmake -G Ninja -S "$root/catch2" -B "$root/catch2-$1" -DCMAKE_BUILD_TYPE=Release \
+        -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$(field "$1" 2).cmake" \
+        -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DCMAKE_INSTALL_PREFIX="$2" \
+        -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_CXX_STANDARD=20 -DCMAKE_UNITY_BUILD=ON \
+        -DCMAKE_UNITY_BUILD_BATCH_SIZE=16 -DCATCH_INSTALL_DOCS=OFF || return
+    cmake --build "$root/catch2-$1" --target install
+}
+
+configure() { # NAME
+    local build=$root/$1 toolchain prefix=$source_dir/build/deps options
+    toolchain=$(field "$1" 2)
+    # ccache does not know emscripten's compiler.
+    [ "$toolchain" != wasm ] || local -x CMAKE_CXX_COMPILER_LAUNCHER=
+    if [ "$toolchain" = host ]; then
+        options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-x86_64)
+    else
+        prefix=$source_dir/$root/catch2-prefix/$1
+        build_catch2 "$1" "$prefix" || return
+        options=(-DCMAKE_PREFIX_PATH="$source_dir/$headers;$prefix"
+            -DCMAKE_TOOLCHAIN_FILE="$source_dir/cmake/toolchains/$toolchain.cmake")
+    fi
+    cmake -G Ninja -S . -B "$build" "${options[@]}" -DCMAKE_BUILD_TYPE=Release \
+        -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DQUANT_TEST_ISAS=default -DQUANT_ASSEMBLY_ISAS=none \
+        -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000
+}
+
+build_and_test() { # NAME
+    local build=$root/$1 targets=() programs=.
+    configure "$1" || return
+    if [ ${#selected[@]} -gt 0 ]; then
+        targets=(--target "${selected[@]}")
+        programs="^($(IFS='|'; echo "${selected[*]//./[.]}"))\$"
+    fi
+    cmake --build "$build" "${targets[@]}" || return
+    QEMU_CPU=$(field "$1" 4) ctest --test-dir "$build" --output-on-failure --no-tests=error \
+        -R "$programs" -LE 'check|compile_fail'
+}
+
+failed=0
+for name in "${names[@]}"; do
+    log=$root/$name.log start=$SECONDS verdict=passed
+    if ! (set -e; build_and_test "$name") > "$log" 2>&1; then
+        verdict=FAILED
+        failed=1
+        cat "$log"
+    fi
+    seconds=$((SECONDS - start))
+    closing=$(grep -E '^[0-9]+% tests passed' "$log" | tail -n 1 || true)
+    printf '%-16s %s in %d min %02d s: %s (%s)\n' "$name" "$verdict" $((seconds / 60)) \
+        $((seconds % 60)) "${closing:-nothing was tested}" "$(field "$name" 4)"
+done
+exit $failed
