@@ -2,6 +2,7 @@
 // code for all inputs or for the extreme ones.
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
+#include <quant/simd/dot8.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -283,4 +284,38 @@ TEST_CASE("narrowed bits are the scalars' about every tie and edge", "[simd]") {
     CHECK(wrong_fp16 == 0);
     CHECK(wrong_bits == 0);
     CHECK(wrong_bf16 == 0);
+}
+
+TEST_CASE("dot8 is what two dot4 give for each of four tokens", "[simd]") {
+    if constexpr (!simd::multiplies_token_pairs) {
+        SKIP("this instruction set multiplies no pairs of tokens");
+    }
+    std::uint32_t state = 4;
+    const auto next = [&] { return state = state * 1664525u + 1013904223u; };
+    std::size_t failed = 0;
+    for (int round = 0; round < 1000; ++round) {
+        std::uint8_t even[64], odd[64];
+        std::int8_t even_x[16], odd_x[16];
+        for (std::uint8_t& code : even) code = static_cast<std::uint8_t>(next() >> 24);
+        for (std::uint8_t& code : odd) code = static_cast<std::uint8_t>(next() >> 24);
+        for (std::int8_t& x : even_x) x = static_cast<std::int8_t>(next() >> 24);
+        for (std::int8_t& x : odd_x) x = static_cast<std::int8_t>(next() >> 24);
+        const auto even_line = simd::load_line(reinterpret_cast<const std::byte*>(even));
+        const auto odd_line = simd::load_line(reinterpret_cast<const std::byte*>(odd));
+        simd::i32x16 sums[4], expected[4];
+        for (std::size_t t = 0; t < 4; ++t) {
+            expected[t] = sums[t] = simd::broadcast(static_cast<std::int32_t>(next() >> 8));
+            expected[t] = simd::dot4<8>(expected[t], even_line, simd::load_quad(even_x + 4 * t));
+            expected[t] = simd::dot4<8>(expected[t], odd_line, simd::load_quad(odd_x + 4 * t));
+        }
+        simd::interleave_tokens(sums[0], sums[1]);
+        simd::interleave_tokens(sums[2], sums[3]);
+        simd::dot8<2>(sums, even_line, odd_line, even_x, odd_x);
+        simd::deinterleave_tokens(sums[0], sums[1]);
+        simd::deinterleave_tokens(sums[2], sums[3]);
+        for (std::size_t t = 0; t < 4; ++t) {
+            if (values_of(sums[t]) != values_of(expected[t])) ++failed;
+        }
+    }
+    CHECK(failed == 0);
 }

@@ -7,6 +7,7 @@
 #include <quant/quantize/group.hpp>
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
+#include <quant/simd/dot8.hpp>
 
 #include <array>
 #include <bit>
@@ -123,6 +124,9 @@ struct integer_sums {
     /// end.
     static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
     static constexpr bool shift_at_end = pair_run != 0;
+    /// Tokens that are multiplied two at a time, eight columns at once: their sums lie interleaved
+    /// from start() to end().
+    static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -148,6 +152,7 @@ struct integer_sums {
                                           [](simd::i32x16& s, const simd::i32x16& shift)
                                               QUANT_DETAIL_LAMBDA { s = shift; });
         }
+        for_token_pairs(simd::interleave_tokens);
     }
 
     /// Adds quads First … Last − 1 of the superblock at `at` in each panel. `x`: the activations
@@ -155,7 +160,14 @@ struct integer_sums {
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
-        if constexpr (pair_run == 0) {
+        if constexpr (paired_tokens != 0) {
+            unroll<(Last - First) / 2>([&](auto i) QUANT_DETAIL_LAMBDA {
+                simd::i32x16 even[P], odd_quad[P];
+                decode<First + 2 * i>(panels, at, even);
+                decode<First + 2 * i + 1>(panels, at, odd_quad);
+                multiply_two_quads(even, odd_quad, x + 2 * i * T * quad_cols, half_bytes);
+            });
+        } else if constexpr (pair_run == 0) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 codes[P];
                 decode<First + q>(panels, at, codes);
@@ -205,6 +217,7 @@ struct integer_sums {
     /// Makes sums of codes sums of levels, as far as start() has not.
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
+        for_token_pairs(simd::deinterleave_tokens);
         if constexpr (S::multiplier == 2 && !odd) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
                 simd::store_to_broadcast(base[h],
@@ -256,6 +269,37 @@ private:
                     f(sum[h][p][t], zero_points[p] * by);
                 }
             });
+        });
+    }
+
+    /// f(sum, sum of the next token) for the tokens that are multiplied two at a time.
+    template <class F>
+    QUANT_DETAIL_INLINE void for_token_pairs(F f) noexcept {
+        unroll<halves * P*(paired_tokens / 2)>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t pairs = paired_tokens / 2;
+            auto& sums = sum[i / pairs / P][i / pairs % P];
+            f(sums[i % pairs * 2], sums[i % pairs * 2 + 1]);
+        });
+    }
+
+    /// Two quads that follow each other: pairs of tokens by dot8, the odd one by dot4.
+    QUANT_DETAIL_INLINE void multiply_two_quads(const simd::i32x16 (&even)[P],
+                                                const simd::i32x16 (&odd_quad)[P],
+                                                const std::byte* x,
+                                                std::size_t half_bytes) noexcept {
+        unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t p = i % P;
+            auto& sums = sum[i / P][p];
+            const auto* even_x = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
+            const auto* odd_x = even_x + T * quad_cols;
+            simd::dot8<paired_tokens / 2>(sums, even[p], odd_quad[p], even_x, odd_x);
+            if constexpr (paired_tokens < T) {
+                constexpr std::size_t t = paired_tokens;
+                sums[t] = simd::dot4<operand_bits>(sums[t], even[p],
+                                                   simd::load_quad(even_x + t * quad_cols));
+                sums[t] = simd::dot4<operand_bits>(sums[t], odd_quad[p],
+                                                   simd::load_quad(odd_x + t * quad_cols));
+            }
         });
     }
 

@@ -6,7 +6,7 @@
 //   AVX-512BW, AVX2          codes up to 7 bits: vpmaddubsw, vpmaddwd (no pair can saturate:
 //                            2·127·128 < 2^15); 8 bits: widened to 16 bits, two vpmaddwd
 //   SSE2                     widened to 16 bits, two pmaddwd
-//   NEON + i8mm              sdot; 8-bit codes usdot
+//   NEON + i8mm              sdot; 8-bit codes usdot (for tokens by twos see dot8.hpp)
 //   NEON + dotprod           sdot; 8-bit codes as (u − 128) plus 128 times the quad's own sum
 //   NEON                     widening multiplies, pairwise sums
 //   WebAssembly              widened to 16 bits, two i32x4.dot_i16x8
