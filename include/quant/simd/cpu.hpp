@@ -67,15 +67,15 @@ struct cpuid_registers {
 /// CPUID's answer; zeros for a leaf beyond the highest.
 [[nodiscard]] inline cpuid_registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) noexcept {
     cpuid_registers r;
-#if defined(_M_X64)
+#if defined(__x86_64__) // Compilers of GNU's language for Windows define _M_X64, too.
+    if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
+#else
     int words[4];
     __cpuid(words, 0);
     if (static_cast<std::uint32_t>(words[0]) < leaf) return r;
     __cpuidex(words, static_cast<int>(leaf), static_cast<int>(subleaf));
     r = {static_cast<std::uint32_t>(words[0]), static_cast<std::uint32_t>(words[1]),
          static_cast<std::uint32_t>(words[2]), static_cast<std::uint32_t>(words[3])};
-#else
-    if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
 #endif
     return r;
 }
@@ -84,12 +84,12 @@ struct cpuid_registers {
 [[nodiscard]] inline std::uint32_t saved_registers() noexcept {
     constexpr std::uint32_t osxsave = 1u << 27;
     if ((cpuid(1, 0).ecx & osxsave) == 0) return 0;
-#if defined(_M_X64)
-    return static_cast<std::uint32_t>(_xgetbv(0));
-#else
+#if defined(__x86_64__)
     std::uint32_t eax = 0, edx = 0;
     __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
     return eax;
+#else
+    return static_cast<std::uint32_t>(_xgetbv(0));
 #endif
 }
 
