@@ -97,7 +97,7 @@ function(quant_add_renamed_objects target objects suffix count)
     add_custom_command(
         OUTPUT ${renamed}
         COMMAND "${CMAKE_COMMAND}" "-DNM=${CMAKE_NM}" "-DOBJCOPY=${CMAKE_OBJCOPY}"
-            "-DSUFFIX=${suffix}" "-DFOLDER=${folder}"
+            "-DSUFFIX=${suffix}" "-DFOLDER=${folder}" "-DCOUNT=${count}"
             -P "${script}" -- "$<TARGET_OBJECTS:${objects}>"
         DEPENDS ${objects} "$<TARGET_OBJECTS:${objects}>" "${script}"
         COMMENT "Renaming symbols of ${objects}"
@@ -117,6 +117,11 @@ function(quant_add_kernels target)
     if(NOT TARGET ${target})
         message(FATAL_ERROR "quant_add_kernels: there is no target '${target}'")
     endif()
+    get_target_property(type ${target} TYPE)
+    if(NOT type MATCHES "^(EXECUTABLE|(STATIC|SHARED|MODULE)_LIBRARY)$")
+        message(FATAL_ERROR "quant_add_kernels(${target}): kernels are linked into a program or a "
+            "library that is not one of objects or of headers alone (${type})")
+    endif()
     get_target_property(made_in ${target} SOURCE_DIR)
     get_target_property(before ${target} QUANT_KERNELS_BUILT)
     if(before OR NOT made_in STREQUAL CMAKE_CURRENT_SOURCE_DIR)
@@ -133,6 +138,9 @@ function(quant_add_kernels target)
     set(compiled ${arg_SOURCES})
     list(FILTER compiled EXCLUDE REGEX "\\.(h|hh|hpp|hxx|inc|inl|ipp)$")
     list(LENGTH compiled count)
+    if(count EQUAL 0)
+        message(FATAL_ERROR "quant_add_kernels(${target}): SOURCES are headers alone")
+    endif()
     string(MAKE_C_IDENTIFIER "${target}" name)
     list(GET isas 0 lowest)
     foreach(isa IN LISTS isas)
