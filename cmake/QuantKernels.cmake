@@ -51,8 +51,26 @@ function(quant_add_kernel_objects objects target sources)
             "$<TARGET_PROPERTY:${target},${property}>")
     endforeach()
     target_link_libraries(${objects} PRIVATE quant::quant)
+    # One object per source, with symbols that can be renamed.
+    set_target_properties(${objects} PROPERTIES
+        AUTOMOC OFF
+        AUTORCC OFF
+        AUTOUIC OFF
+        UNITY_BUILD OFF
+        INTERPROCEDURAL_OPTIMIZATION OFF)
+    if(NOT MSVC)
+        target_compile_options(${objects} PRIVATE -fno-lto)
+    endif()
+    # Names are to be replaced now, not at the end of the folder.
+    cmake_language(EVAL CODE
+        "cmake_language(DEFER CALL quant_finish_kernel_objects [[${objects}]] [[${target}]])")
+endfunction()
+
+# At the end of the folder: what generator expressions cannot take over, as the target has it after
+# all calls of set_target_properties and add_dependencies.
+function(quant_finish_kernel_objects objects target)
     foreach(property IN ITEMS CXX_STANDARD CXX_EXTENSIONS CXX_VISIBILITY_PRESET
-                              VISIBILITY_INLINES_HIDDEN POSITION_INDEPENDENT_CODE)
+                              VISIBILITY_INLINES_HIDDEN POSITION_INDEPENDENT_CODE QUANT_NO_THREADS)
         get_target_property(value ${target} ${property})
         if(NOT value MATCHES "-NOTFOUND$")
             set_target_properties(${objects} PROPERTIES ${property} "${value}")
@@ -62,12 +80,9 @@ function(quant_add_kernel_objects objects target sources)
     if(type MATCHES "^(SHARED|MODULE)_LIBRARY$")
         set_target_properties(${objects} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     endif()
-    # One object per source, with symbols that can be renamed.
-    set_target_properties(${objects} PROPERTIES
-        UNITY_BUILD OFF
-        INTERPROCEDURAL_OPTIMIZATION OFF)
-    if(NOT MSVC)
-        target_compile_options(${objects} PRIVATE -fno-lto)
+    get_target_property(dependencies ${target} MANUALLY_ADDED_DEPENDENCIES)
+    if(dependencies)
+        add_dependencies(${objects} ${dependencies})
     endif()
 endfunction()
 
@@ -82,7 +97,7 @@ function(quant_add_renamed_objects target objects suffix count)
     add_custom_command(
         OUTPUT ${renamed}
         COMMAND "${CMAKE_COMMAND}" "-DNM=${CMAKE_NM}" "-DOBJCOPY=${CMAKE_OBJCOPY}"
-            "-DSUFFIX=${suffix}" "-DFOLDER=${folder}"
+            "-DSUFFIX=${suffix}" "-DFOLDER=${folder}" "-DCOUNT=${count}"
             -P "${script}" -- "$<TARGET_OBJECTS:${objects}>"
         DEPENDS ${objects} "$<TARGET_OBJECTS:${objects}>" "${script}"
         COMMENT "Renaming symbols of ${objects}"
@@ -102,6 +117,11 @@ function(quant_add_kernels target)
     if(NOT TARGET ${target})
         message(FATAL_ERROR "quant_add_kernels: there is no target '${target}'")
     endif()
+    get_target_property(type ${target} TYPE)
+    if(NOT type MATCHES "^(EXECUTABLE|(STATIC|SHARED|MODULE)_LIBRARY)$")
+        message(FATAL_ERROR "quant_add_kernels(${target}): kernels are linked into a program or a "
+            "library that is not one of objects or of headers alone (${type})")
+    endif()
     get_target_property(made_in ${target} SOURCE_DIR)
     get_target_property(before ${target} QUANT_KERNELS_BUILT)
     if(before OR NOT made_in STREQUAL CMAKE_CURRENT_SOURCE_DIR)
@@ -118,6 +138,9 @@ function(quant_add_kernels target)
     set(compiled ${arg_SOURCES})
     list(FILTER compiled EXCLUDE REGEX "\\.(h|hh|hpp|hxx|inc|inl|ipp)$")
     list(LENGTH compiled count)
+    if(count EQUAL 0)
+        message(FATAL_ERROR "quant_add_kernels(${target}): SOURCES are headers alone")
+    endif()
     string(MAKE_C_IDENTIFIER "${target}" name)
     list(GET isas 0 lowest)
     foreach(isa IN LISTS isas)

@@ -1,4 +1,5 @@
-# cmake -DNM=... -DOBJCOPY=... -DSUFFIX=.word -DFOLDER=... -P QuantRenameSymbols.cmake -- object...
+# cmake -DNM=... -DOBJCOPY=... -DSUFFIX=.word -DFOLDER=... [-DCOUNT=...]
+#     -P QuantRenameSymbols.cmake -- object...
 #
 # Copies the objects of one instruction set to FOLDER/1.o, 2.o ..., and appends SUFFIX to the name of
 # each symbol that they define and that another object may define as well: inline functions and
@@ -6,6 +7,8 @@
 # else let an old CPU run the one that was compiled for a new one.
 #
 # Type information keeps its names: it has no code, and exceptions are caught by it.
+#
+# COUNT: how many objects the build expects.
 cmake_minimum_required(VERSION 3.23)
 
 set(objects)
@@ -18,6 +21,12 @@ foreach(i RANGE 1 ${last})
         set(past_dashes TRUE)
     endif()
 endforeach()
+
+list(LENGTH objects count)
+if(DEFINED COUNT AND NOT count EQUAL COUNT)
+    message(FATAL_ERROR "${COUNT} SOURCES of quant_add_kernels became ${count} objects: each is to be "
+        "named once, without generator expressions, and headers end in .h, .hpp and the like")
+endif()
 
 function(run)
     execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE output ERROR_VARIABLE error

@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <span>
 
+namespace app {
+
 using w4 = quant::scheme<quant::int4, quant::symmetric, quant::group_wise<32>, quant::fp16>;
 
 struct kernels {
@@ -19,3 +21,5 @@ struct kernels {
     quant::result<void> (*multiply)(quant::matrix_view<const float> x, quant::packed_view<w4> w,
                                     quant::matrix_view<float> y) noexcept;
 };
+
+} // namespace app

@@ -40,11 +40,11 @@ int main() {
     const std::vector<float> weights = numbers(rows * cols, 1), x = numbers(tokens * cols, 2);
     std::vector<float> y(tokens * rows);
 
-    constexpr std::size_t size = quant::packed_size<w4>(rows, cols);
+    constexpr std::size_t size = quant::packed_size<app::w4>(rows, cols);
     std::vector<line> memory(size / sizeof(line));
     const std::span packed(memory.data()->bytes, size);
 
-    const kernels& best = quant::dispatch<kernels>();
+    const app::kernels& best = quant::dispatch<app::kernels>();
     const auto w = best.quantize(quant::matrix_view(weights.data(), rows, cols), packed);
     if (!w) return std::puts(w.failure().what()), 1;
     const auto done = best.multiply(quant::matrix_view(x.data(), tokens, cols), *w,
@@ -65,7 +65,7 @@ int main() {
     }
     const double relative = std::sqrt(error / length);
     std::printf("%s: weights %016llx, products %016llx, relative error %.4f\n",
-                to_string(quant::dispatched_isa<kernels>()),
+                to_string(quant::dispatched_isa<app::kernels>()),
                 static_cast<unsigned long long>(hash_of(packed)),
                 static_cast<unsigned long long>(hash_of(std::as_bytes(std::span(y)))), relative);
     return relative < 0.2 ? 0 : 1;

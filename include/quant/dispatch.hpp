@@ -176,14 +176,29 @@ namespace core_detail {
 #else
 #define QUANT_DETAIL_LIST_KERNELS(Table)
 #endif
+// A function that is left out would be a null pointer: an error. (clang before 19 does not see it
+// among designated initializers.)
+#if defined(_MSC_VER) && !defined(__clang__)
+#define QUANT_DETAIL_ALL_MEMBERS_BEGIN
+#define QUANT_DETAIL_ALL_MEMBERS_END
+#else
+#define QUANT_DETAIL_PRAGMA(...) _Pragma(#__VA_ARGS__)
+#define QUANT_DETAIL_ALL_MEMBERS_BEGIN \
+    QUANT_DETAIL_PRAGMA(GCC diagnostic push) \
+    QUANT_DETAIL_PRAGMA(GCC diagnostic error "-Wmissing-field-initializers")
+#define QUANT_DETAIL_ALL_MEMBERS_END QUANT_DETAIL_PRAGMA(GCC diagnostic pop)
+#endif
 #define QUANT_KERNELS(Table, ...) \
+    static_assert(sizeof(#__VA_ARGS__) > 1, "quant: a table of kernels without functions"); \
     static_assert(::std::is_aggregate_v<Table> && ::std::is_trivially_copyable_v<Table>, \
                   "quant: a table of kernels is a plain struct of pointers to functions"); \
     static_assert(::quant::core_detail::flags_agree(::quant::instruction_set::QUANT_KERNELS_ISA, \
                                                     ::quant::isa::current::name), \
                   "quant: the compile flags allow another instruction set than the one that " \
                   "quant_add_kernels() gives here: leave -m... and /arch out of the target's"); \
+    QUANT_DETAIL_ALL_MEMBERS_BEGIN \
     static constexpr Table QUANT_DETAIL_JOIN(quant_kernels, __LINE__) = {__VA_ARGS__}; \
+    QUANT_DETAIL_ALL_MEMBERS_END \
     template <> \
     const ::quant::core_detail::kernel_set<Table>& quant::core_detail::kernels_for< \
         Table, ::quant::instruction_set::QUANT_KERNELS_ISA>() noexcept { \

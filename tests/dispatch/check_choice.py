@@ -21,10 +21,11 @@ EXIT_SKIPPED = 4
 ORDER = ["sse2", "sse42", "avx2", "avxvnni", "avx512bw", "avx512vnni", "avx512vnni_vbmi",
          "avx512vnni_vbmi_bf16"]
 UNFUSED = {"sse2", "sse42"}
-AVX2 = {"avx2", "fma", "f16c"}
+SSE42 = {"sse4_2", "popcnt"}
+AVX2 = SSE42 | {"avx2", "fma", "f16c"}
 AVX512BW = AVX2 | {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}
 VBMI = AVX512BW | {"avx512_vnni", "avx512vbmi", "avx512_vbmi2", "avx512ifma"}
-NEEDS = {"sse2": set(), "sse42": {"sse4_2"}, "avx2": AVX2, "avxvnni": AVX2 | {"avx_vnni"},
+NEEDS = {"sse2": set(), "sse42": SSE42, "avx2": AVX2, "avxvnni": AVX2 | {"avx_vnni"},
          "avx512bw": AVX512BW, "avx512vnni": AVX512BW | {"avx512_vnni"}, "avx512vnni_vbmi": VBMI,
          "avx512vnni_vbmi_bf16": VBMI | {"avx512_bf16"}}
 

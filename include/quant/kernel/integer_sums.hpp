@@ -9,10 +9,13 @@
 #include <quant/simd/dot4.hpp>
 #include <quant/simd/dot8.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
+#include <utility>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -161,6 +164,7 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
         if constexpr (paired_tokens != 0) {
+            static_assert((Last - First) % 2 == 0);
             unroll<(Last - First) / 2>([&](auto i) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 even[P], odd_quad[P];
                 decode<First + 2 * i>(panels, at, even);
@@ -188,6 +192,7 @@ struct integer_sums {
                                            });
         } else { // sums of a few quads fit 16 bits: widen them once for all
             constexpr std::size_t quads = std::min(pair_run, Last - First);
+            static_assert((Last - First) % quads == 0);
             unroll<(Last - First) / quads>([&](auto r) QUANT_DETAIL_LAMBDA {
                 constexpr std::size_t from = r * quads;
                 add_pair_sums<First + from, First + from + quads, 1>(

@@ -23,8 +23,8 @@ namespace quant::inline QUANT_VOCABULARY {
 enum class instruction_set {
     generic,              ///< whatever the compile flags allow; runs wherever the program does
     sse2,                 ///< every x86-64
-    sse42,                ///< SSE4.2
-    avx2,                 ///< AVX2, FMA, F16C
+    sse42,                ///< SSE4.2, POPCNT
+    avx2,                 ///< sse42 and AVX2, FMA, F16C
     avxvnni,              ///< avx2 and AVX-VNNI
     avx512bw,             ///< avx2 and AVX-512 F, BW, VL, DQ, CD
     avx512vnni,           ///< avx512bw and VNNI
@@ -67,15 +67,15 @@ struct cpuid_registers {
 /// CPUID's answer; zeros for a leaf beyond the highest.
 [[nodiscard]] inline cpuid_registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) noexcept {
     cpuid_registers r;
-#if defined(_M_X64)
+#if defined(__x86_64__) // Compilers of GNU's language for Windows define _M_X64, too.
+    if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
+#else
     int words[4];
     __cpuid(words, 0);
     if (static_cast<std::uint32_t>(words[0]) < leaf) return r;
     __cpuidex(words, static_cast<int>(leaf), static_cast<int>(subleaf));
     r = {static_cast<std::uint32_t>(words[0]), static_cast<std::uint32_t>(words[1]),
          static_cast<std::uint32_t>(words[2]), static_cast<std::uint32_t>(words[3])};
-#else
-    if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};
 #endif
     return r;
 }
@@ -84,12 +84,12 @@ struct cpuid_registers {
 [[nodiscard]] inline std::uint32_t saved_registers() noexcept {
     constexpr std::uint32_t osxsave = 1u << 27;
     if ((cpuid(1, 0).ecx & osxsave) == 0) return 0;
-#if defined(_M_X64)
-    return static_cast<std::uint32_t>(_xgetbv(0));
-#else
+#if defined(__x86_64__)
     std::uint32_t eax = 0, edx = 0;
     __asm__ volatile("xgetbv" : "=a"(eax), "=d"(edx) : "c"(0));
     return eax;
+#else
+    return static_cast<std::uint32_t>(_xgetbv(0));
 #endif
 }
 
@@ -100,8 +100,10 @@ struct cpuid_registers {
 
 [[nodiscard]] inline bool x86_has(instruction_set isa) noexcept {
     // Bits by Intel's manual, volume 2, CPUID.
-    constexpr std::uint32_t sse42 = 1u << 20, fma = 1u << 12, f16c = 1u << 29; // 1: ecx
-    constexpr std::uint32_t avx2 = 1u << 5;                                    // 7, 0: ebx
+    // With POPCNT, which compilers take from -msse4.2.
+    constexpr std::uint32_t sse42 = 1u << 20 | 1u << 23;     // 1: ecx
+    constexpr std::uint32_t fma = 1u << 12, f16c = 1u << 29; // 1: ecx
+    constexpr std::uint32_t avx2 = 1u << 5;                  // 7, 0: ebx
     constexpr std::uint32_t avx512bw = 1u << 16 | 1u << 17 | 1u << 28 | 1u << 30 | 1u << 31;
     constexpr std::uint32_t ifma = 1u << 21;
     constexpr std::uint32_t vbmi = 1u << 1 | 1u << 6, vnni = 1u << 11; // 7, 0: ecx
@@ -114,7 +116,8 @@ struct cpuid_registers {
 
     const cpuid_registers more = cpuid(7, 0);
     const std::uint32_t saved = saved_registers();
-    if (!has_bits(first.ecx, fma | f16c) || !has_bits(more.ebx, avx2) || !has_bits(saved, ymm)) {
+    if (!has_bits(first.ecx, sse42 | fma | f16c) || !has_bits(more.ebx, avx2) ||
+        !has_bits(saved, ymm)) {
         return false;
     }
     if (isa == instruction_set::avx2) return true;
