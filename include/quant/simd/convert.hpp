@@ -213,8 +213,10 @@ QUANT_DETAIL_INLINE i32x16 float_to_bf16_bits(const f32x16& value) noexcept {
 /// Writes sixteen fp16 numbers at any address.
 QUANT_DETAIL_INLINE void store_fp16(void* to, const f32x16& value) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-    _mm256_storeu_si256(static_cast<__m256i*>(to),
-                        _mm512_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    // Unmasked, g++ warns of a macro of its own header where nothing is optimized.
+    _mm256_storeu_si256(
+        static_cast<__m256i*>(to),
+        _mm512_maskz_cvtps_ph(0xFFFF, value.r[0], _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__) && defined(__F16C__)
     auto* half = static_cast<__m128i*>(to);
     _mm_storeu_si128(half, _mm256_cvtps_ph(value.r[0], _MM_FROUND_TO_NEAREST_INT));
