@@ -273,6 +273,10 @@ QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group
         if constexpr (zero_has_own_code<S>) {
             if (grids.factor[g] == 0) return simd::broadcast<std::int32_t>(S::zero_code);
         }
+        if constexpr (S::tables == 2 && !nearest_by_cells<S>) { // no branch: tables take turns
+            return codes_between<S>(weights * inverse,
+                                    grids.zero_point[g] != 0 ? middles<S, 1> : middles<S, 0>);
+        }
         if constexpr (S::tables == 2) {
             if (grids.zero_point[g] != 0) return nearest_codes<S, 1>(weights * inverse);
         }

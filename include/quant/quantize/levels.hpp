@@ -127,7 +127,6 @@ struct level_cells {
 };
 
 /// code + 1 where t lies above the middle behind the code, else code.
-template <quantization_scheme S, int Table>
 QUANT_DETAIL_INLINE simd::i32x16 next_if_above(const simd::f32x16& t, const simd::f32x16& middle,
                                                const simd::i32x16& code) noexcept {
     const auto above =
@@ -135,10 +134,26 @@ QUANT_DETAIL_INLINE simd::i32x16 next_if_above(const simd::f32x16& t, const simd
     return code + simd::shift_right<29>(simd::float_to_bits(above)); // 1 or 0
 }
 
+/// Codes by comparing with all middles of a table.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::i32x16
+codes_between(const simd::f32x16& t, const std::array<float, 128>& middles_of_table) noexcept {
+    auto code = simd::broadcast<std::int32_t>(0);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(S::max_code); ++i) {
+        code = next_if_above(t, simd::broadcast(middles_of_table[i]), code);
+    }
+    return code;
+}
+
+/// Whether nearest_codes looks its first guess up.
+template <quantization_scheme S>
+inline constexpr bool nearest_by_cells =
+    S::levels == level_kind::table && S::max_code >= 15 && simd::has_lookup;
+
 /// Codes of the steps nearest to t; see reference::nearest_step.
 template <quantization_scheme S, int Table = 0>
 QUANT_DETAIL_INLINE simd::i32x16 nearest_codes(const simd::f32x16& t) noexcept {
-    if constexpr (S::levels == level_kind::table && S::max_code >= 15 && simd::has_lookup) {
+    if constexpr (nearest_by_cells<S>) {
         using cells = level_cells<S, Table>;
         constexpr auto levels = static_cast<std::size_t>(S::max_code) + 1;
         const auto place = (t - simd::broadcast(cells::first)) * simd::broadcast(cells::per_step);
@@ -148,15 +163,11 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_codes(const simd::f32x16& t) noexcept {
             simd::nearest(simd::lookup_floats<cells::count>(cells::start, simd::nearest(inside)));
         unroll<cells::comparisons>([&](auto) QUANT_DETAIL_LAMBDA {
             const auto middle = simd::lookup_floats<levels>(middles<S, Table>, code);
-            code = next_if_above<S, Table>(t, middle, code);
+            code = next_if_above(t, middle, code);
         });
         return code;
     } else if constexpr (S::levels == level_kind::table) {
-        auto code = simd::broadcast<std::int32_t>(0);
-        for (std::size_t i = 0; i < static_cast<std::size_t>(S::max_code); ++i) {
-            code = next_if_above<S, Table>(t, simd::broadcast(middles<S, Table>[i]), code);
-        }
-        return code;
+        return codes_between<S>(t, middles<S, Table>);
     } else {
         using number = typename S::code_type;
         const auto inside = simd::min(simd::max(t, simd::broadcast(S::least_step)),

@@ -11,6 +11,7 @@
 
 #include <quant/quantize/search.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstddef>
@@ -193,16 +194,22 @@ private:
 
     /// The super-scale under which integers next to the groups' best scales lose least.
     [[nodiscard]] float choose_super() noexcept {
-        float largest = 0;
-        for (std::size_t i = 0; i < groups_; ++i) {
-            const group_ways& of = ways_[i / 16];
-            std::size_t best = 0;
+        auto magnitudes = simd::broadcast(0.0f); // lanes without a group have zeros
+        for (std::size_t b = 0; b < used_blocks(); ++b) {
+            auto gain = simd::load<float>(ways_[b].gain[0]);
+            auto scale = simd::load<float>(ways_[b].scale[0]);
             for (std::size_t way = 1; way < ways; ++way) {
-                if (of.gain[way][i % 16] > of.gain[best][i % 16]) best = way;
+                const auto other = simd::load<float>(ways_[b].gain[way]);
+                scale = simd::select_greater(other, gain, simd::load<float>(ways_[b].scale[way]),
+                                             scale);
+                gain = simd::max(gain, other);
             }
-            largest = std::max(largest, std::fabs(of.scale[best][i % 16]));
+            magnitudes = simd::max(magnitudes, simd::abs(scale));
         }
-        const float base = largest / static_cast<float>(S::greatest_scale);
+        float each[16];
+        simd::store(each, magnitudes);
+        const float base =
+            *std::max_element(each, each + 16) / static_cast<float>(S::greatest_scale);
         check(stored(base));
         if (!fits_ || stored(base) == 0) return 0;
         // base/4 … 1.6·base by equal factors.
