@@ -16,7 +16,8 @@
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; `default` means one program
 # each, `name.default`, with no flags but the compiler's own and those of CMAKE_CXX_FLAGS, as on
 # architectures other than x86-64. QUANT_TEST_SKIP leaves out single programs; QUANT_TEST_PART=I/N
-# builds long lists of types in parts, see tests/unit/sample.hpp.
+# builds long lists of types in parts, see tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an
+# instruction set that this CPU lacks, the best one that it has instead of a test that is skipped.
 include(QuantIsas)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
@@ -32,6 +33,8 @@ if(QUANT_TEST_PART)
     set(QUANT_TEST_PART_DEFINITIONS
         QUANT_TEST_PART=${CMAKE_MATCH_1} QUANT_TEST_PARTS=${CMAKE_MATCH_2})
 endif()
+option(QUANT_TEST_THIS_CPU
+    "In place of instruction sets that this CPU lacks test the best one that it has" OFF)
 set(QUANT_SHARED_DATA "${PROJECT_SOURCE_DIR}/../shared/data" CACHE PATH
     "Folder with data that some tests need")
 set(QUANT_TEST_TIMEOUT 300 CACHE STRING "Seconds after which a test has failed")
@@ -48,15 +51,38 @@ foreach(isa IN LISTS QUANT_KNOWN_ISAS)
 endforeach()
 set(QUANT_ISA_FLAGS_generic -DQUANT_GENERIC)
 
+# The instruction sets that CPUs have which run what is built here; all known ones if that is not to
+# be asked, or cannot be, as with cross-compilers.
+function(quant_cpu_isas result)
+    set(isas ${QUANT_KNOWN_ISAS})
+    if(QUANT_TEST_THIS_CPU AND NOT CMAKE_CROSSCOMPILING)
+        set(source "${PROJECT_SOURCE_DIR}/tests/cpu_isas.cpp")
+        try_run(ran compiled "${CMAKE_CURRENT_BINARY_DIR}/cpu_isas" "${source}"
+            CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/include"
+            CXX_STANDARD 20
+            RUN_OUTPUT_VARIABLE isas)
+        if(NOT compiled OR NOT ran EQUAL 0)
+            message(FATAL_ERROR "quant: ${source} does not say what this CPU has")
+        endif()
+    endif()
+    set(${result} ${isas} PARENT_SCOPE)
+endfunction()
+quant_cpu_isas(QUANT_CPU_ISAS)
+
+# The instruction set to build instead of one that this CPU lacks.
+set(QUANT_BEST_CPU_ISA generic)
+foreach(isa IN LISTS QUANT_X86_ISAS)
+    if(isa IN_LIST QUANT_CPU_ISAS AND isa IN_LIST QUANT_BUILDABLE_ISAS)
+        set(QUANT_BEST_CPU_ISA ${isa})
+    endif()
+endforeach()
+
 add_executable(quant_run_if_cpu "${PROJECT_SOURCE_DIR}/tests/run_if_cpu.cpp")
 quant_target_options(quant_run_if_cpu)
 target_link_libraries(quant_run_if_cpu PRIVATE quant::quant)
 
 # One program and its test; an empty isa stands for the compiler's default.
 function(quant_add_test_program program isa sources link timeout)
-    if(program IN_LIST QUANT_TEST_SKIP)
-        return()
-    endif()
     add_executable(${program} ${sources})
     target_link_libraries(${program} PRIVATE quant::quant ${link} Catch2::Catch2WithMain)
     quant_target_options(${program})
@@ -100,6 +126,9 @@ function(quant_add_test)
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT ${QUANT_TEST_TIMEOUT})
     endif()
+    if(arg_NAME IN_LIST QUANT_TEST_SKIP)
+        return()
+    endif()
     if(NOT arg_ISAS)
         quant_add_test_program(${arg_NAME} "" "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
         return()
@@ -112,13 +141,21 @@ function(quant_add_test)
         if(NOT isa IN_LIST QUANT_KNOWN_ISAS)
             message(FATAL_ERROR "quant_add_test(${arg_NAME}): unknown instruction set ${isa}")
         endif()
-        if(isa IN_LIST QUANT_BUILDABLE_ISAS
-           AND (NOT QUANT_TEST_ISAS OR isa IN_LIST QUANT_TEST_ISAS))
+        if(QUANT_TEST_ISAS AND NOT isa IN_LIST QUANT_TEST_ISAS
+           OR NOT isa IN_LIST QUANT_BUILDABLE_ISAS
+           OR "${arg_NAME}.${isa}" IN_LIST QUANT_TEST_SKIP)
+            continue()
+        endif()
+        if(NOT isa STREQUAL "generic" AND NOT isa IN_LIST QUANT_CPU_ISAS)
+            set(isa ${QUANT_BEST_CPU_ISA})
+        endif()
+        if(NOT TARGET ${arg_NAME}.${isa})
             quant_add_test_program(
                 ${arg_NAME}.${isa} ${isa} "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
         endif()
     endforeach()
-    if(NOT "sse2" IN_LIST QUANT_BUILDABLE_ISAS OR "default" IN_LIST QUANT_TEST_ISAS)
+    if((NOT "sse2" IN_LIST QUANT_BUILDABLE_ISAS OR "default" IN_LIST QUANT_TEST_ISAS)
+       AND NOT "${arg_NAME}.default" IN_LIST QUANT_TEST_SKIP)
         # Another architecture: its own vector instructions are the compiler's default.
         quant_add_test_program(
             ${arg_NAME}.default "" "${arg_SOURCES}" "${arg_LINK}" ${arg_TIMEOUT})
