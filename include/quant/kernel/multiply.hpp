@@ -136,8 +136,8 @@ void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std
     using A = typename X::activation_type;
     constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
     const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
-    // Groups of each size of tiles end alike: what stands in for missing panels is work for nothing.
-    // Tiles of several are of 2 or 3 panels, but for the last one of seven tokens.
+    // Groups of each size of tiles end alike: what stands in for missing panels is work for
+    // nothing. Tiles of several are of 2 or 3 panels, but for the last one of seven tokens.
     const std::size_t together =
         std::lcm(std::size_t{6}, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
