@@ -98,13 +98,14 @@ def time_per_token(build, folder):
     save(figure, folder, f"time_per_token_{build.slug}.svg")
 
 
-def draw(builds, folder):
+def draw(builds, folder, suffix=""):
+    """All charts; the suffix goes into the names of those that show several builds."""
     def worst(cases):
         with_targets = [c for c in cases if c.target] or cases
         return min(with_targets, key=lambda c: c.percent)
 
-    bars(builds, "products", folder, "products.svg", "Many tokens: the worst count of tokens", worst)
-    bars(builds, "one_token", folder, "one_token.svg", "One token", worst)
+    bars(builds, "products", folder, f"products{suffix}.svg", "Many tokens: the worst count of tokens", worst)
+    bars(builds, "one_token", folder, f"one_token{suffix}.svg", "One token", worst)
     for b in builds:
         if b.families("small_batches"):
             roofline(b, folder)

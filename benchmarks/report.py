@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Writes the measured parts of docs/performance.md and its charts.
+"""Writes the measured parts of docs/performance.md, or of another page, and its charts.
 
-    report.py [--root DIR] [--rivals FILE.json]... RESULTS.json...
+    report.py [--root DIR] [--page performance_NAME.md] [--rivals FILE.json]... RESULTS.json...
 
 RESULTS are what `benchmark.quant --benchmark_out=FILE --benchmark_out_format=json` wrote; several
 files of one build are taken together, a case that is in two of them from the one in which it did
 better. Percent of a peak are taken anew, with the best value that the peak had in all of them.
 Everything between `<!-- measured: NAME -->` and `<!-- end -->` is replaced. Host names and
-paths, which Google Benchmark records, stay out. Charts need matplotlib.
+paths, which Google Benchmark records, stay out. A page is for one machine; charts of another than
+performance.md have its NAME in theirs. Charts need matplotlib.
 """
 import argparse
 import collections
@@ -288,6 +289,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=pathlib.Path,
                         default=pathlib.Path(__file__).resolve().parent.parent)
+    parser.add_argument("--page", default="performance.md")
     parser.add_argument("--rivals", action="append", default=[])
     parser.add_argument("results", nargs="+")
     arguments = parser.parse_args()
@@ -296,13 +298,14 @@ def main():
              "charts": charts_part(builds), "losses": losses_part(builds), "figures": figures_part(builds)}
     if arguments.rivals:
         parts["rivals"] = rivals_part(arguments.rivals)
-    replace_parts(arguments.root / "docs" / "performance.md", parts)
+    page = arguments.root / "docs" / arguments.page
+    replace_parts(page, parts)
     try:
         import charts
     except ImportError as missing:
         print(f"no charts: {missing}", file=sys.stderr)
         return 0
-    charts.draw(builds, arguments.root / "docs" / "images")
+    charts.draw(builds, arguments.root / "docs" / "images", page.stem.removeprefix("performance"))
     return 0
 
 
