@@ -61,6 +61,20 @@ void warn_of_lossy_sources(std::span<const planned_tensor> tensors) {
                  count, list.c_str());
 }
 
+/// What a run that was killed leaves behind; it may as well be somebody's who is still writing.
+void warn_of_leftovers(const fs::path& target) {
+    for (int i = 0; i < 10; ++i) {
+        fs::path partial = target;
+        partial += ".part" + std::to_string(i);
+        std::error_code ignored;
+        if (!fs::exists(fs::symlink_status(partial, ignored))) continue;
+        std::fprintf(stderr,
+                     "quantize: warning: %s is there; unless another program is writing it, a run "
+                     "that was killed has left it, and it can be removed\n",
+                     partial.string().c_str());
+    }
+}
+
 /// A text file that is written beside its name, under one that nobody has, and renamed.
 void write_text(const fs::path& path, const std::string& text) {
     fs::path partial;
@@ -175,6 +189,7 @@ void convert(const settings& given, std::ostream& out) {
         }
     }
     warn_of_lossy_sources(tensors);
+    warn_of_leftovers(given.output);
 
     const std::unique_ptr<output> to = given.packed ? create_packed(given.output, from, tensors)
                                                     : create_gguf(given.output, from, tensors);

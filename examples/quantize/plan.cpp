@@ -17,7 +17,14 @@ using lm::text_of;
 
 constexpr std::string_view keep_name = "keep";
 
+/// The standard library compiles expressions by recursion; longer ones might exhaust the stack.
+constexpr std::size_t longest_expression = 4096;
+
 std::regex regex_of(const std::string& text, std::string_view option) {
+    if (text.size() > longest_expression) {
+        throw failure(option, ": a regular expression of ", text.size(), " bytes; at most ",
+                      longest_expression);
+    }
     try {
         return std::regex(text);
     } catch (const std::regex_error&) {

@@ -66,6 +66,9 @@ std::string shown(std::string_view name) {
     return text;
 }
 
+/// Longer ones no GGUF file may have; and regular expressions need stack for every byte of a name.
+constexpr std::size_t longest_name = 63;
+
 source_tensor tensor_of(const safetensors::tensor& from, const fs::path& path) {
     const auto fail = [&](const auto&... why) {
         throw failure(path.string(), ": tensor ", shown(from.name()), " ", why...);
@@ -157,6 +160,12 @@ source open_source(const fs::path& path) {
         return open_safetensors(path);
     }();
     if (made.tensors.empty()) throw failure(path.string(), ": holds no tensors");
+    for (const source_tensor& each : made.tensors) {
+        if (each.name.size() <= longest_name) continue;
+        throw failure(path.string(), ": tensor ", shown(each.name.substr(0, longest_name)),
+                      "... has a name of ", each.name.size(), " bytes; GGUF names have at most ",
+                      longest_name);
+    }
     return made;
 }
 

@@ -158,7 +158,7 @@ TEST_CASE("gguf encode: how many bytes", "[gguf]") {
     check_error(gguf::try_encoded_bytes(type::q4_k, 3, 576), errc::shape_mismatch, where,
                 "rows of 576 columns are no whole blocks of 256 (q4_k)");
     check_error(gguf::try_encoded_bytes(static_cast<type>(4), 1, 1), errc::unsupported, where,
-                "type id 4 was removed from the format");
+                "type id 4 was removed from the format (Q4_2)");
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max() / 32 * 32;
     CHECK(gguf::try_encoded_bytes(type::q8_0, 1, huge).failure().code() == errc::size_overflow);
     CHECK(gguf::try_encoded_bytes(type::q8_0, huge, 32).failure().code() == errc::size_overflow);

@@ -135,6 +135,15 @@ TEST_CASE("gguf: what cannot be opened says why", "[gguf]") {
         REQUIRE_FALSE(absent.has_value());
         CHECK(absent.failure().code() == errc::not_found);
         CHECK(absent.failure().where() == "gguf::open: path");
+        // However long a path is, the reason is not what an error's capacity cuts.
+        const std::string part(250, 'n');
+        const auto far = file::try_open(folder / part / part, how);
+        REQUIRE_FALSE(far.has_value());
+        CHECK(far.failure().code() == errc::not_found);
+        CHECK(std::string_view(far.failure().message()).starts_with("cannot open"));
+#if __has_include(<sys/mman.h>) && defined(__linux__)
+        CHECK(std::string_view(far.failure().message()).find(" (errno 2): \"") < 80);
+#endif
         const auto directory = file::try_open(folder, how);
         REQUIRE_FALSE(directory.has_value());
         CHECK(directory.failure().code() == errc::io_failed);

@@ -2,6 +2,8 @@
 // is refused.
 #include "gguf_loading.hpp"
 
+#include <quant/kernel/any_packed_matrix.hpp>
+
 #include <catch2/catch_test_macros.hpp>
 
 #include <cmath>
@@ -104,6 +106,27 @@ TEST_CASE("gguf load: random blocks are the decoder's numbers, bit for bit", "[g
         check_exact(each, 1, 1, loadable_blocks(each.which, 1, random));
         check_exact(each, 35, 3, loadable_blocks(each.which, 35 * 3, random));
     }
+}
+
+TEST_CASE("gguf load: without a scheme, the type decides", "[gguf]") {
+    std::mt19937 random(9);
+    for (const loaded_type& each : all_types) {
+        CAPTURE(to_string(each.which));
+        const std::size_t cols = 2 * *gguf::try_block_size(each.which);
+        const tensors_of file(each.which, 5, cols, loadable_blocks(each.which, 10, random));
+        const gguf::any_matrix loaded = gguf::load(file.one());
+        CHECK(loaded.descriptor() == each.scheme);
+        CHECK(loaded.rows() == 5);
+        CHECK(loaded.cols() == cols);
+        const auto values = loaded.visit([](const auto& packed) { return values_of(packed); });
+        CHECK(differences(values, decoded(file.all())) == 0);
+        CHECK(gguf::try_load(file.all(), quant::serial)->rows() == 5);
+    }
+    const tensors_of floats(type::f16, 1, 32, bytes(64));
+    check_error(gguf::try_load(floats.one()), errc::unsupported, first,
+                "its type, f16, is numbers without scales: decode and quantize them, or multiply "
+                "them as floats");
+    CHECK_THROWS_AS(gguf::load(floats.all()), quant::error);
 }
 
 TEST_CASE("gguf load: zero and minus zero as scales", "[gguf]") {

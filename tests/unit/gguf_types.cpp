@@ -106,10 +106,14 @@ TEST_CASE("gguf: an id that is no type is refused by its number and reason", "[g
             CHECK(failure.message() == expected);
         }
     };
-    for (const std::uint32_t id : {4u, 5u, 31u, 32u, 33u, 37u, 38u}) {
-        check(id, "was removed from the format");
-    }
-    check(36, "was removed from the format (a fork reuses it for I2_S)");
+    check(4, "was removed from the format (Q4_2)");
+    check(5, "was removed from the format (Q4_3)");
+    check(31, "was removed from the format (Q4_0_4_4)");
+    check(32, "was removed from the format (Q4_0_4_8)");
+    check(33, "was removed from the format (Q4_0_8_8)");
+    check(36, "was removed from the format (IQ4_NL_4_4; a fork reuses it for I2_S)");
+    check(37, "was removed from the format (IQ4_NL_4_8)");
+    check(38, "was removed from the format (IQ4_NL_8_8)");
     for (const std::uint32_t id : {97u, 99u, 133u, 158u, 202u, 399u}) {
         check(id, "exists in a fork of the format only");
     }

@@ -321,6 +321,8 @@ TEST_CASE("quantize: errors are one line and leave nothing behind", "[program]")
     check({in, out, "--report", folder / "no/report"},
           folder / "no/report" + ": is in no folder that is there");
     check({in, out, "--keep", "("}, "--keep: \"(\" is no regular expression");
+    check({in, out, "--keep", std::string(100000, '(') + std::string(100000, ')')},
+          "--keep: a regular expression of 200000 bytes; at most 4096");
     check({in, out, "--rule", "a"}, "--rule: \"a\" is not of the form REGEX=SCHEME");
     check({in, out, "--range", "best"}, "--range: unknown range \"best\"; there are: mse min_max "
                                         "percentile entropy half_quadratic");
@@ -335,6 +337,34 @@ TEST_CASE("quantize: errors are one line and leave nothing behind", "[program]")
     broken.write(std::as_bytes(std::span(values)));
     broken.finish();
     check({in, out}, "tensor w, from row 0 on: gguf::quantize: w: NaN at row 1, column 44");
+}
+
+TEST_CASE("quantize: a name that no GGUF file may have meets no regular expression", "[program]") {
+    const work_folder folder;
+    const std::string in = folder / "in.safetensors", name(300000, 'x');
+    auto out = quant::safetensors::writer::create(in);
+    out.add_tensor(name, quant::safetensors::dtype::f32, {4, 256});
+    const auto values = weights(1024);
+    out.write(std::as_bytes(std::span(values)));
+    out.finish();
+    const outcome ran = run(folder, {in, folder / "out.gguf", "--keep", "(x|y)*z"});
+    CHECK(ran.exit_code == 1);
+    CHECK(ran.err == "quantize: " + in + ": tensor " + name.substr(0, 63) +
+                         "... has a name of 300000 bytes; GGUF names have at most 63\n");
+}
+
+TEST_CASE("quantize: what a killed run has left is not touched, but named", "[program]") {
+    const work_folder folder;
+    const std::string in = folder / "in.gguf", left = folder / "out.gguf.part0";
+    write_model(in);
+    std::ofstream(left) << "half of a model";
+    const outcome ran = run(folder, {in, folder / "out.gguf"});
+    CHECK(ran.exit_code == 0);
+    CHECK(ran.err == "quantize: warning: " + left +
+                         " is there; unless another program is writing it, a run that was killed "
+                         "has left it, and it can be removed\n");
+    CHECK(text_of(left) == "half of a model");
+    CHECK(gguf::file::open(folder / "out.gguf").tensors().size() == 6);
 }
 
 TEST_CASE("quantize: --force replaces a file", "[program]") {

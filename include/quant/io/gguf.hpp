@@ -7,6 +7,7 @@
 #include <quant/io/gguf/encode.hpp>
 #include <quant/io/gguf/file.hpp>
 #include <quant/io/gguf/load.hpp>
+#include <quant/io/gguf/load_any.hpp>
 #include <quant/io/gguf/metadata.hpp>
 #include <quant/io/gguf/quantize.hpp>
 #include <quant/io/gguf/tensor.hpp>

@@ -3,6 +3,7 @@
 
 #include <quant/core/buffer.hpp>
 #include <quant/core/result.hpp>
+#include <quant/io/system_error.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -87,13 +88,14 @@ public:
             const int why = errno;
             const bool absent = why == ENOENT || why == ENOTDIR;
             return make_error(absent ? errc::not_found : errc::io_failed, where,
-                              "cannot open \"%s\": errno %d", path, why);
+                              "cannot open, %s: \"%s\"", system_reason(why).text, path);
         }
         if (!S_ISREG(about.st_mode)) {
-            return make_error(errc::io_failed, where, "\"%s\" is no regular file", path);
+            return make_error(errc::io_failed, where, "no regular file: \"%s\"", path);
         }
         if (about.st_size < 0 || static_cast<std::uintmax_t>(about.st_size) > PTRDIFF_MAX) {
-            return make_error(errc::size_overflow, where, "\"%s\" exceeds the address space", path);
+            return make_error(errc::size_overflow, where, "more than the address space: \"%s\"",
+                              path);
         }
         made.size_ = static_cast<std::size_t>(about.st_size);
         return made;
@@ -120,8 +122,8 @@ inline result<file_bytes> file_bytes::map(const std::filesystem::path& path,
     if (mapping == MAP_FAILED) {
         const int why = errno;
         return make_error(why == ENOMEM ? errc::out_of_memory : errc::io_failed, where,
-                          "cannot map the %zu bytes of \"%s\": errno %d", file->size(),
-                          path.c_str(), why);
+                          "cannot map %zu bytes, %s: \"%s\"", file->size(), system_reason(why).text,
+                          path.c_str());
     }
     made.mapping_ = mapping;
     made.mapped_ = file->size();
@@ -139,8 +141,10 @@ inline result<file_bytes> file_bytes::read(const std::filesystem::path& path,
         const auto got = ::read(file->descriptor(), memory->data() + done, file->size() - done);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) {
-            return make_error(errc::io_failed, where, "\"%s\" gave %zu of its %zu bytes: errno %d",
-                              path.c_str(), done, file->size(), got < 0 ? errno : 0);
+            return make_error(errc::io_failed, where, "read %zu of %zu bytes, then %s: \"%s\"",
+                              done, file->size(),
+                              got < 0 ? system_reason(errno).text : "the file had ended",
+                              path.c_str());
         }
         done += static_cast<std::size_t>(got);
     }
@@ -161,26 +165,26 @@ inline result<file_bytes> file_bytes::read(const std::filesystem::path& path,
     return guarded(where, [&]() -> result<file_bytes> {
         std::error_code failed;
         if (!std::filesystem::exists(path, failed)) {
-            return make_error(errc::not_found, where, "cannot open \"%s\"", path.string().c_str());
+            return make_error(errc::not_found, where, "cannot open: \"%s\"", path.string().c_str());
         }
         if (!std::filesystem::is_regular_file(path, failed)) {
-            return make_error(errc::io_failed, where, "\"%s\" is no regular file",
+            return make_error(errc::io_failed, where, "no regular file: \"%s\"",
                               path.string().c_str());
         }
         std::ifstream file(path, std::ios::binary | std::ios::ate);
         const std::streamoff size = file ? std::streamoff(file.tellg()) : -1;
         if (size < 0) {
-            return make_error(errc::io_failed, where, "cannot open \"%s\"", path.string().c_str());
+            return make_error(errc::io_failed, where, "cannot open: \"%s\"", path.string().c_str());
         }
         if (static_cast<std::uintmax_t>(size) > PTRDIFF_MAX) {
-            return make_error(errc::size_overflow, where, "\"%s\" exceeds the address space",
+            return make_error(errc::size_overflow, where, "more than the address space: \"%s\"",
                               path.string().c_str());
         }
         auto memory = buffer<std::byte>::uninitialized(static_cast<std::size_t>(size), where);
         if (!memory) return memory.failure();
         file.seekg(0);
         if (!file.read(reinterpret_cast<char*>(memory->data()), size)) {
-            return make_error(errc::io_failed, where, "cannot read \"%s\"", path.string().c_str());
+            return make_error(errc::io_failed, where, "cannot read: \"%s\"", path.string().c_str());
         }
         file_bytes made;
         made.memory_ = *std::move(memory);

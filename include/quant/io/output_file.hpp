@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/core/result.hpp>
+#include <quant/io/system_error.hpp>
 
 #include <cerrno>
 #include <cstddef>
@@ -89,14 +90,14 @@ private:
     [[nodiscard]] static result<output_file> open_beside(const std::filesystem::path& path,
                                                          const char* where) {
         if (!path.has_filename()) {
-            return make_error(errc::invalid_argument, where, "\"%s\" names no file",
+            return make_error(errc::invalid_argument, where, "names no file: \"%s\"",
                               path.string().c_str());
         }
         std::error_code ignored;
         const auto status = std::filesystem::symlink_status(path, ignored);
         if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
             !std::filesystem::is_symlink(status)) {
-            return make_error(errc::io_failed, where, "\"%s\" is there and is no regular file",
+            return make_error(errc::io_failed, where, "is there and is no regular file: \"%s\"",
                               path.string().c_str());
         }
         // Somebody else, or what died before, may be writing under the first names.
@@ -112,15 +113,15 @@ private:
         const int why = errno;
         const bool absent = why == ENOENT || why == ENOTDIR;
         return make_error(absent ? errc::not_found : errc::io_failed, where,
-                          "cannot create a file beside \"%s\": errno %d", path.string().c_str(),
-                          why);
+                          "cannot create a file beside it, %s: \"%s\"", system_reason(why).text,
+                          path.string().c_str());
     }
 
     [[nodiscard]] error give_up(const char* what, const char* where) noexcept {
         const int why = errno;
         discard();
-        return make_error(errc::io_failed, where, "cannot %s after %llu bytes: errno %d", what,
-                          static_cast<unsigned long long>(written_), why);
+        return make_error(errc::io_failed, where, "cannot %s after %llu bytes: %s", what,
+                          static_cast<unsigned long long>(written_), system_reason(why).text);
     }
 
     void discard() noexcept {

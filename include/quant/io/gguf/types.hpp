@@ -91,8 +91,17 @@ inline constexpr gguf_block gguf_blocks[] = {
 
 /// Why an id without a block is refused; a clause about "type id N".
 [[nodiscard]] constexpr const char* gguf_why_not_a_type(std::uint32_t id) noexcept {
-    if (id == 36) return "was removed from the format (a fork reuses it for I2_S)";
-    if (id < std::size(gguf_blocks)) return "was removed from the format";
+    switch (id) {
+    case 4: return "was removed from the format (Q4_2)";
+    case 5: return "was removed from the format (Q4_3)";
+    case 31: return "was removed from the format (Q4_0_4_4)";
+    case 32: return "was removed from the format (Q4_0_4_8)";
+    case 33: return "was removed from the format (Q4_0_8_8)";
+    case 36: return "was removed from the format (IQ4_NL_4_4; a fork reuses it for I2_S)";
+    case 37: return "was removed from the format (IQ4_NL_4_8)";
+    case 38: return "was removed from the format (IQ4_NL_8_8)";
+    default: break;
+    }
     if ((id >= 97 && id <= 99) || (id >= 133 && id <= 158) || (id >= 202 && id <= 399)) {
         return "exists in a fork of the format only";
     }
