@@ -6,7 +6,8 @@
 ISAS: those that the kernels were built for, ascending, with commas. The program prints lines
 `ISA: text`: what was chosen, then results. Here it runs once without a limit and once for each known
 value of QUANT_MAX_ISA; the choice must be the best that /proc/cpuinfo has. Or under an emulator, as
-CPU, whose best is ISA.
+CPU, whose best is ISA: programs of x86-64 without a limit and under the lowest, those of AArch64
+under each.
 
 Results (the words of 16 hexadecimal digits) are equal for all instruction sets; those named
 `products`, for all that fuse multiplication and addition.
@@ -20,6 +21,7 @@ import sys
 EXIT_SKIPPED = 4
 ORDER = ["sse2", "sse42", "avx2", "avxvnni", "avx512bw", "avx512vnni", "avx512vnni_vbmi",
          "avx512vnni_vbmi_bf16"]
+ARM_ORDER = ["neon", "neon_dotprod", "neon_i8mm", "neon_i8mm_bf16"]
 UNFUSED = {"sse2", "sse42"}
 SSE42 = {"sse4_2", "popcnt"}
 AVX2 = SSE42 | {"avx2", "fma", "f16c"}
@@ -27,7 +29,9 @@ AVX512BW = AVX2 | {"avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512cd"}
 VBMI = AVX512BW | {"avx512_vnni", "avx512vbmi", "avx512_vbmi2", "avx512ifma"}
 NEEDS = {"sse2": set(), "sse42": SSE42, "avx2": AVX2, "avxvnni": AVX2 | {"avx_vnni"},
          "avx512bw": AVX512BW, "avx512vnni": AVX512BW | {"avx512_vnni"}, "avx512vnni_vbmi": VBMI,
-         "avx512vnni_vbmi_bf16": VBMI | {"avx512_bf16"}}
+         "avx512vnni_vbmi_bf16": VBMI | {"avx512_bf16"},
+         "neon": set(), "neon_dotprod": {"asimddp"}, "neon_i8mm": {"asimddp", "i8mm"},
+         "neon_i8mm_bf16": {"asimddp", "i8mm", "bf16"}}
 
 
 def cpu_flags():
@@ -73,19 +77,19 @@ class Runs:
 
 def best(built, flags, limit):
     """The last instruction set that was built, is there, and not above the limit."""
-    allowed = ORDER[:ORDER.index(limit) + 1]
+    order = ORDER if limit in ORDER else ARM_ORDER
+    allowed = order[:order.index(limit) + 1]
     return [isa for isa in built if isa in allowed and NEEDS[isa] <= flags][-1]
 
 
-def check_here(program, built):
-    """Problems on this machine, with and without limits."""
-    flags = cpu_flags()
-    runs = Runs([program])
-    runs.run(None, best(built, flags, ORDER[-1]))
-    runs.run("", best(built, flags, ORDER[-1]))
-    for limit in ORDER:
+def check_limits(command, built, flags, order):
+    """Problems of a command on a CPU with these flags, with and without limits."""
+    runs = Runs(command)
+    runs.run(None, best(built, flags, order[-1]))
+    runs.run("", best(built, flags, order[-1]))
+    for limit in order:
         runs.run(limit, best(built, flags, limit))
-    runs.run("avx1024", best(built, flags, ORDER[-1]), complaints=1)
+    runs.run("avx1024", best(built, flags, order[-1]), complaints=1)
     return runs.problems
 
 
@@ -107,10 +111,13 @@ def main(arguments):
         return 2
     program, built = arguments[0], arguments[1].split(",")
     if len(arguments) == 2:
-        problems = check_here(program, built)
+        problems = check_limits([program], built, cpu_flags(), ORDER)
     elif not shutil.which(arguments[2]):
         print(f"SKIPPED: there is no {arguments[2]} (of Debian's package qemu-user)")
         return EXIT_SKIPPED
+    elif built[0] in ARM_ORDER:
+        emulator, cpu, isa = arguments[2:]
+        problems = check_limits([emulator, "-cpu", cpu, program], built, NEEDS[isa], ARM_ORDER)
     else:
         problems = check_emulated(program, built, *arguments[2:])
     print("\n".join(problems) or "as expected")

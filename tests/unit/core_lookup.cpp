@@ -38,8 +38,9 @@ TEMPLATE_TEST_CASE("bytes are looked up", "[simd]", entries<2>, entries<16>, ent
     }
 }
 
-TEMPLATE_TEST_CASE("floats are looked up", "[simd]", entries<2>, entries<16>, entries<17>,
-                   entries<32>, entries<40>, entries<64>, entries<80>, entries<128>) {
+TEMPLATE_TEST_CASE("floats are looked up", "[simd]", entries<2>, entries<8>, entries<9>,
+                   entries<16>, entries<17>, entries<32>, entries<40>, entries<52>, entries<64>,
+                   entries<80>, entries<128>) {
     constexpr std::size_t n = TestType::value;
     std::array<float, 128> table{};
     for (std::size_t i = 0; i < table.size(); ++i) table[i] = 0.5f - static_cast<float>(i);

@@ -2,7 +2,9 @@
 //
 //                 16 floats   pairs of 16 bits   up to 128 floats   bytes of up to 128
 //   AVX-512BW     vpermps     vpshufb, vpermw    vpermt2ps          vpermb; vpshufb and selection
-//   AVX2          -           -                  vgatherdps         vpshufb and selection
+//   AVX2          -           -                  vpermps and        vpshufb and selection
+//                                                selection, beyond
+//                                                64 vgatherdps
 //   SSSE3         -           -                  one by one         pshufb and selection
 //   AArch64       -           -                  one by one         tbl
 //   WebAssembly   -           -                  one by one         i8x16.swizzle and sums
@@ -16,6 +18,7 @@
 #include <quant/simd/lanes.hpp>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -67,6 +70,26 @@ QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>&,
 
 #endif
 
+#if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
+/// table[First + lane], lanes being below N: eight entries by one permutation, halves selected by
+/// the bit of the index that tells them apart. Up to 64 entries that takes no longer than a gather,
+/// for 16 less than a third of its time.
+template <std::size_t N, std::size_t First = 0>
+QUANT_DETAIL_INLINE __m256 permuted_floats(const std::array<float, 128>& table,
+                                           __m256i index) noexcept {
+    if constexpr (N <= 8) {
+        return _mm256_permutevar8x32_ps(_mm256_loadu_ps(table.data() + First), index);
+    } else {
+        constexpr std::size_t half = std::bit_ceil(N) / 2;
+        constexpr int to_sign = 31 - std::countr_zero(half);
+        const __m256 lower = permuted_floats<half, First>(table, index);
+        const __m256 upper = permuted_floats<N - half, First + half>(table, index);
+        const __m256i is_upper = _mm256_slli_epi32(index, to_sign);
+        return _mm256_blendv_ps(lower, upper, _mm256_castsi256_ps(is_upper));
+    }
+}
+#endif
+
 /// table[lane], lanes being below N.
 template <std::size_t N>
 QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 128>& table,
@@ -90,7 +113,11 @@ QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 128>& table,
     }
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
-        found.r[i] = _mm256_i32gather_ps(table.data(), index.r[i], 4);
+        if constexpr (N <= 64) {
+            found.r[i] = permuted_floats<N>(table, index.r[i]);
+        } else {
+            found.r[i] = _mm256_i32gather_ps(table.data(), index.r[i], 4);
+        }
     });
 #else
     std::int32_t indices[16];
