@@ -8,6 +8,7 @@
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
 #include <quant/simd/dot8.hpp>
+#include <quant/simd/widened_quads.hpp>
 
 #include <algorithm>
 #include <array>
@@ -123,10 +124,12 @@ struct integer_sums {
                                   : odd                ? 1 << S::bits
                                   : S::multiplier == 2 ? 0
                                                        : S::offset;
-    /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the
-    /// end.
+    /// Whether add() takes widened activations.
+    static constexpr bool widened = simd::widens_quads<operand_bits>;
+    /// Where sums of 16 bits take the registers, or all products would wait for the shift, sums
+    /// start at 0 instead and are shifted at the end.
     static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
-    static constexpr bool shift_at_end = pair_run != 0;
+    static constexpr bool shift_at_end = pair_run != 0 || widened;
     /// Tokens that are multiplied two at a time, eight columns at once: their sums lie interleaved
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
@@ -159,7 +162,7 @@ struct integer_sums {
     }
 
     /// Adds quads First … Last − 1 of the superblock at `at` in each panel. `x`: the activations
-    /// of quad First; halves are half_bytes apart.
+    /// of quad First, widened ones if `widened`; halves are half_bytes apart.
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
@@ -171,6 +174,8 @@ struct integer_sums {
                 decode<First + 2 * i + 1>(panels, at, odd_quad);
                 multiply_two_quads(even, odd_quad, x + 2 * i * T * quad_cols, half_bytes);
             });
+        } else if constexpr (widened) {
+            add_widened<First, Last>(panels, at, x, half_bytes);
         } else if constexpr (pair_run == 0) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 codes[P];
@@ -305,6 +310,27 @@ private:
                 sums[t] = simd::dot4<operand_bits>(sums[t], odd_quad[p],
                                                    simd::load_quad(odd_x + t * quad_cols));
             }
+        });
+    }
+
+    /// Adds quads First … Last − 1 by products of 16 bits; x: widened activations.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add_widened(const std::byte* const (&panels)[P], std::size_t at,
+                                         const std::byte* x, std::size_t half_bytes) noexcept {
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            simd::i32x16 codes[P];
+            decode<First + q>(panels, at, codes);
+            unroll<2>([&](auto is_odd) QUANT_DETAIL_LAMBDA {
+                simd::i32x16 operand[P];
+                unroll<P>([&](auto p)
+                              QUANT_DETAIL_LAMBDA { operand[p] = simd::widen<is_odd>(codes[p]); });
+                unroll<halves * T * P>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    constexpr std::size_t h = i / (T * P), t = i / P % T, p = i % P;
+                    auto& s = sum[h][p][t];
+                    s = simd::add_products(
+                        s, operand[p], simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t));
+                });
+            });
         });
     }
 
