@@ -77,7 +77,7 @@ double own_dot_product() {
     const __m512i codes = _mm512_set1_epi32(0x01020304), one = _mm512_set1_epi16(1);
     const auto step = [=](__m512i sum) {
         __m512i c = codes;
-        asm("" : "+v"(c)); // not the same product each time
+        asm volatile("" : "+v"(c)); // not the same product each time
         return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(c, codes), one));
     };
     return operations_of_chains(codes, step, 128, std::make_index_sequence<chains>{});
@@ -85,7 +85,7 @@ double own_dot_product() {
     const __m256i codes = _mm256_set1_epi32(0x01020304), one = _mm256_set1_epi16(1);
     const auto step = [=](__m256i sum) {
         __m256i c = codes;
-        asm("" : "+x"(c));
+        asm volatile("" : "+x"(c));
         return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(c, codes), one));
     };
     return operations_of_chains(codes, step, 64, std::make_index_sequence<chains>{});
@@ -101,6 +101,9 @@ double own_dot_product() {
 }
 
 #if defined(__x86_64__)
+/// The instruction with 512 bits.
+bool has_vpdpbusd() { return __builtin_cpu_supports("avx512vnni") != 0; }
+
 template <class F>
 double operations_of_loop(F&& loop, double operations) {
     return operations * rounds * peaks::chains / seconds_of([&] { loop(rounds); });
@@ -116,7 +119,10 @@ double run_loop(peak which) {
     switch (which) {
     case peak::dot_product:
 #if defined(__x86_64__)
-        if (__builtin_cpu_supports("avx512vnni")) return operations_of_loop(peaks::vpdpbusd, 128);
+        if (has_vpdpbusd()) return operations_of_loop(peaks::vpdpbusd, 128);
+#if defined(__FMA__)
+        return 4 * multiply_add();
+#endif
 #endif
         return own_dot_product();
     case peak::own_dot_product: return own_dot_product();
@@ -130,6 +136,16 @@ double run_loop(peak which) {
 }
 
 } // namespace
+
+const char* dot_product_source() {
+#if defined(__x86_64__)
+    if (has_vpdpbusd()) return "vpdpbusd";
+#if defined(__FMA__)
+    return "4 x multiply_add, as this CPU lacks vpdpbusd";
+#endif
+#endif
+    return "own_dot_product";
+}
 
 double thread_seconds() {
 #if defined(__linux__)

@@ -32,7 +32,8 @@ double seconds_of(F&& f) {
 
 /// Loops that do nothing but one instruction on registers, one thread.
 enum class peak {
-    dot_product,      ///< vpdpbusd with 512 bits if the CPU has it, whatever this build uses
+    dot_product,      ///< vpdpbusd with 512 bits if the CPU has it, whatever this build uses; else
+                      ///< four multiply-adds, whose bytes are as many, for builds with FMA
     own_dot_product,  ///< what this build uses in its place
     bf16_dot_product, ///< vdpbf16ps if the CPU has it, else as multiply_add
     multiply_add,     ///< float multiply-adds of this build
@@ -41,6 +42,9 @@ enum class peak {
 
 /// Runs a peak's loop once, for some ten microseconds. @return operations per second
 double run(peak which);
+
+/// Where peak::dot_product comes from here.
+const char* dot_product_source();
 
 /// The best that run has returned so far in this process; runs it a few times if it never has.
 double best(peak which);

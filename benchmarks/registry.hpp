@@ -33,7 +33,7 @@ inline std::string joined(std::initializer_list<std::string_view> parts) {
 /// What a case's rate is divided by.
 enum class limit {
     none,             ///< a limit itself, or a figure for its own sake
-    dot_product,      ///< 8-bit dot products on registers, vpdpbusd where the CPU has it
+    dot_product,      ///< 8-bit dot products on registers, see limits::peak
     bf16_dot_product, ///< bf16 dot products on registers, multiply-adds where there are none
     multiply_add,     ///< float multiply-adds on registers
     stream,           ///< reading the family's own weights, in turn with the product

@@ -198,6 +198,8 @@ def machine_part(builds):
     rows = [["CPU", c["cpu"]], ["cores used", "1; 2 where it says two threads"],
             ["L2 / L3", f"{c['l2']} / {c['l3']}"],
             ["builds", "; ".join(b.name for b in builds)], ["date", ", ".join(dates)]]
+    if "dot_product" in c:
+        rows += [["8-bit dot products of the CPU", c["dot_product"]]]
     rows += [["system", "Linux, a virtual machine that others share"]]
     limits = [[text] + [f"{b.limit(name):.0f}" if b.limit(name) else "–" for b in builds]
               for name, text in LIMITS.items()]

@@ -129,6 +129,7 @@ int main(int argc, char** argv) {
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     benchmark::AddCustomContext("instruction_set", quant::isa::current::name);
     benchmark::AddCustomContext("compiler", compiler());
+    benchmark::AddCustomContext("dot_product", limits::dot_product_source());
     benchmark::AddCustomContext("cpu", limits::cpu_class());
     benchmark::AddCustomContext("l2", kibibytes(limits::cache_bytes(2)));
     benchmark::AddCustomContext("l3", kibibytes(limits::cache_bytes(3)));

@@ -3,6 +3,7 @@
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
 #include <quant/simd/dot8.hpp>
+#include <quant/simd/widened_quads.hpp>
 
 #include <catch2/catch_test_macros.hpp>
 
@@ -159,6 +160,37 @@ TEST_CASE("dot4 keeps 255 times -128 and 127, which saturate 16 bits", "[simd]")
             simd::dot4<8>(simd::broadcast<std::int32_t>(0), codes, simd::load_quad(quad)));
         for (const std::int32_t sum : sums) CHECK(sum == 4 * 255 * x);
     }
+}
+
+TEST_CASE("products of widened quads are what dot4 gives", "[simd]") {
+    if constexpr (!simd::widens_quads<8>) {
+        SKIP("this instruction set multiplies bytes");
+    }
+    std::uint32_t state = 6;
+    const auto next = [&] { return state = state * 1664525u + 1013904223u; };
+    std::size_t failed = 0;
+    for (int round = 0; round < 1000; ++round) {
+        std::uint8_t codes[64];
+        std::int8_t x[32];
+        std::byte widened[64];
+        for (std::uint8_t& code : codes) code = static_cast<std::uint8_t>(next() >> 24);
+        for (std::int8_t& value : x) value = static_cast<std::int8_t>(next() >> 24);
+        if (round < 2) { // the extremes
+            std::memset(codes, 0xFF, sizeof codes);
+            std::memset(x, round == 0 ? -128 : 127, sizeof x);
+        }
+        simd::widen_eight_quads(reinterpret_cast<const std::byte*>(x), widened);
+        const auto line = simd::load_line(reinterpret_cast<const std::byte*>(codes));
+        for (std::size_t q = 0; q < 8; ++q) {
+            const auto start = simd::broadcast(static_cast<std::int32_t>(next() >> 8));
+            auto sum =
+                simd::add_products(start, simd::widen<0>(line), simd::widened_pair<0>(widened, q));
+            sum = simd::add_products(sum, simd::widen<1>(line), simd::widened_pair<1>(widened, q));
+            const auto expected = simd::dot4<8>(start, line, simd::load_quad(x + 4 * q));
+            if (values_of(sum) != values_of(expected)) ++failed;
+        }
+    }
+    CHECK(failed == 0);
 }
 
 TEST_CASE("times by shifts is the product, wrapped", "[simd]") {

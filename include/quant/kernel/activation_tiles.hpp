@@ -6,6 +6,8 @@
 //   integer A   codes   [halves][quads][T][4] int8
 //               sums    [halves][blocks + 1][T] int32, running sums before each block
 //               scales  [blocks][T] float, or [1][T] per token
+//               widened [halves][quads · T / 4][2][4][2] int16: the codes again, for 8-bit weights
+//                       on instruction sets that multiply those so (see simd/widened_quads.hpp)
 //   float A     values  [quads · 4][T] float, or [quads · 2][T][2] bf16 (see bf16_pairs)
 //               sums    [blocks][T] float, each block's own sum
 //
@@ -14,6 +16,7 @@
 
 #include <quant/kernel/plan.hpp>
 #include <quant/simd/isa.hpp>
+#include <quant/simd/widened_quads.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -77,6 +80,8 @@ struct tile_layout {
         if constexpr (integer) return static_cast<std::size_t>(A::halves);
         return std::size_t{1};
     }();
+    /// Whether codes are there widened, too.
+    static constexpr bool widened = integer && simd::widens_quads<8>;
     static constexpr std::size_t bytes_per_value = integer ? 1 : bf16_pairs<A> ? 2 : 4;
 
     [[nodiscard]] std::size_t half_bytes() const noexcept {
@@ -95,6 +100,9 @@ struct tile_layout {
         return integer ? round_up((scale_per_block ? row.blocks() : 1) * tokens * 4, 64) : 0;
     }
     [[nodiscard]] std::size_t bytes() const noexcept {
+        return widened_at() + (widened ? 2 * values_bytes() : 0);
+    }
+    [[nodiscard]] std::size_t widened_at() const noexcept {
         return values_bytes() + sums_bytes() + scales_bytes();
     }
 };
@@ -111,6 +119,10 @@ struct activation_tile {
     [[nodiscard]] part<std::int8_t>* codes(std::size_t half, std::size_t quad) const noexcept {
         return reinterpret_cast<part<std::int8_t>*>(base) + half * at.half_bytes() +
                quad * at.tokens * 4;
+    }
+    /// The codes, widened.
+    [[nodiscard]] Byte* widened(std::size_t half) const noexcept {
+        return base + at.widened_at() + half * 2 * at.half_bytes();
     }
     /// float or bf16 values, as bf16_pairs<A> says.
     template <class T>

@@ -8,6 +8,7 @@
 #include <quant/simd/convert.hpp>
 #include <quant/simd/dot4.hpp>
 #include <quant/simd/dot8.hpp>
+#include <quant/simd/widened_quads.hpp>
 
 #include <algorithm>
 #include <array>
@@ -123,10 +124,18 @@ struct integer_sums {
                                   : odd                ? 1 << S::bits
                                   : S::multiplier == 2 ? 0
                                                        : S::offset;
-    /// Where sums of 16 bits take the registers, sums start at 0 instead and are shifted at the
-    /// end.
-    static constexpr std::size_t pair_run = simd::quads_per_pair_sum<operand_bits>;
-    static constexpr bool shift_at_end = pair_run != 0;
+    /// Whether add() takes widened activations.
+    static constexpr bool widened = simd::widens_quads<operand_bits>;
+    /// Where sums of 16 bits take the registers, or all products would wait for the shift, sums
+    /// start at 0 instead and are shifted at the end.
+    static constexpr std::size_t pair_run =
+        std::bit_floor(std::min<std::size_t>(simd::quads_per_pair_sum<operand_bits>, 8));
+    /// Whether sums of 16 bits hold the whole step: `sum` is theirs from start() to end(). Where
+    /// registers are few, that spares sums of 32 bits, which are in memory meanwhile.
+    static constexpr bool pairs_hold_step =
+        isa::current::vector_bytes == 32 && operand_bits < 8 && pair_run != 0 &&
+        div_ceil(product_plan<S, A>::step, 16) * 4 <= simd::quads_per_pair_sum<operand_bits>;
+    static constexpr bool shift_at_end = pair_run != 0 || widened;
     /// Tokens that are multiplied two at a time, eight columns at once: their sums lie interleaved
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
@@ -159,7 +168,7 @@ struct integer_sums {
     }
 
     /// Adds quads First … Last − 1 of the superblock at `at` in each panel. `x`: the activations
-    /// of quad First; halves are half_bytes apart.
+    /// of quad First, widened ones if `widened`; halves are half_bytes apart.
     template <std::size_t First, std::size_t Last>
     QUANT_DETAIL_INLINE void add(const std::byte* const (&panels)[P], std::size_t at,
                                  const std::byte* x, std::size_t half_bytes) noexcept {
@@ -171,14 +180,15 @@ struct integer_sums {
                 decode<First + 2 * i + 1>(panels, at, odd_quad);
                 multiply_two_quads(even, odd_quad, x + 2 * i * T * quad_cols, half_bytes);
             });
-        } else if constexpr (pair_run == 0) {
+        } else if constexpr (widened) {
+            add_widened<First, Last>(panels, at, x, half_bytes);
+        } else if constexpr (pair_run == 0 || pairs_hold_step) {
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 codes[P];
                 decode<First + q>(panels, at, codes);
                 multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
-                              [](auto& s, const auto& c, std::int32_t quad) QUANT_DETAIL_LAMBDA {
-                                  s = simd::dot4<operand_bits>(s, c, quad);
-                              });
+                              [](auto& s, const auto& c, std::int32_t quad)
+                                  QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
             });
         } else if constexpr (operand_bits == 8) { // by halves of four bits
             add_pair_sums<First, Last, 1>(panels, at, x, half_bytes,
@@ -215,7 +225,7 @@ struct integer_sums {
                 if constexpr (odd) return codes[i % P] + codes[i % P] + simd::broadcast(0x01010101);
                 return codes[i % P];
             }();
-            s = simd::dot4<operand_bits>(s, operand, simd::load_quad(from));
+            s = add_quad(s, operand, simd::load_quad(from));
         });
     }
 
@@ -223,6 +233,12 @@ struct integer_sums {
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         for_token_pairs(simd::deinterleave_tokens);
+        if constexpr (pairs_hold_step) {
+            unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+                auto& s = sum[i / (P * T)][i / T % P][i % T];
+                s = simd::fold_pairs<1>(simd::broadcast<std::int32_t>(0), s);
+            });
+        }
         if constexpr (S::multiplier == 2 && !odd) {
             unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
                 simd::store_to_broadcast(base[h],
@@ -254,6 +270,13 @@ struct integer_sums {
     }
 
 private:
+    /// sum + codes · quad, as sums are from start() to end().
+    QUANT_DETAIL_INLINE static simd::i32x16
+    add_quad(const simd::i32x16& to, const simd::i32x16& codes, std::int32_t quad) noexcept {
+        if constexpr (pairs_hold_step) return simd::add_pairs(to, codes, quad);
+        return simd::dot4<operand_bits>(to, codes, quad);
+    }
+
     /// f(sum, shift) for each sum, with the shift −(offset + z)·Σ x̂ that is due to it.
     template <bool SumsFit16Bits, class F>
     QUANT_DETAIL_INLINE void for_each_shift(const lane_grid<S> (&grid)[P], const memory& base,
@@ -305,6 +328,27 @@ private:
                 sums[t] = simd::dot4<operand_bits>(sums[t], odd_quad[p],
                                                    simd::load_quad(odd_x + t * quad_cols));
             }
+        });
+    }
+
+    /// Adds quads First … Last − 1 by products of 16 bits; x: widened activations.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add_widened(const std::byte* const (&panels)[P], std::size_t at,
+                                         const std::byte* x, std::size_t half_bytes) noexcept {
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            simd::i32x16 codes[P];
+            decode<First + q>(panels, at, codes);
+            unroll<2>([&](auto is_odd) QUANT_DETAIL_LAMBDA {
+                simd::i32x16 operand[P];
+                unroll<P>([&](auto p)
+                              QUANT_DETAIL_LAMBDA { operand[p] = simd::widen<is_odd>(codes[p]); });
+                unroll<halves * T * P>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    constexpr std::size_t h = i / (T * P), t = i / P % T, p = i % P;
+                    auto& s = sum[h][p][t];
+                    s = simd::add_products(
+                        s, operand[p], simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t));
+                });
+            });
         });
     }
 

@@ -263,6 +263,21 @@ void pack_float_token(const activation_tile<A, Section, Block, std::byte>& tile,
     });
 }
 
+/// Widens the codes of all tokens of a tile, where products take them so.
+template <activation A, std::size_t Section, std::size_t Block>
+void widen_codes(const activation_tile<A, Section, Block, std::byte>& tile) noexcept {
+    if constexpr (tile_layout<A, Section, Block>::widened) {
+        constexpr std::size_t eight_quads = 32;
+        for (std::size_t h = 0; h < tile.at.halves; ++h) {
+            const std::byte* from = tile.base + h * tile.at.half_bytes();
+            std::byte* to = tile.widened(h);
+            for (std::size_t i = 0; i < tile.at.half_bytes(); i += eight_quads) {
+                simd::widen_eight_quads(from + i, to + 2 * i);
+            }
+        }
+    }
+}
+
 /// Zeroes what the tokens of a tile leave unwritten of its values.
 template <activation A, std::size_t Section, std::size_t Block>
 void clear_padding(const activation_tile<A, Section, Block, std::byte>& tile) noexcept {

@@ -135,6 +135,7 @@ void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matr
                 pack_float_token(tile, i, row);
             }
         }
+        widen_codes(tile);
     }
 }
 

@@ -57,10 +57,16 @@ class tile_product {
     using stored_sum = std::conditional_t<integer, std::int32_t, float>;
     static constexpr bool scale_per_block =
         tile_layout<A, plan::section, plan::block>::scale_per_block;
+    static constexpr bool widened = [] {
+        if constexpr (integer) return sums_type::widened;
+        return false;
+    }();
     static constexpr std::size_t value_bytes =
-        tile_layout<A, plan::section, plan::block>::bytes_per_value;
+        (widened ? 2 : 1) * tile_layout<A, plan::section, plan::block>::bytes_per_value;
     static constexpr bool whole_rows = S::group_cols == all;
     static constexpr bool in_registers = isa::current::vector_bytes == 64 && !whole_rows;
+    /// Compilers would keep copies of the float sums in memory beside those in memory.
+    static constexpr bool reread_sums = isa::current::vector_bytes == 32 && !whole_rows;
     /// Whether groups end in the middle of superblocks, and whether steps do.
     static constexpr bool odd = !whole_rows && plan::padded_group % 32 != 0;
     static constexpr bool by_halves = odd || div_ceil(plan::step, 16) % 2 != 0;
@@ -73,9 +79,10 @@ class tile_product {
 public:
     QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
                                      look_ahead ahead) noexcept
-        : ahead_(ahead), panels_(panels), values_(x.base), half_bytes_(x.at.half_bytes()),
-          half_sums_(x.at.sums_per_half()), blocks_(x.at.row.blocks()),
-          sums_(x.template sums<stored_sum>(0, 0)), scales_(x.scales(0)), out_(out) {}
+        : ahead_(ahead), panels_(panels), values_(widened ? x.widened(0) : x.base),
+          half_bytes_((widened ? 2 : 1) * x.at.half_bytes()), half_sums_(x.at.sums_per_half()),
+          blocks_(x.at.row.blocks()), sums_(x.template sums<stored_sum>(0, 0)),
+          scales_(x.scales(0)), out_(out) {}
 
     QUANT_DETAIL_INLINE void run(std::size_t cols) noexcept {
         unroll<P * T>([&](auto i)
@@ -216,6 +223,7 @@ private:
     QUANT_DETAIL_INLINE void finish(sums_type& sums, const lane_grid<S> (&grid)[P],
                                     std::size_t block,
                                     typename sums_type::memory& memory) noexcept {
+        if constexpr (reread_sums) out_ = simd::again(out_);
         simd::f32x16 scales[P], minimums[P];
         unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
             scales[p] = grid[p].scale();

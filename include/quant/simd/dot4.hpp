@@ -49,14 +49,20 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #define QUANT_DETAIL_PAIR_SUMS 0
 #endif
 
+// AVX2 has registers to widen activations of 8-bit codes, see widened_quads.hpp.
+#if defined(__AVX512BW__)
+#define QUANT_DETAIL_SPLITS_CODES 1
+#else
+#define QUANT_DETAIL_SPLITS_CODES 0
+#endif
+
 /// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
-/// (8 at most, a superblock); for 8 bits, of their halves of 4 bits. 0 where dot4 is the better
-/// way.
+/// for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
 template <int Bits>
 inline constexpr std::size_t quads_per_pair_sum = [] {
+    if (!QUANT_DETAIL_PAIR_SUMS || (Bits == 8 && !QUANT_DETAIL_SPLITS_CODES)) return std::size_t{0};
     constexpr int bits = Bits == 8 ? 4 : Bits;
-    constexpr std::size_t fit = 32767 / (2 * 128 * ((std::size_t{1} << bits) - 1));
-    return QUANT_DETAIL_PAIR_SUMS ? std::min<std::size_t>(std::bit_floor(fit), 8) : 0;
+    return 32767 / (2 * 128 * ((std::size_t{1} << bits) - 1));
 }();
 
 #if QUANT_DETAIL_PAIR_SUMS && defined(__AVX512BW__)
@@ -315,6 +321,7 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
 
 #undef QUANT_DETAIL_IN_ORDER
 #undef QUANT_DETAIL_PAIR_SUMS
+#undef QUANT_DETAIL_SPLITS_CODES
 
 } // namespace simd
 } // namespace quant::inline QUANT_ABI

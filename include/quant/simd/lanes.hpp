@@ -260,7 +260,7 @@ QUANT_DETAIL_INLINE native<T> combine(const lanes<T>& a, Combine f) noexcept {
 /// The same address, of which the compiler does not know that: what is read through it is read
 /// again, not kept in registers that are needed otherwise.
 template <class T>
-[[nodiscard]] QUANT_DETAIL_INLINE const T* again(const T* from) noexcept {
+[[nodiscard]] QUANT_DETAIL_INLINE T* again(T* from) noexcept {
 #if defined(__GNUC__)
     __asm__("" : "+r"(from));
 #endif
