@@ -1,14 +1,15 @@
 #!/bin/bash
-# Runs test programs on an emulated x86 CPU, as far as AVX-512 and AVX-VNNI, which QEMU does not have:
+# Runs test programs on an emulated x86 CPU, one with AVX-512 or AVX-VNNI, which QEMU does not have:
 #
-#   tests/bochs/run.sh MODEL[+FEATURE...][-FEATURE...] [NAME=ISA:]PROGRAM...
+#   tests/bochs/run.sh MODEL[+FEATURE...][-FEATURE...] PROGRAM...
+#   tests/bochs/run.sh -cpu MODEL[+FEATURE...][-FEATURE...] PROGRAM
 #
-# MODEL is one of Bochs's (bochs -help cpu), FEATUREs are added to it or, after a minus, taken from it.
-# With NAME=ISA: the program is called NAME, and finds ISA in QUANT_MAX_ISA. Boots Debian's kernel in Bochs, a
-# whole PC, with a file system in memory that holds the statically linked programs, once for all of
-# them; half a minute of CPU, then some tens of millions of instructions a second. Prints each program's
-# output and whether it passed, and closes as CTest does. A program passes if it returns 0; if it returns
-# 4 it was skipped.
+# MODEL is one of Bochs's (bochs -help cpu); FEATUREs are added to it or, after a minus, taken from it.
+# Boots Debian's kernel in Bochs, a whole PC, with a file system in memory that holds the statically
+# linked programs, once for all of them; half a minute of CPU, then some tens of millions of
+# instructions a second. Prints each program's output and whether it passed, and closes as CTest does.
+# A program passes if it returns 0; if it returns 4 it was skipped. With -cpu it prints the program's
+# output alone, and returns what that returned, as qemu-x86_64 does. Programs see QUANT_MAX_ISA.
 #
 # Needs Debian 12. Installs what Bochs is linked with, xorriso and isolinux by apt (as root, or with
 # sudo); Bochs 3, of the next stable release, and the kernel are unpacked into build/bochs.
@@ -23,10 +24,15 @@ die() {
     echo "run.sh: $*" >&2
     exit 1
 }
-[ $# -ge 2 ] ||
-    die "usage: tests/bochs/run.sh MODEL[+FEATURE...][-FEATURE...] [NAME=ISA:]PROGRAM..."
+alone=
+if [ "${1-}" = -cpu ]; then
+    alone=yes
+    shift
+fi
+[ $# -ge 2 ] || die "usage: tests/bochs/run.sh [-cpu] MODEL[+FEATURE...][-FEATURE...] PROGRAM..."
 cpu=$1
 shift
+[ -z "$alone" ] || [ $# -eq 1 ] || die "-cpu takes one program"
 
 # The packages of this release that are missing.
 missing_packages() {
@@ -79,32 +85,19 @@ exec 9>&-
 work=$(mktemp -d "$root/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What the words after the CPU say.
-name_of() {
-    case $1 in
-        *=*:*) echo "${1%%=*}" ;;
-        *) basename "$1" ;;
-    esac
-}
-isa_of() {
-    case $1 in
-        *=*:*) sed 's/^[^=]*=\([^:]*\):.*/\1/' <<< "$1" ;;
-        *) echo - ;;
-    esac
-}
-
 # The file system: init, its shell, the programs, and a list of what to run.
 make_initramfs() {
-    local files=$work/files word program
-    mkdir -p "$files/bin" "$files/proc" "$files/tmp" "$files/tests"
+    local files=$work/files program name
+    mkdir -p "$files/bin" "$files/dev" "$files/proc" "$files/tmp" "$files/tests"
     cp "$root/guest/bin/busybox" "$files/bin"
     cp "$here/init" "$files"
     chmod +x "$files/init"
-    for word in "$@"; do
-        program=${word#*=*:}
-        strip -o "$files/tests/$(basename "$program")" "$program"
-        echo "$(name_of "$word") $(isa_of "$word") /tests/$(basename "$program")"
-    done > "$files/tests/list"
+    for program in "$@"; do
+        name=$(basename "$program")
+        strip -o "$files/tests/$name" "$program"
+        echo "$name" >> "$files/tests/list"
+    done
+    [ -z "${QUANT_MAX_ISA-}" ] || echo "export QUANT_MAX_ISA='$QUANT_MAX_ISA'" > "$files/tests/environment"
     (cd "$files" && find . | bin/busybox cpio -o -H newc -R 0:0 2> /dev/null | gzip -1) \
         > "$work/iso/initrd.gz"
 }
@@ -132,8 +125,8 @@ CFG
 
 write_configuration() {
     local added removed features=
-    added=$(grep -o '+[a-z0-9_]*' <<< "$cpu" | tr -d + | paste -s -d ,)
-    removed=$(grep -o -e '-[a-z0-9_]*' <<< "$cpu" | tr -d - | paste -s -d ,)
+    added=$(grep -o '+[a-z0-9_]*' <<< "$cpu" | tr -d + | paste -s -d , || true)
+    removed=$(grep -o -e '-[a-z0-9_]*' <<< "$cpu" | tr -d - | paste -s -d , || true)
     [ -z "$added" ] || features+=", add_features=\"$added\""
     [ -z "$removed" ] || features+=", exclude_features=\"$removed\""
     cat > "$work/bochsrc" << CFG
@@ -178,15 +171,23 @@ write_configuration
     < /dev/null > terminal 2>&1) || true
 touch "$work/serial"
 tr -d '\r' < "$work/serial" > "$work/output"
-cat "$work/output"
 
 status_of() { # NAME
     sed -n "s/^.*@end ${1//./[.]} \([0-9]*\)\$/\1/p" "$work/output"
 }
+if [ -n "$alone" ]; then
+    name=$(basename "$1")
+    status=$(status_of "$name")
+    [ -n "$status" ] || die "$name did not end: $(tail -n 5 "$work/terminal" "$work/bochs.log")"
+    sed -e "0,/@begin $name\$/d" -e "/@end $name [0-9]*\$/,\$d" "$work/output"
+    exit "$status"
+fi
+
 failed=0
+cat "$work/output"
 echo
-for word in "$@"; do
-    name=$(name_of "$word")
+for program in "$@"; do
+    name=$(basename "$program")
     case $(status_of "$name") in
         0) verdict=Passed ;;
         4) verdict=Skipped ;;
