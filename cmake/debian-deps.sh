@@ -12,6 +12,11 @@
 #
 # brings nothing but the source of the same Catch2, for other architectures.
 #
+#   cmake/debian-deps.sh --bochs PREFIX            then: tests/bochs/run.sh
+#
+# brings nothing but the emulator Bochs 3 and the C library that it was built for, from the next stable
+# release: that of Debian 12 knows neither AVX512-BF16 nor how to add features to a CPU.
+#
 # The machine's own package sources, lists and installed packages stay as they are: apt runs with
 # a private configuration, its packages are unpacked and not installed, and the mirror is the one
 # that the machine uses already. A second call finds the stamp of the first and does nothing. The
@@ -23,14 +28,16 @@ die() {
     exit 1
 }
 
-usage="usage: cmake/debian-deps.sh [--xsimd14 | --catch2-source] PREFIX"
+usage="usage: cmake/debian-deps.sh [--xsimd14 | --catch2-source | --bochs] PREFIX"
 source_only=
+bochs_only=
 xsimd=${QUANT_XSIMD:-13}
 prefix=
 for argument in "$@"; do
     case $argument in
         --xsimd14) xsimd=14 ;;
         --catch2-source) source_only=yes ;;
+        --bochs) bochs_only=yes ;;
         -h | --help) echo "$usage"; exit 0 ;;
         -*) die "unknown option $argument ($usage)" ;;
         *) [ -z "$prefix" ] || die "one prefix, please ($usage)"; prefix=$argument ;;
@@ -45,9 +52,14 @@ case $xsimd in
 esac
 catch_suite=bookworm-backports
 # Any change of what is fetched changes this line, and with it the prefix is renewed.
+packages="libxsimd-dev/$xsimd_suite xtl-dev/$xsimd_suite libcatch2-dev/$catch_suite"
 stamp_text="quant-deps 1: libxsimd-dev xtl-dev/$xsimd_suite libcatch2-dev/$catch_suite"
 suites="$xsimd_suite $catch_suite"
-if [ -n "$source_only" ]; then
+if [ -n "$bochs_only" ]; then
+    suites=trixie
+    packages="bochs bochs-term bochsbios libc6 libgcc-s1 libstdc++6"
+    stamp_text="quant-deps 1: $packages/$suites"
+elif [ -n "$source_only" ]; then
     stamp_text="quant-deps 1: source of catch2/$catch_suite"
     suites=$catch_suite
 fi
@@ -129,8 +141,8 @@ if [ -n "$source_only" ]; then
     fetch() { run_apt source --download-only "catch2/$catch_suite"; }
 else
     fetch() {
-        run_apt download "libxsimd-dev/$xsimd_suite" "xtl-dev/$xsimd_suite" \
-            "libcatch2-dev/$catch_suite"
+        # shellcheck disable=SC2086 # several words
+        run_apt download $packages
     }
 fi
 (cd "$work/debs" && fetch) || {

@@ -10,6 +10,9 @@
 # all test programs. Output is in build/everywhere/CONFIGURATION.log, and on the terminal if
 # something fails. docs/platforms.md tells what passed, and how long it takes.
 #
+# AVX-512 and AVX-VNNI, which QEMU does not have, are emulated by Bochs (tests/bochs/run.sh), slowly: of
+# the longest lists of types an eighth is tested, and with --all no more than usually.
+#
 # Needs Debian 12: cross-compilers, QEMU and emscripten come by apt (as root, or with sudo).
 set -euo pipefail
 
@@ -21,10 +24,17 @@ if command -v ccache > /dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
 fi
 
-# name | toolchain (cmake/toolchains; `host` for none) | flags | QEMU_CPU. The CPUs have what the flags
-# say and nothing newer, so that an instruction too many is a crash.
+# name | toolchain (cmake/toolchains; `host` for none, `bochs` for none and that emulator) | flags |
+# QEMU_CPU, or Bochs's. The CPUs have what the flags say and nothing newer, so that an instruction too
+# many is a crash.
 # Without vector registers of its own g++ takes arrays of sixteen apart, for as long as all the rest.
-configurations='
+avx2='-mavx2 -mfma -mf16c'
+# g++ 12 warns of uninitialized values inside its own AVX-512 headers.
+avx512="$avx2 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd
+    -Wno-uninitialized -Wno-maybe-uninitialized"
+avx512=$(tr -s '\n ' ' ' <<< "$avx512")
+vbmi_bf16='-mavx512vnni -mavx512ifma -mavx512vbmi -mavx512vbmi2 -mavx512bf16'
+configurations="
 aarch64         | aarch64 |                                    | cortex-a57
 aarch64-dotprod | aarch64 | -march=armv8.2-a+dotprod           | neoverse-n1
 aarch64-i8mm    | aarch64 | -march=armv8.2-a+dotprod+i8mm+bf16 | max
@@ -35,8 +45,13 @@ i686            | i686    | -msse2 -mfpmath=sse                | this CPU
 wasm            | wasm    | -msimd128 -fexceptions -pthread    | node
 x86-sse2        | host    | -march=x86-64                      | qemu64
 x86-sse42       | host    | -msse4.2                           | Nehalem
-x86-avx2        | host    | -mavx2 -mfma -mf16c                | Haswell
-'
+x86-avx2        | host    | $avx2                | Haswell
+x86-avxvnni     | bochs   | $avx2 -mavxvnni      | corei7_haswell_4770+avx_vnni
+x86-avx512bw    | bochs   | $avx512              | corei7_skylake_x
+x86-avx512vnni  | bochs   | $avx512 -mavx512vnni | corei7_skylake_x+avx512vnni
+x86-avx512bf16  | bochs   | $avx512 $vbmi_bf16   | corei7_icelake_u+avx512bf16
+x86-dispatch    | bochs   |                      | corei7_icelake_u
+"
 
 quick=(core_simd.default core_lookup.default elements_simd.default matmul_two_level.default
     gguf_blocks)
@@ -85,6 +100,7 @@ missing_packages() {
     done
     [[ " ${names[*]} " != *" wasm "* ]] || command -v em++ > /dev/null || echo emscripten
     command -v qemu-x86_64 > /dev/null || echo qemu-user
+    command -v python3 > /dev/null || echo python3
 }
 mapfile -t missing < <(missing_packages)
 if [ ${#missing[@]} -gt 0 ]; then
@@ -131,7 +147,10 @@ configure() { # NAME
     toolchain=$(field "$1" 2)
     # ccache does not know emscripten's compiler.
     [ "$toolchain" != wasm ] || local -x CMAKE_CXX_COMPILER_LAUNCHER=
-    if [ "$toolchain" = host ]; then
+    if [ "$toolchain" = bochs ]; then
+        options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_EXE_LINKER_FLAGS=-static
+            -DQUANT_TEST_PART=0/8)
+    elif [ "$toolchain" = host ]; then
         options=(-DCMAKE_PREFIX_PATH="$prefix" -DCMAKE_CROSSCOMPILING_EMULATOR=qemu-x86_64)
     else
         prefix=$source_dir/$root/catch2-prefix/$1
@@ -144,14 +163,43 @@ configure() { # NAME
         -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000
 }
 
+# What one program with kernels for all instruction sets chooses, and computes.
+build_and_test_dispatch() { # NAME
+    local build=$root/$1
+    configure "$1" || return
+    cmake --build "$build" --target dispatch_first || return
+    if tests/dispatch/check_choice.py "$build/tests/dispatch/dispatch_first" \
+        sse2,sse42,avx2,avxvnni,avx512bw,avx512vnni,avx512vnni_vbmi,avx512vnni_vbmi_bf16 \
+        tests/bochs/run.sh "$(field "$1" 4)" avx512vnni_vbmi; then
+        echo "100% tests passed, 0 tests failed out of 1"
+    else
+        echo "0% tests passed, 1 tests failed out of 1"
+        return 1
+    fi
+}
+
 build_and_test() { # NAME
+    if [ "$1" = x86-dispatch ]; then
+        build_and_test_dispatch "$1"
+        return
+    fi
     local build=$root/$1 targets=() programs=.
+    local selected=("${selected[@]}")
+    if [ "$(field "$1" 2)" = bochs ]; then
+        [ ${#selected[@]} -gt 0 ] || selected=("${representative[@]}")
+    fi
+    # Where there are products of bfloat16.
+    [ "$1" != x86-avx512bf16 ] || selected+=(matmul_activations.default)
     configure "$1" || return
     if [ ${#selected[@]} -gt 0 ]; then
         targets=(--target "${selected[@]}")
         programs="^($(IFS='|'; echo "${selected[*]//./[.]}"))\$"
     fi
     cmake --build "$build" "${targets[@]}" || return
+    if [ "$(field "$1" 2)" = bochs ]; then
+        tests/bochs/run.sh "$(field "$1" 4)" "${selected[@]/#/$build/tests/}"
+        return
+    fi
     QEMU_CPU=$(field "$1" 4) ctest --test-dir "$build" --output-on-failure --no-tests=error \
         -R "$programs" -LE 'check|compile_fail'
 }
