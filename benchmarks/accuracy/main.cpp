@@ -1,9 +1,10 @@
 // benchmark.accuracy: relative error of every preset on random weights, against its bits, and
 // how fast one thread quantizes.
 //
-//     benchmark.accuracy [--rows N] [--cols N] [--full] [--json FILE]
+//     benchmark.accuracy [--rows N] [--cols N] [--full] [--optimal] [--json FILE]
 //
 //     --rows, --cols   the shape of each matrix (512 × 4096); --full: 4096 × 4096
+//     --optimal        some presets alone, by mse_optimal beside mse (64 × 4096)
 //     --json FILE      the same numbers for benchmarks/accuracy/report.py
 //
 // Weights are normal and Student-t(4) numbers, a matrix of each for the seeds 1, 2 and 3. Errors
@@ -74,6 +75,7 @@ std::vector<float> make_weights(distribution kind, std::uint64_t seed, std::size
 
 struct options {
     std::size_t rows = 512, cols = 4096;
+    bool optimal = false;
     std::string json;
 };
 
@@ -90,7 +92,7 @@ struct outcome {
 
 struct row {
     format of;
-    outcome min_max, mse;
+    outcome min_max, mse, optimal;
 };
 
 /// What to beat: the least errors known for a budget of bits.
@@ -123,13 +125,23 @@ std::vector<row> all_formats() {
     std::vector<row> rows;
     for (const auto formats : {integer_formats(), k_formats(), table_formats(), minifloat_formats(),
                                best_few_bits(), best_many_bits()}) {
-        for (const format& one : formats) rows.push_back({one, {}, {}});
+        for (const format& one : formats) rows.push_back({one, {}, {}, {}});
     }
     return rows;
 }
 
-std::vector<row> measure_all(const options& wanted) {
+/// Those that are measured by mse_optimal.
+std::vector<row> some_formats() {
     auto rows = all_formats();
+    constexpr std::string_view names[] = {"q4_0", "q4_1", "q8_0", "iq4_nl", "mxfp4", "nf4_64"};
+    std::erase_if(rows, [&](const row& one) {
+        return std::find(std::begin(names), std::end(names), one.of.name) == std::end(names);
+    });
+    return rows;
+}
+
+std::vector<row> measure_all(const options& wanted) {
+    auto rows = wanted.optimal ? some_formats() : all_formats();
     const std::size_t count = wanted.rows * wanted.cols;
     std::vector<float> decoded(count);
     const quant::matrix_view<float> out(decoded.data(), wanted.rows, wanted.cols);
@@ -144,6 +156,10 @@ std::vector<row> measure_all(const options& wanted) {
             };
             for (row& one : rows) {
                 add(one, quant::range_estimator::mse, one.mse);
+                if (wanted.optimal) {
+                    add(one, quant::range_estimator::mse_optimal, one.optimal);
+                    continue;
+                }
                 if (!one.of.two_levels) {
                     add(one, quant::range_estimator::min_max, one.min_max);
                 }
@@ -182,11 +198,27 @@ void print_table(const std::vector<row>& rows, const options& wanted) {
     }
 }
 
+void print_optimal(const std::vector<row>& rows, const options& wanted) {
+    std::printf("%zu x %zu, seeds 1 to 3; ||w - q|| / ||w||; M/s: million weights per second\n\n",
+                wanted.rows, wanted.cols);
+    std::printf("%-12s %28s   %28s\n", "", "mse", "mse_optimal");
+    std::printf("%-12s %9s %9s %8s   %9s %9s %8s\n", "preset", "normal", "t(4)", "M/s", "normal",
+                "t(4)", "M/s");
+    for (const row& one : rows) {
+        std::printf("%-12s", one.of.name);
+        for (const outcome* of : {&one.mse, &one.optimal}) {
+            std::printf(" %9.5f %9.5f %8.3f  ", of->error(distribution::normal),
+                        of->error(distribution::student), rate(*of, wanted) / 1e6);
+        }
+        std::printf("\n");
+    }
+}
+
 bool write_json(const std::vector<row>& rows, const options& wanted) {
     std::FILE* const file = std::fopen(wanted.json.c_str(), "w");
     if (file == nullptr) return false;
-    std::fprintf(file, "{\n  \"rows\": %zu,\n  \"cols\": %zu,\n  \"presets\": [", wanted.rows,
-                 wanted.cols);
+    std::fprintf(file, "{\n  \"rows\": %zu,\n  \"cols\": %zu,\n  \"%s\": [", wanted.rows,
+                 wanted.cols, wanted.optimal ? "optimal" : "presets");
     const auto print = [&](const char* range, const outcome& of) {
         std::fprintf(file,
                      ",\n     \"%s\": {\"normal\": %.8g, \"student\": %.8g, "
@@ -199,13 +231,17 @@ bool write_json(const std::vector<row>& rows, const options& wanted) {
         std::fprintf(file, "%s    {\"name\": \"%s\", \"family\": \"%s\", \"bits\": %.6g", separator,
                      one.of.name, one.of.family, one.of.bits);
         print("mse", one.mse);
-        if (!one.of.two_levels) print("min_max", one.min_max);
+        if (wanted.optimal)
+            print("mse_optimal", one.optimal);
+        else if (!one.of.two_levels)
+            print("min_max", one.min_max);
         std::fprintf(file, "}");
         separator = ",\n";
     }
     std::fprintf(file, "\n  ],\n  \"targets\": [");
     separator = "\n";
     for (const target& one : targets) {
+        if (wanted.optimal) break;
         std::fprintf(file,
                      "%s    {\"bits\": %g, \"normal\": %g, \"student\": %g, \"preset\": \"%s\", "
                      "\"beaten\": %s}",
@@ -223,6 +259,11 @@ bool read_arguments(int count, char** words, options& wanted) {
         const std::string_view word = words[i];
         if (word == "--full") {
             wanted.rows = wanted.cols = 4096;
+            continue;
+        }
+        if (word == "--optimal") {
+            wanted.optimal = true;
+            wanted.rows = 64;
             continue;
         }
         if (++i == count) return false;
@@ -245,15 +286,17 @@ bool read_arguments(int count, char** words, options& wanted) {
 int main(int argc, char** argv) {
     accuracy::options wanted;
     if (!accuracy::read_arguments(argc, argv, wanted)) {
-        std::fprintf(stderr, "usage: %s [--rows N] [--cols N] [--full] [--json FILE]\n", argv[0]);
+        std::fprintf(stderr, "usage: %s [--rows N] [--cols N] [--full] [--optimal] [--json FILE]\n",
+                     argv[0]);
         return 2;
     }
     const auto rows = accuracy::measure_all(wanted);
-    accuracy::print_table(rows, wanted);
+    (wanted.optimal ? accuracy::print_optimal : accuracy::print_table)(rows, wanted);
     if (!wanted.json.empty() && !accuracy::write_json(rows, wanted)) {
         std::fprintf(stderr, "cannot write %s\n", wanted.json.c_str());
         return 2;
     }
+    if (wanted.optimal) return 0;
     bool all_beaten = true;
     for (const auto& one : accuracy::targets) {
         all_beaten &= accuracy::meets(one, accuracy::find(rows, one.preset));

@@ -3,7 +3,7 @@
 
     report.py [--root DIR] [--model NAME=COMPARE.json]... ACCURACY.json
 
-ACCURACY.json is what `benchmark.accuracy --json` wrote, COMPARE.json what `lm compare --json`
+ACCURACY.json is what `benchmark.accuracy --json` wrote (with --optimal: one part, and no chart), COMPARE.json what `lm compare --json`
 printed: NAME is that of a part. Everything between `<!-- measured: NAME -->` and
 `<!-- end -->` is replaced; parts of models that are not given stay. The chart needs matplotlib.
 """
@@ -64,6 +64,22 @@ def targets_part(data):
                      "yes" if t["beaten"] else "**no**"])
     return table(["budget", "to beat, normal", "t(4)", "preset", "bits", "normal", "t(4)",
                   "less in both"], rows)
+
+
+def optimal_part(data):
+    rows = []
+    for p in data["optimal"]:
+        mse, least = p["mse"], p["mse_optimal"]
+        row = [f"`{p['name']}`"]
+        for kind in ("normal", "student"):
+            row += [error(mse[kind]), error(least[kind]),
+                    f"{100 * (mse[kind] ** 2 / least[kind] ** 2 - 1):.2f}"]
+        row += [f"{of['weights_per_second'] / 1e6:.3g}" for of in (mse, least)]
+        rows.append(row)
+    head = ["preset", "normal: `mse`", "`mse_optimal`", "E more, %", "t(4): `mse`", "`mse_optimal`",
+            "E more, %", "`mse`, M weights/s", "`mse_optimal`"]
+    return (f"{data['rows']} × {data['cols']}, three matrices of each distribution.\n\n"
+            + table(head, rows))
 
 
 def model_part(data):
@@ -132,6 +148,9 @@ def main():
     parser.add_argument("results", type=pathlib.Path)
     arguments = parser.parse_args()
     data = json.loads(arguments.results.read_text(encoding="utf-8"))
+    if "optimal" in data:
+        replace_parts(arguments.root / "docs" / "accuracy.md", {"optimal": optimal_part(data)})
+        return 0
     parts = {"errors": errors_part(data), "targets": targets_part(data)}
     for one in arguments.model:
         name, _, path = one.partition("=")

@@ -76,6 +76,7 @@ constexpr range_entry ranges[] = {
     {"percentile", quant::range_estimator::percentile},
     {"entropy", quant::range_estimator::entropy},
     {"half_quadratic", quant::range_estimator::half_quadratic},
+    {"mse_optimal", quant::range_estimator::mse_optimal},
 };
 
 } // namespace

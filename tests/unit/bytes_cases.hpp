@@ -13,8 +13,9 @@ inline std::uint64_t hash(std::span<const std::byte> bytes) { // FNV-1a
 }
 
 template <class S>
-std::uint64_t packed_hash(std::size_t threads, const quant::quantize_options& options = {}) {
-    constexpr std::size_t rows = 83, cols = 333;
+std::uint64_t packed_hash(std::size_t threads, const quant::quantize_options& options = {},
+                          std::size_t rows = 83) {
+    constexpr std::size_t cols = 333;
     const auto w = numbers(42).vector(rows * cols);
     quant::thread_pool pool(threads);
     return hash(quant::quantize_packed<S>(quant::matrix_view<const float>{w.data(), rows, cols},
@@ -25,22 +26,35 @@ std::uint64_t packed_hash(std::size_t threads, const quant::quantize_options& op
 /// As packed_hash, with scales of least squared error: weighted, which is searched in floats, or
 /// not, in fixed point.
 template <class S>
-std::uint64_t searched_hash(std::size_t threads, bool weighted) {
+std::uint64_t searched_hash(std::size_t threads, bool weighted,
+                            quant::range_estimator range = quant::range_estimator::mse,
+                            std::size_t rows = 83) {
     auto importance = numbers(43).vector(333);
     for (float& factor : importance) factor *= factor;
     quant::quantize_options options;
-    options.range = quant::range_estimator::mse;
+    options.range = range;
     if (weighted) options.importance = importance;
-    return packed_hash<S>(threads, options);
+    return packed_hash<S>(threads, options, rows);
+}
+
+/// Of optimal scales, weighted and not, both in one; of fewer rows, since that takes long. Two
+/// levels have none: 0.
+template <class S>
+std::uint64_t optimal_hash(std::size_t threads) {
+    if (S::is_two_level) return 0;
+    constexpr auto range = quant::range_estimator::mse_optimal;
+    return searched_hash<S>(threads, true, range, 5) * 3 +
+           searched_hash<S>(threads, false, range, 5);
 }
 
 /// The hashes of a scheme: with the options that are default, of a weighted and of an unweighted
-/// search.
-template <class S, std::uint64_t Default, std::uint64_t Weighted, std::uint64_t Unweighted>
+/// search, and of optimal scales.
+template <class S, std::uint64_t Default, std::uint64_t Weighted, std::uint64_t Unweighted,
+          std::uint64_t Optimal = 0>
 struct hashed {
     using scheme = S;
     static constexpr std::uint64_t by_default = Default, weighted = Weighted,
-                                   unweighted = Unweighted;
+                                   unweighted = Unweighted, optimal = Optimal;
 };
 
 template <class Hashed>
@@ -50,6 +64,7 @@ void check_hashes() {
         CHECK(packed_hash<S>(threads) == Hashed::by_default);
         CHECK(searched_hash<S>(threads, true) == Hashed::weighted);
         CHECK(searched_hash<S>(threads, false) == Hashed::unweighted);
+        CHECK(optimal_hash<S>(threads) == Hashed::optimal);
     }
 }
 

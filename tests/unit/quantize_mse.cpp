@@ -77,7 +77,8 @@ std::vector<float> there_and_back(const std::vector<float>& w, std::size_t rows,
 
 } // namespace
 
-TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max", "[mse]", cases::sample<schemes>) {
+TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max, mse_optimal than mse", "[mse]",
+                        cases::sample<schemes>) {
     using S = TestType;
     CAPTURE(to_string(describe<S>()));
     for (const std::size_t cols : {1u, 7u, 33u, 172u, 600u}) {
@@ -93,6 +94,8 @@ TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max", "[mse]", cases::sampl
             const auto min_max = there_and_back<S>(w, rows, cols, options);
             options.range = range_estimator::mse;
             const auto mse = there_and_back<S>(w, rows, cols, options);
+            options.range = range_estimator::mse_optimal;
+            const auto optimal = there_and_back<S>(w, rows, cols, options);
             const float* v = weighted ? importance.data() : nullptr;
             for (std::size_t r = 0; r < rows; ++r) {
                 for (std::size_t c = 0; c < cols; c += S::group_size(cols)) {
@@ -106,6 +109,8 @@ TEMPLATE_LIST_TEST_CASE("mse is never worse than min-max", "[mse]", cases::sampl
                     const double is = error_of(row, mse.data() + r * cols, v, c, end, unit);
                     CAPTURE(cols, weighted, r, c);
                     REQUIRE(is <= was * (1 + 1e-5) + 1e-12);
+                    const double least = error_of(row, optimal.data() + r * cols, v, c, end, unit);
+                    REQUIRE(least <= is * (1 + 1e-5) + 1e-12);
                 }
             }
         }

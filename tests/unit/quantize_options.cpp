@@ -53,8 +53,9 @@ TEMPLATE_LIST_TEST_CASE("every estimator: the same bytes packed at once and on t
                         "[quantize][options]", cases::sample<kinds>) {
     const auto w = some_weights();
     thread_pool pool(3);
-    for (const auto range : {range_estimator::mse, range_estimator::percentile,
-                             range_estimator::entropy, range_estimator::half_quadratic}) {
+    for (const auto range :
+         {range_estimator::mse, range_estimator::percentile, range_estimator::entropy,
+          range_estimator::half_quadratic, range_estimator::mse_optimal}) {
         CAPTURE(static_cast<int>(range));
         auto options = with(range);
         options.percentile = 98;
@@ -89,6 +90,8 @@ TEMPLATE_LIST_TEST_CASE("least squared error is never more than min-max's", "[qu
     const auto plain = restored(quantize<TestType>(view_of(w)));
     const auto searched = restored(quantize<TestType>(view_of(w), with(range_estimator::mse)));
     CHECK(squared_error(w, searched) <= squared_error(w, plain));
+    const auto least = restored(quantize<TestType>(view_of(w), with(range_estimator::mse_optimal)));
+    CHECK(squared_error(w, least) <= squared_error(w, searched) * (1 + 1e-6));
 }
 
 TEST_CASE("percentiles cut off what is rare", "[quantize][options]") {

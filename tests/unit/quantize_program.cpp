@@ -325,7 +325,7 @@ TEST_CASE("quantize: errors are one line and leave nothing behind", "[program]")
           "--keep: a regular expression of 200000 bytes; at most 4096");
     check({in, out, "--rule", "a"}, "--rule: \"a\" is not of the form REGEX=SCHEME");
     check({in, out, "--range", "best"}, "--range: unknown range \"best\"; there are: mse min_max "
-                                        "percentile entropy half_quadratic");
+                                        "percentile entropy half_quadratic mse_optimal");
     CHECK(contains(run(folder, {in, out, "--scheme", "iq3_s"}).err,
                    "quantize: --scheme: unknown scheme \"iq3_s\"; there are: keep f32 "));
     CHECK(contains(run(folder, {in, folder / "no/out.gguf"}).err, "cannot create a file beside"));

@@ -5,6 +5,8 @@
 #include <quant/calibrate/clipping.hpp>
 #include <quant/calibrate/histogram_observer.hpp>
 #include <quant/core/buffer.hpp>
+#include <quant/quantize/optimal_line.hpp>
+#include <quant/quantize/optimal_scale.hpp>
 #include <quant/quantize/options.hpp>
 #include <quant/quantize/search.hpp>
 
@@ -229,6 +231,7 @@ void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) no
 class estimate_room {
 public:
     /// For groups of up to `longest` weights.
+    template <quantization_scheme S>
     [[nodiscard]] static result<estimate_room>
     make(std::size_t longest, const quantize_options& options, const char* where) noexcept {
         estimate_room made;
@@ -242,15 +245,55 @@ public:
         if (!sorted) return sorted.failure();
         made.tile_ = std::move(*tile);
         made.sorted_ = std::move(*sorted);
+        if (options.range == range_estimator::mse_optimal) {
+            auto line = line_room::make(S::has_minimum ? longest : 0, where);
+            if (!line) return line.failure();
+            made.line_ = std::move(*line);
+            auto sweep = sweep_room::make(S::has_minimum ? 0 : longest, S::max_code, where);
+            if (!sweep) return sweep.failure();
+            made.sweep_ = std::move(*sweep);
+        }
         return made;
     }
     [[nodiscard]] float* tile() noexcept { return tile_.data(); }
     [[nodiscard]] counted_weight* sorted() noexcept { return sorted_.data(); }
+    [[nodiscard]] sweep_room* sweep() noexcept { return &sweep_; }
+    [[nodiscard]] line_room* line() noexcept { return &line_; }
 
 private:
     buffer<float> tile_;
     buffer<counted_weight> sorted_;
+    sweep_room sweep_;
+    line_room line_;
 };
+
+/// The best numbers that there are, from good ones. False if it was cancelled.
+template <quantization_scheme S>
+[[nodiscard]] bool optimize_groups(const float* weights, const float* importance, std::size_t n,
+                                   std::size_t size, const std::atomic<bool>* cancel,
+                                   estimate_room& room, stored_groups<S>& stored) noexcept {
+    alignas(64) float scale[16], minimum[16] = {};
+    alignas(64) std::int32_t zero_point[16] = {};
+    simd::store(scale, stored.scale);
+    if constexpr (S::has_minimum) simd::store(minimum, stored.minimum);
+    if constexpr (S::has_zero_point) simd::store(zero_point, stored.zero_point);
+    std::size_t i = 0;
+    for (std::size_t c = 0; c < n; c += size, ++i) {
+        const exact_group group{weights + c, importance == nullptr ? nullptr : importance + c,
+                                std::min(size, n - c)};
+        if constexpr (S::has_minimum) {
+            if (!optimize_line<S>(group, scale[i], minimum[i], *room.line(), cancel)) return false;
+        } else {
+            if (!optimize_scale<S>(group, scale[i], zero_point[i], room.sweep(), cancel)) {
+                return false;
+            }
+        }
+    }
+    stored.scale = simd::load<float>(scale);
+    if constexpr (S::has_minimum) stored.minimum = simd::load<float>(minimum);
+    if constexpr (S::has_zero_point) stored.zero_point = simd::load<std::int32_t>(zero_point);
+    return true;
+}
 
 /// Improves the numbers that the min-max rule gave to the groups of n weights, sixteen at most.
 template <quantization_scheme S>
@@ -268,11 +311,16 @@ estimate_groups(const float* weights, const float* importance, std::size_t n, st
     const tile_factors by{1.0f, normalizing_factor(importance, n)};
     const search_tile tile = lay_out(
         weights, importance, n, size, size > longest_lane_group, by,
-        options.range == range_estimator::mse ? integers_of<S> : tile_integers::none, room.tile());
-    if (options.range == range_estimator::mse) {
-        search_groups<S>(tile, stored);
-    } else {
+        options.range == range_estimator::half_quadratic ? tile_integers::none : integers_of<S>,
+        room.tile());
+    if (options.range == range_estimator::half_quadratic) {
         refine_half_quadratic<S>(tile, stored);
+        return {};
+    }
+    search_groups<S>(tile, stored);
+    if (options.range == range_estimator::mse_optimal &&
+        !optimize_groups<S>(weights, importance, n, size, options.cancel, room, stored)) {
+        return error(errc::cancelled, "quantize", "stopped by the caller");
     }
     return {};
 }

@@ -15,10 +15,11 @@ namespace quant::inline QUANT_VOCABULARY {
 /// How the range of a group is found.
 enum class range_estimator {
     min_max, ///< the levels just cover the least and the greatest weight
-    mse,     ///< least squared error, weighted by importance; see docs/maths.md for what is tried
-    percentile,    ///< as min_max of what is left when the rarest weights at the ends are cut off
-    entropy,       ///< as min_max of the range with the least Kullback–Leibler divergence
-    half_quadratic ///< min_max, then offsets (else scales) moved as outliers are set aside
+    mse,     ///< little squared error, weighted by importance; see docs/maths.md for what is tried
+    percentile,     ///< as min_max of what is left when the rarest weights at the ends are cut off
+    entropy,        ///< as min_max of the range with the least Kullback–Leibler divergence
+    half_quadratic, ///< min_max, then offsets (else scales) moved as outliers are set aside
+    mse_optimal     ///< the least squared error of all numbers that can be stored, proven; slow
 };
 
 /// Which level a weight gets, its scale being known.

@@ -73,7 +73,8 @@ template <quantization_scheme S, class T, class Options, class E>
 /// the lowest row first; of options invalid_argument (no such estimator; a factor of importance
 /// that is negative or not finite), shape_mismatch and null_data (importance), unsupported (mse
 /// where rows share scales); out_of_memory; cancelled; executor_failed. Complexity: O(rows·cols),
-/// two passes over each group while it is in cache; some tens of them for mse and two-level scales.
+/// two passes over each group while it is in cache; some tens of them for mse and two-level scales,
+/// many more for mse_optimal.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>
 [[nodiscard]] result<quantized_matrix<S>>
 try_quantize(matrix_view<T> w, const quantize_options& options, E&& run = serial) noexcept {

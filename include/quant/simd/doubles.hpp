@@ -73,6 +73,19 @@ QUANT_DETAIL_INLINE f64x8 rounded_product(const f64x8& a, const f64x8& b) noexce
     return per_f64_register([](auto x, auto y) QUANT_DETAIL_LAMBDA { return opaque(x * y); }, a, b);
 }
 
+/// The same of single numbers.
+QUANT_DETAIL_INLINE double rounded_product(double a, double b) noexcept {
+#if QUANT_DETAIL_F64_BY_XSIMD && defined(__GNUC__)
+    double product = a * b;
+    __asm__("" : "+x"(product));
+    return product;
+#elif QUANT_DETAIL_F64_BY_XSIMD
+    return a * b;
+#else
+    return opaque(a * b);
+#endif
+}
+
 /// The greater of |a| and b, lane by lane.
 QUANT_DETAIL_INLINE f64x8 max_magnitude(const f64x8& a, const f64x8& b) noexcept {
     return per_f64_register(
@@ -85,6 +98,36 @@ QUANT_DETAIL_INLINE f64x8 max_magnitude(const f64x8& a, const f64x8& b) noexcept
 #endif
         },
         a, b);
+}
+
+/// The smaller and the greater of two numbers, lane by lane; of equal ones either.
+QUANT_DETAIL_INLINE f64x8 min(const f64x8& a, const f64x8& b) noexcept {
+    return per_f64_register(
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA {
+#if QUANT_DETAIL_F64_BY_XSIMD
+            return xsimd::min(x, y);
+#else
+            return x < y ? x : y;
+#endif
+        },
+        a, b);
+}
+QUANT_DETAIL_INLINE f64x8 max(const f64x8& a, const f64x8& b) noexcept {
+    return per_f64_register(
+        [](auto x, auto y) QUANT_DETAIL_LAMBDA {
+#if QUANT_DETAIL_F64_BY_XSIMD
+            return xsimd::max(x, y);
+#else
+            return x > y ? x : y;
+#endif
+        },
+        a, b);
+}
+
+QUANT_DETAIL_INLINE f64x8 load_f64(const double* from) noexcept {
+    f64x8 made;
+    std::memcpy(made.r, from, sizeof made.r);
+    return made;
 }
 
 /// Lanes 0 … 7, or 8 … 15, exactly.
