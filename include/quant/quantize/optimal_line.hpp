@@ -123,7 +123,7 @@ public:
         const double least = std::max((top_ - bottom_) / last_, range * least_line_share);
         const double from = 1.0 / range, to = 1.0 / least;
         const line_box all{from, to, std::min((0.0 - bottom_) * from, (0.0 - bottom_) * to),
-                           0.5 - lowest_ * to};
+                           0.5 - simd::rounded_product(lowest_, to)};
         if (from <= to && !look_into(all)) return false;
         found = {best_.scale, best_.minimum + origin_};
         return true;

@@ -36,6 +36,11 @@ inline constexpr auto search_shares = [] {
     }
 }();
 
+/// Whether groups may have more columns than a tile has lanes for.
+template <quantization_scheme S>
+inline constexpr bool has_long_groups =
+    S::group_rows != 1 || S::group_cols == all || S::group_cols > longest_lane_group;
+
 /// For long groups, shares that shrink by equal factors, to 0.04.
 inline constexpr int long_group_shares = 24;
 
@@ -81,12 +86,28 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         const step_sums sums = sum_steps<S, 0>(tile, guess, bounds);
         by_gain.offer(sums.gain(), found, sums.best_scale(), found_point, point);
     };
+    const auto try_long = [&](const simd::f32x16& from, const simd::i32x16& point) {
+        simd::f32x16 guesses[long_group_shares];
+        float share = 1;
+        for (auto& guess : guesses) {
+            guess = from * simd::broadcast(share);
+            share *= 0.87f;
+        }
+        if constexpr (S::has_integer_steps && has_long_groups<S>) {
+            if (tile.pairs != nullptr) {
+                step_sums sums[long_group_shares];
+                sum_many_fixed_steps<S>(tile, guesses, bounds, sums);
+                for (const step_sums& one : sums) {
+                    by_gain.offer(one.gain(), found, one.best_scale(), found_point, point);
+                }
+                return;
+            }
+        }
+        for (const auto& guess : guesses) improve(guess, point);
+    };
     const auto try_all = [&](const simd::f32x16& from, const simd::i32x16& point) {
         if (tile.one_group) { // the longer a group, the farther out its extreme
-            float share = 1;
-            for (int i = 0; i < long_group_shares; ++i, share *= 0.87f) {
-                improve(from * simd::broadcast(share), point);
-            }
+            try_long(from, point);
         } else {
             for (const float share : search_shares<S>) {
                 improve(from * simd::broadcast(share), point);

@@ -87,15 +87,22 @@ QUANT_DETAIL_INLINE step_sums sum_float_steps(const search_tile& tile, const sim
     return sums;
 }
 
-/// Calls f(line pair) for all of a tile and done() after each 64 of them, when 32 bits are full.
-template <class F, class Done>
-QUANT_DETAIL_INLINE void for_each_pair(const search_tile& tile, F&& f, Done&& done) noexcept {
+/// Calls f(first line pair, last + 1) for 64 of them after the other: then 32 bits are full.
+template <class F>
+QUANT_DETAIL_INLINE void for_each_64_pairs(const search_tile& tile, F&& f) noexcept {
     const std::size_t all_pairs = tile.lines / 2;
     for (std::size_t from = 0; from < all_pairs; from += 64) {
-        const std::size_t to = std::min(from + 64, all_pairs);
+        f(from, std::min(from + 64, all_pairs));
+    }
+}
+
+/// Calls f(line pair) for all of a tile and done() after each 64 of them.
+template <class F, class Done>
+QUANT_DETAIL_INLINE void for_each_pair(const search_tile& tile, F&& f, Done&& done) noexcept {
+    for_each_64_pairs(tile, [&](std::size_t from, std::size_t to) QUANT_DETAIL_LAMBDA {
         for (std::size_t i = from; i < to; ++i) f(i);
         done();
-    }
+    });
 }
 
 /// What integers of a tile are multiplied by, divided by 2^15, to be weights in steps.
@@ -109,33 +116,66 @@ QUANT_DETAIL_INLINE simd::i32x16 fixed_inverse(const search_tile& tile,
         simd::nearest(simd::min(simd::max(simd::broadcast(-32767.0f), wanted), greatest)));
 }
 
-/// The same in fixed point.
+/// Bounds of steps as halves.
+[[nodiscard]] QUANT_DETAIL_INLINE fixed_bounds halves_of(const level_bounds& bounds) noexcept {
+    return {simd::in_both_halves(simd::nearest(bounds.least)),
+            simd::in_both_halves(simd::nearest(bounds.greatest))};
+}
+
+/// Sums of a sixty-four of line pairs, or fewer, in fixed point.
+template <quantization_scheme S, int Table>
+QUANT_DETAIL_INLINE void add_fixed_steps(const search_tile& tile, std::size_t from, std::size_t to,
+                                         const simd::i32x16& inverse, const fixed_bounds& within,
+                                         step_sums& sums) noexcept {
+    auto wq = simd::broadcast<std::int32_t>(0), qq = wq;
+    for (std::size_t i = from; i < to; ++i) {
+        const auto w = tile.pair(i);
+        const auto q = nearest_fixed_steps<S, Table>(simd::high_product(w, inverse), within);
+        wq = simd::dot2(wq, w, q);
+        qq = simd::dot2(qq, q, q);
+    }
+    sums.vwq = sums.vwq + simd::to_float(wq);
+    sums.vqq = sums.vqq + simd::to_float(qq);
+}
+/// What is left to do with these sums.
+QUANT_DETAIL_INLINE void finish_fixed_steps(const search_tile& tile, step_sums& sums) noexcept {
+    tile.combine(sums.vwq);
+    tile.combine(sums.vqq);
+    sums.vwq = simd::rounded_product(sums.vwq, tile.unit);
+}
+
+/// The same as sum_float_steps in fixed point.
 template <quantization_scheme S, int Table>
 QUANT_DETAIL_INLINE step_sums sum_fixed_steps(const search_tile& tile, const simd::f32x16& scale,
                                               const level_bounds& bounds) noexcept {
     const auto inverse = fixed_inverse<S>(tile, scale);
-    const fixed_bounds within{simd::in_both_halves(simd::nearest(bounds.least)),
-                              simd::in_both_halves(simd::nearest(bounds.greatest))};
-    const auto none = simd::broadcast<std::int32_t>(0);
-    auto wq = none, qq = none;
+    const auto within = halves_of(bounds);
     step_sums sums{simd::broadcast(0.0f), simd::broadcast(0.0f)};
-    for_each_pair(
-        tile,
-        [&](std::size_t i) QUANT_DETAIL_LAMBDA {
-            const auto w = tile.pair(i);
-            const auto q = nearest_fixed_steps<S, Table>(simd::high_product(w, inverse), within);
-            wq = simd::dot2(wq, w, q);
-            qq = simd::dot2(qq, q, q);
-        },
-        [&]() QUANT_DETAIL_LAMBDA {
-            sums.vwq = sums.vwq + simd::to_float(wq);
-            sums.vqq = sums.vqq + simd::to_float(qq);
-            wq = qq = none;
-        });
-    tile.combine(sums.vwq);
-    tile.combine(sums.vqq);
-    sums.vwq = simd::rounded_product(sums.vwq, tile.unit);
+    for_each_64_pairs(tile, [&](std::size_t from, std::size_t to) QUANT_DETAIL_LAMBDA {
+        add_fixed_steps<S, Table>(tile, from, to, inverse, within, sums);
+    });
+    finish_fixed_steps(tile, sums);
     return sums;
+}
+
+/// The same for N scales at once, with equal results: weights that do not fit into caches are read
+/// once instead of N times.
+template <quantization_scheme S, std::size_t N>
+QUANT_DETAIL_OUTLINE void
+sum_many_fixed_steps(const search_tile& tile, const simd::f32x16 (&scales)[N],
+                     const level_bounds& bounds, step_sums (&sums)[N]) noexcept {
+    simd::i32x16 inverses[N];
+    for (std::size_t n = 0; n < N; ++n) {
+        inverses[n] = fixed_inverse<S>(tile, scales[n]);
+        sums[n] = {simd::broadcast(0.0f), simd::broadcast(0.0f)};
+    }
+    const auto within = halves_of(bounds);
+    for_each_64_pairs(tile, [&](std::size_t from, std::size_t to) QUANT_DETAIL_LAMBDA {
+        for (std::size_t n = 0; n < N; ++n) {
+            add_fixed_steps<S, 0>(tile, from, to, inverses[n], within, sums[n]);
+        }
+    });
+    for (step_sums& one : sums) finish_fixed_steps(tile, one);
 }
 
 /// Sums by trial. One function per scheme and table, since compilers take long over it and callers
