@@ -1,14 +1,17 @@
 #!/bin/bash
 # The tests on other instruction sets and architectures than this machine's, emulated:
 #
-#   tests/everywhere.sh [--quick | --all] [CONFIGURATION...]    all configurations if none is named
-#   tests/everywhere.sh --list                                  their names
+#   tests/everywhere.sh [--quick | --all] [--part=I/N] [CONFIGURATION...]
+#                                       all configurations if none is named
+#   tests/everywhere.sh --list          their names
 #
 # Builds in build/everywhere/CONFIGURATION and prints one line for each: CTest's closing line, the
 # time that it took, and the CPU. Tested are number types and primitives, the bytes that must be the
 # same everywhere, products and files; with --quick the primitives and one kind of product; with --all
-# all test programs. Output is in build/everywhere/CONFIGURATION.log, and on the terminal if
-# something fails. docs/platforms.md tells what passed, and how long it takes.
+# all test programs. With --part=I/N only those types of long lists are tested whose number, from 0, is
+# I modulo N: --all --part=0/8 builds every test program in a fraction of the time. Output is in
+# build/everywhere/CONFIGURATION.log, and on the terminal if something fails. docs/platforms.md tells
+# what passed, and how long it takes.
 #
 # AVX-512 and AVX-VNNI, which QEMU does not have, are emulated by Bochs (tests/bochs/run.sh), slowly: of
 # the longest lists of types an eighth is tested, and with --all no more than usually.
@@ -56,8 +59,8 @@ x86-dispatch    | bochs   |                      | corei7_icelake_u
 quick=(core_simd.default core_lookup.default elements_simd.default matmul_two_level.default
     gguf_blocks)
 representative=("${quick[@]}"
-    core core_minifloat.default quantized_bytes.default quantize_symmetric.default
-    matmul_symmetric.default matmul_levels.default gguf packed_file)
+    core core_minifloat.default quantized_bytes.default product_bytes.default
+    quantize_symmetric.default matmul_symmetric.default matmul_levels.default gguf packed_file)
 
 field() { # NAME NUMBER
     awk -F' *[|] *' -v name="$1" -v number="$2" '$1 == name { print $number }' \
@@ -66,11 +69,13 @@ field() { # NAME NUMBER
 known=$(awk -F' *[|] *' 'NF > 1 { print $1 }' <<< "$configurations")
 
 selected=("${representative[@]}")
+part=
 names=()
 for word in "$@"; do
     case $word in
         --quick) selected=("${quick[@]}") ;;
         --all) selected=() ;;
+        --part=*) part=${word#*=} ;;
         --list) echo "$known"; exit 0 ;;
         *)
             if ! grep -qx -e "$word" <<< "$known"; then
@@ -160,7 +165,7 @@ configure() { # NAME
     fi
     cmake -G Ninja -S . -B "$build" "${options[@]}" -DCMAKE_BUILD_TYPE=Release \
         -DCMAKE_CXX_FLAGS="$(field "$1" 3)" -DQUANT_TEST_ISAS=default -DQUANT_ASSEMBLY_ISAS=none \
-        -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000
+        -DQUANT_BUILD_EXAMPLES=OFF -DQUANT_TEST_TIMEOUT=3000 -DQUANT_TEST_PART="$part"
 }
 
 # What one program with kernels for all instruction sets chooses, and computes.
