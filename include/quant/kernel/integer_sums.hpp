@@ -130,11 +130,13 @@ struct integer_sums {
     /// start at 0 instead and are shifted at the end.
     static constexpr std::size_t pair_run =
         std::bit_floor(std::min<std::size_t>(simd::quads_per_pair_sum<operand_bits>, 8));
-    /// Whether sums of 16 bits hold the whole step: `sum` is theirs from start() to end(). Where
-    /// registers are few, that spares sums of 32 bits, which are in memory meanwhile.
-    static constexpr bool pairs_hold_step =
-        isa::current::vector_bytes == 32 && operand_bits < 8 && pair_run != 0 &&
-        div_ceil(product_plan<S, A>::step, 16) * 4 <= simd::quads_per_pair_sum<operand_bits>;
+    /// Whether sums of 16 bits hold a step of several superblocks: `sum` is theirs from start() to
+    /// end(). Where registers are few, that spares sums of 32 bits, which are in memory meanwhile.
+    static constexpr bool pairs_hold_step = [] {
+        if (isa::current::vector_bytes != 32 || pair_run == 0 || operand_bits == 8) return false;
+        const std::size_t quads = div_ceil(product_plan<S, A>::step, 16) * 4;
+        return quads > 8 && quads <= simd::quads_per_pair_sum<operand_bits>;
+    }();
     static constexpr bool shift_at_end = pair_run != 0 || widened;
     /// Tokens that are multiplied two at a time, eight columns at once: their sums lie interleaved
     /// from start() to end().

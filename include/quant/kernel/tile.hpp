@@ -65,8 +65,10 @@ class tile_product {
         (widened ? 2 : 1) * tile_layout<A, plan::section, plan::block>::bytes_per_value;
     static constexpr bool whole_rows = S::group_cols == all;
     static constexpr bool in_registers = isa::current::vector_bytes == 64 && !whole_rows;
-    /// Compilers would keep copies of the float sums in memory beside those in memory.
-    static constexpr bool reread_sums = isa::current::vector_bytes == 32 && !whole_rows;
+    /// Where nothing else keeps the scale step busy, compilers hold copies of the float sums on the
+    /// stack beside those in memory, and store each twice.
+    static constexpr bool reread_sums =
+        isa::current::vector_bytes == 32 && !whole_rows && !scale_per_block;
     /// Whether groups end in the middle of superblocks, and whether steps do.
     static constexpr bool odd = !whole_rows && plan::padded_group % 32 != 0;
     static constexpr bool by_halves = odd || div_ceil(plan::step, 16) % 2 != 0;
