@@ -154,6 +154,16 @@ QUANT_DETAIL_INLINE simd::f32x16 inverse_of(const simd::f32x16& scale) noexcept 
     return select_tiny(scale, zero, one / select_tiny(scale, one, scale));
 }
 
+/// The scale with which levels from `least` ≤ 0 to `greatest` > 0 just reach from `lowest` to
+/// `highest`. Levels that begin at zero reach nothing below, whatever the scale.
+QUANT_DETAIL_INLINE simd::f32x16 scale_to_reach(const simd::f32x16& lowest,
+                                                const simd::f32x16& highest, float least,
+                                                float greatest) noexcept {
+    const auto above = highest / simd::broadcast(greatest);
+    if (least == 0) return simd::max(above, simd::broadcast(0.0f));
+    return simd::max(above, lowest / simd::broadcast(least));
+}
+
 /// Scales before they are stored: the min-max rule of each mapping.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noexcept {
@@ -161,8 +171,7 @@ QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noe
     const auto n = simd::broadcast(static_cast<float>(S::max_code));
     const auto zero = simd::broadcast(0.0f);
     if constexpr (std::is_same_v<mapping, symmetric> && !needs_extreme<S>) {
-        return simd::max(extents.highest / simd::broadcast(S::greatest_step),
-                         extents.lowest / simd::broadcast(S::least_step)) +
+        return scale_to_reach(extents.lowest, extents.highest, S::least_step, S::greatest_step) +
                zero; // never −0
     } else if constexpr (std::is_same_v<mapping, symmetric> && -S::least_step == S::greatest_step) {
         return simd::abs(extents.extreme) / simd::broadcast(S::greatest_step);
