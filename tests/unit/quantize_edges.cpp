@@ -43,13 +43,13 @@ template <class S>
 double relative_error(const std::vector<float>& w, std::size_t cols,
                       const quantize_options& options = {}) {
     const auto made = restored(quantize<S>(view{w.data(), w.size() / cols, cols}, options));
-    double error = 0, all = 0;
+    double error = 0, power = 0;
     for (std::size_t i = 0; i < w.size(); ++i) {
         const auto x = static_cast<double>(w[i]), d = static_cast<double>(made[i]) - x;
         error += d * d;
-        all += x * x;
+        power += x * x;
     }
-    return std::sqrt(error / all);
+    return std::sqrt(error / power);
 }
 
 quantize_options with(range_estimator range) {
@@ -165,9 +165,9 @@ TEST_CASE("one thread, too, reports on its way and can be stopped there", "[quan
     const auto w = numbers(rows * cols);
     quantize_options options;
     std::vector<std::size_t> seen;
-    options.progress = [&](std::size_t done, std::size_t all) {
+    options.progress = [&](std::size_t done, std::size_t of) {
         seen.push_back(done);
-        CHECK(all == rows);
+        CHECK(of == rows);
     };
     const auto q = quantize<S>(view{w.data(), rows, cols}, options);
     CHECK(seen.size() == 16); // as many as there is work worth a task
