@@ -174,6 +174,11 @@ TEST_CASE("logits that cannot be measured are refused, with the place") {
                 [&] { return try_score_logits(view(), std::span(targets)); });
     check_fails(errc::shape_mismatch, "1 targets for 2 positions",
                 [&] { return try_score_logits(good, std::span(targets).first(1)); });
+    // Characters are integers, too.
+    const std::vector<char> letters = {0, 2}, beyond = {0, static_cast<char>(-1)};
+    CHECK(score_logits(good, std::span(letters)) == score_logits(good, std::span(targets)));
+    check_fails(errc::invalid_argument, "position 1",
+                [&] { return try_score_logits(good, std::span(beyond)); });
     for (const int bad : {-1, 3, 1 << 30}) {
         const std::vector<int> no_token = {0, bad};
         check_fails(errc::invalid_argument, "position 1 is not one of 3 tokens",

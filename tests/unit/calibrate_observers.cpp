@@ -16,6 +16,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -440,6 +441,40 @@ TEMPLATE_TEST_CASE("bytes give the same observer again, and no others are taken"
         CHECK_FALSE(TestType::try_deserialize(with(48, nan)).has_value());
         CHECK_FALSE(TestType::try_deserialize(with(56, nan | nan >> 32)).has_value());
     }
+}
+
+TEMPLATE_TEST_CASE("bytes with -0, which no observer writes, are refused", "", min_max_observer,
+                   moving_average_observer, histogram_observer) {
+    auto observer = TestType::per_tensor();
+    const bytes nothing = observer.serialize();
+    const std::vector<float> x = {-0.0f, 1.0f};
+    observer.observe(as_rows(x, 2));
+    // The momentum, and the ends of ranges: floats, of averages doubles.
+    const std::size_t end = std::is_same_v<TestType, moving_average_observer> ? 8 : 4;
+    const auto refused = [&](const bytes& good, std::size_t size, std::size_t offset) {
+        bytes changed = good;
+        std::fill_n(changed.begin() + static_cast<std::ptrdiff_t>(offset), size, std::byte{0});
+        changed[offset + size - 1] = std::byte{0x80};
+        return TestType::try_deserialize(changed).failure().code() == errc::bad_format;
+    };
+    for (const bytes& good : {nothing, observer.serialize()}) {
+        REQUIRE(TestType::try_deserialize(good).has_value());
+        CHECK(refused(good, 8, 48));
+        CHECK(refused(good, end, 56));
+    }
+    CHECK(refused(nothing, end, 56 + end));
+}
+
+TEST_CASE("averages that vanish become 0, not -0") {
+    auto observer = moving_average_observer::per_tensor(0.5);
+    const std::vector<float> x = {-least_float, 0.0f};
+    observer.observe(as_rows(x, 2));
+    const std::vector<float> zero = {0.0f};
+    for (int i = 0; i < 1100; ++i) observer.observe(as_rows(zero, 1));
+    CHECK(moving_average_observer::try_deserialize(observer.serialize()).has_value());
+    const bytes written = observer.serialize();
+    CHECK(std::all_of(written.end() - 16, written.end(),
+                      [](std::byte b) { return b == std::byte{}; }));
 }
 
 TEST_CASE("the bytes are those of the documentation") {

@@ -301,8 +301,9 @@ private:
 
     /// Whether the bytes are those of a channel that can have become so.
     [[nodiscard]] bool read_channel(std::size_t channel, const std::byte* from) noexcept {
-        const value_range range = {detail::load_le<float>(from) + 0.0f,
-                                   detail::load_le<float>(from + sizeof(float)) + 0.0f};
+        const value_range range = {detail::load_le<float>(from),
+                                   detail::load_le<float>(from + sizeof(float))};
+        if (!detail::is_stored_range(range)) return false;
         from += 2 * sizeof(float);
         std::uint64_t sum = 0;
         for (std::size_t i = 0; i < bins_; ++i, from += sizeof(std::uint64_t)) {
@@ -313,10 +314,6 @@ private:
         }
         if (sum != count_) return false;
         if (tokens_ == 0) return range == value_range{};
-        if (!std::isfinite(range.lowest) || !std::isfinite(range.highest) ||
-            range.lowest > range.highest) {
-            return false;
-        }
         extremes_.set(channel, range);
         set_grid(channel, detail::grid_of(range, bins_));
         const auto used = used_counts(channel);

@@ -227,7 +227,8 @@ try_score_logits(matrix_view<T> logits, std::span<I, N> targets, E&& run = seria
         logits.rows(), n, n, run, "score_logits",
         [&](std::size_t r, float* scratch) noexcept -> result<likelihood_sums> {
             const I target = targets[r];
-            if (std::cmp_less(target, 0) || std::cmp_greater_equal(target, n)) {
+            // Negative ones become the greatest; std::cmp_less takes no characters.
+            if (static_cast<std::uint64_t>(target) >= n) {
                 return detail::make_error(errc::invalid_argument, targets_where,
                                           "the target at position %zu is not one of %zu tokens", r,
                                           n);

@@ -103,12 +103,10 @@ public:
         for (std::size_t c = 0; c < made->channels_; ++c, from += channel_bytes) {
             const value_range range = {detail::load_le<float>(from),
                                        detail::load_le<float>(from + sizeof(float))};
-            const bool valid = std::isfinite(range.lowest) && std::isfinite(range.highest) &&
-                               range.lowest <= range.highest;
-            if (!valid || (read->tokens == 0 && range != value_range{})) {
+            if (!detail::is_stored_range(range) || (read->tokens == 0 && range != value_range{})) {
                 return detail::make_error(errc::bad_format, where, "channel %zu has no range", c);
             }
-            made->extremes_.set(c, {range.lowest + 0.0f, range.highest + 0.0f});
+            made->extremes_.set(c, range);
         }
         return made;
     }
@@ -275,11 +273,13 @@ public:
             const average a = {detail::load_le<double>(from),
                                detail::load_le<double>(from + sizeof(double))};
             constexpr double most = static_cast<double>(FLT_MAX);
-            const bool valid = a.lowest >= -most && a.lowest <= a.highest && a.highest <= most;
+            const bool valid = a.lowest >= -most && a.lowest <= a.highest && a.highest <= most &&
+                               !detail::is_negative_zero(a.lowest) &&
+                               !detail::is_negative_zero(a.highest);
             if (!valid || (read->tokens == 0 && (a.lowest < 0 || a.highest > 0))) {
                 return detail::make_error(errc::bad_format, where, "channel %zu has no range", c);
             }
-            made->averages_.data()[c] = {a.lowest + 0.0, a.highest + 0.0};
+            made->averages_.data()[c] = a;
         }
         return made;
     }
@@ -309,7 +309,7 @@ private:
         }
         auto averages = detail::buffer<average>::zeroed(channels, where);
         if (!averages) return averages.failure();
-        return moving_average_observer(per_channel, momentum, *std::move(averages));
+        return moving_average_observer(per_channel, momentum + 0.0, *std::move(averages));
     }
 
     /// Weight 1 copies.
@@ -320,9 +320,10 @@ private:
             return;
         }
         const auto move = [&](double from, double to) {
-            // Rounding must not lead beyond the target, nor to a range that is none.
+            // Rounding must not lead beyond the target, to a range that is none, or to −0.
             return std::clamp(std::fma(weight, to - from, from), std::min(from, to),
-                              std::max(from, to));
+                              std::max(from, to)) +
+                   0.0;
         };
         a = {move(a.lowest, target.lowest), move(a.highest, target.highest)};
     }

@@ -9,6 +9,7 @@
 #include <quant/simd/rows.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -114,6 +115,19 @@ private:
     buffer<float> numbers_;
 };
 
+/// Whether a number is −0, which no observer writes: one that reads it would write other bytes.
+template <class T>
+[[nodiscard]] bool is_negative_zero(T x) noexcept {
+    return x == 0 && std::signbit(x);
+}
+
+/// Whether a range is one that observers store: finite, in order, without −0.
+[[nodiscard]] inline bool is_stored_range(const value_range& range) noexcept {
+    return std::isfinite(range.lowest) && std::isfinite(range.highest) &&
+           range.lowest <= range.highest && !is_negative_zero(range.lowest) &&
+           !is_negative_zero(range.highest);
+}
+
 /// Kinds of observers in bytes.
 enum class observer_kind : std::uint32_t { min_max = 1, moving_average = 2, histogram = 3 };
 
@@ -171,6 +185,7 @@ struct observer_header {
         h.tokens = load_le<std::uint64_t>(bytes.data() + 32);
         h.count = load_le<std::uint64_t>(bytes.data() + 40);
         h.momentum = load_le<double>(bytes.data() + 48);
+        if (is_negative_zero(h.momentum)) return broken("a momentum of -0");
         if (granularity > 1 || h.channels == 0 || (granularity == 0 && h.channels != 1)) {
             return broken("channels that do not fit the granularity");
         }

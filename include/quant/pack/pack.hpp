@@ -105,14 +105,16 @@ template <quantization_scheme S, class T, class Options, class E>
     if (!scales) return scales.failure();
     auto offsets = buffer<offset_type>::uninitialized(S::has_offset ? shared_scales : 0, where);
     if (!offsets) return offsets.failure();
+    row_monitor<Options> monitor(options, w.rows());
     if constexpr (rows_share) {
-        auto fitted = fit_shared<S>(w, scales->data(), offsets->data(), options, run, where);
+        auto fitted =
+            fit_shared<S>(w, scales->data(), offsets->data(), options, monitor, run, where);
         if (!fitted) return fitted.failure();
     }
     std::byte* panels = made->mutable_bytes().data() + packed_header_bytes;
     const std::size_t panel_bytes = *layout<S>::panel_bytes(w.cols());
-    row_monitor<Options> monitor(options, w.rows());
-    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), panel_rows);
+    const std::size_t per_task =
+        rows_per_task(w.rows(), w.cols(), monitor.concurrency(run), panel_rows);
 
     auto done = for_each_row_range(
         run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
@@ -131,9 +133,7 @@ template <quantization_scheme S, class T, class Options, class E>
             if (!own_supers) return own_supers.failure();
 
             for (std::size_t r = first; r < last; r += panel_rows) {
-                if (monitor.cancelled()) {
-                    return error(errc::cancelled, where, "stopped by the caller");
-                }
+                if (monitor.cancelled()) return stopped_by_caller(where);
                 panel_rows_source<S> source;
                 source.codes = codes->data();
                 source.cols = w.cols();

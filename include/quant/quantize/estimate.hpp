@@ -215,15 +215,26 @@ void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) no
             stretch = simd::select_greater(better, zero, better, stretch);
         }
     }
-    offset = best_offset;
-    stretch = best_stretch;
+    stored_groups<S> refined = stored;
     if constexpr (S::has_zero_point) {
-        stored.zero_point = simd::nearest(simd::min(simd::max(offset, zero), last));
+        refined.zero_point = simd::nearest(simd::min(simd::max(best_offset, zero), last));
     } else if constexpr (S::has_minimum) {
         using number = typename S::scale_type;
-        stored.minimum = simd::rounded_to<number>(zero - offset * stored.scale) + zero;
+        refined.minimum = simd::rounded_to<number>(zero - best_offset * stored.scale) + zero;
     } else {
-        stored.scale = storable_step<S>(stored.scale * stretch);
+        refined.scale = storable_step<S>(stored.scale * best_stretch);
+    }
+    // The min-max rule's numbers stay where the refined levels would exceed their type.
+    const auto reach = simd::abs(farthest_levels(refined));
+    const auto where_finite = [&](const simd::f32x16& a, const simd::f32x16& b) {
+        return simd::select_greater(simd::broadcast(std::numeric_limits<float>::infinity()), reach,
+                                    a, b);
+    };
+    stored.scale = where_finite(refined.scale, stored.scale);
+    if constexpr (S::has_minimum) stored.minimum = where_finite(refined.minimum, stored.minimum);
+    if constexpr (S::has_zero_point) {
+        stored.zero_point = simd::float_to_bits(where_finite(
+            simd::bits_to_float(refined.zero_point), simd::bits_to_float(stored.zero_point)));
     }
 }
 

@@ -154,6 +154,16 @@ QUANT_DETAIL_INLINE simd::f32x16 inverse_of(const simd::f32x16& scale) noexcept 
     return select_tiny(scale, zero, one / select_tiny(scale, one, scale));
 }
 
+/// The scale with which levels from `least` ≤ 0 to `greatest` > 0 just reach from `lowest` to
+/// `highest`. Levels that begin at zero reach nothing below, whatever the scale.
+QUANT_DETAIL_INLINE simd::f32x16 scale_to_reach(const simd::f32x16& lowest,
+                                                const simd::f32x16& highest, float least,
+                                                float greatest) noexcept {
+    const auto above = highest / simd::broadcast(greatest);
+    if (least == 0) return simd::max(above, simd::broadcast(0.0f));
+    return simd::max(above, lowest / simd::broadcast(least));
+}
+
 /// Scales before they are stored: the min-max rule of each mapping.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noexcept {
@@ -161,8 +171,7 @@ QUANT_DETAIL_INLINE simd::f32x16 min_max_scale(const group_extents& extents) noe
     const auto n = simd::broadcast(static_cast<float>(S::max_code));
     const auto zero = simd::broadcast(0.0f);
     if constexpr (std::is_same_v<mapping, symmetric> && !needs_extreme<S>) {
-        return simd::max(extents.highest / simd::broadcast(S::greatest_step),
-                         extents.lowest / simd::broadcast(S::least_step)) +
+        return scale_to_reach(extents.lowest, extents.highest, S::least_step, S::greatest_step) +
                zero; // never −0
     } else if constexpr (std::is_same_v<mapping, symmetric> && -S::least_step == S::greatest_step) {
         return simd::abs(extents.extreme) / simd::broadcast(S::greatest_step);
@@ -202,13 +211,25 @@ QUANT_DETAIL_INLINE simd::f32x16 storable_step(const simd::f32x16& wanted) noexc
     return select_tiny(step, simd::broadcast(0.0f), step);
 }
 
+/// The largest magnitude that groups' levels reach, infinite or NaN if one of them is no float.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::f32x16 farthest_levels(const stored_groups<S>& stored) noexcept {
+    auto farthest = simd::broadcast(std::max(-S::least_step, S::greatest_step));
+    if constexpr (S::has_zero_point) {
+        farthest = simd::to_float(simd::max(
+            stored.zero_point, simd::broadcast<std::int32_t>(S::max_code) - stored.zero_point));
+    }
+    const auto extent = simd::rounded_product(stored.scale, farthest);
+    if constexpr (S::has_minimum) return extent + stored.minimum;
+    return extent;
+}
+
 /// Scales and offsets that cover ranges, rounded to what is stored. Scales below 2^-126, whose
 /// reciprocals would overflow, become zero.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE stored_groups<S> fit_min_max(const group_extents& extents) noexcept {
     using scale_type = typename S::scale_type;
     const auto zero = simd::broadcast(0.0f);
-    auto farthest = simd::broadcast(std::max(-S::least_step, S::greatest_step));
     stored_groups<S> stored;
     stored.scale = times_unit<S>(scale_to_store<scale_type>(by_unit<S>(min_max_scale<S>(extents))));
     stored.scale = select_tiny(stored.scale, zero, stored.scale);
@@ -220,13 +241,9 @@ QUANT_DETAIL_INLINE stored_groups<S> fit_min_max(const group_extents& extents) n
         const auto below = zero - simd::min(extents.lowest, zero);
         const auto last = simd::broadcast(static_cast<float>(S::max_code));
         stored.zero_point = simd::nearest(simd::min(below * inverse_of(stored.scale), last));
-        farthest = simd::to_float(simd::max(
-            stored.zero_point, simd::broadcast<std::int32_t>(S::max_code) - stored.zero_point));
     }
     // Levels, too, must be finite, or weights near the largest float would come back infinite.
-    auto extent = simd::rounded_product(stored.scale, farthest);
-    if constexpr (S::has_minimum) extent = extent + stored.minimum;
-    stored.fit = stored.fit && all_finite(extent);
+    stored.fit = stored.fit && all_finite(farthest_levels(stored));
     return stored;
 }
 

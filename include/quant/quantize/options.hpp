@@ -47,10 +47,13 @@ struct quantize_options {
     std::uint64_t seed = 0;
 
     /// Called as progress(rows done, rows in all) from whichever thread finished some rows, never
-    /// by two at once, with counts that only grow. Must not throw.
+    /// by two at once, with counts that only grow: up to 64 times, or four times per thread if that
+    /// is more; only once if there are few weights. Must not throw.
     std::function<void(std::size_t, std::size_t)> progress = {};
 
-    /// Set it from any thread to stop early: the call then fails with errc::cancelled.
+    /// Set it from any thread to stop early: the call then fails with errc::cancelled. Looked at
+    /// before each row (packed at once, each 16 of them), and before scales that rows share are
+    /// fitted.
     const std::atomic<bool>* cancel = nullptr;
 };
 

@@ -17,25 +17,24 @@ template <quantization_scheme S, class T, class Options, class E>
     if (auto valid = check_options<S>(options, w.cols()); !valid) return valid.failure();
     auto made = matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
+    row_monitor<Options> monitor(options, w.rows());
     constexpr bool rows_share = S::group_rows != 1;
     if constexpr (rows_share) {
-        if (auto fitted = fit_shared<S>(w, made->mutable_scales().data(),
-                                        made->mutable_offsets().data(), options, run, where);
+        if (auto fitted =
+                fit_shared<S>(w, made->mutable_scales().data(), made->mutable_offsets().data(),
+                              options, monitor, run, where);
             !fitted) {
             return fitted.failure();
         }
     }
-    row_monitor<Options> monitor(options, w.rows());
-    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), 1);
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), monitor.concurrency(run), 1);
     auto done = for_each_row_range(
         run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             const std::size_t width = rows_are_floats(w) ? 0 : w.cols();
             auto scratch = buffer<float>::uninitialized(width, where);
             if (!scratch) return scratch.failure();
             for (std::size_t r = first; r < last; ++r) {
-                if (monitor.cancelled()) {
-                    return error(errc::cancelled, where, "stopped by the caller");
-                }
+                if (monitor.cancelled()) return stopped_by_caller(where);
                 const float* row = row_as_floats(w, r, scratch->data());
                 const auto numbers = made->mutable_row_numbers(r);
                 std::uint8_t* codes = made->mutable_codes().data() + r * w.cols();
@@ -70,9 +69,9 @@ template <quantization_scheme S, class T, class Options, class E>
 /// @param run      executor; rows are split over it
 ///
 /// Errors: empty, null_data, size_overflow; non_finite (names row and column) and scale_overflow,
-/// the lowest row first; of options invalid_argument (no such estimator; a factor of importance
-/// that is negative or not finite), shape_mismatch and null_data (importance), unsupported (mse
-/// where rows share scales); out_of_memory; cancelled; executor_failed. Complexity: O(rows·cols),
+/// the lowest row first; of options invalid_argument (no such estimator or rounding; a percentile
+/// out of range; a factor of importance that is negative or not finite), shape_mismatch and
+/// null_data (importance); out_of_memory; cancelled; executor_failed. Complexity: O(rows·cols),
 /// two passes over each group while it is in cache; some tens of them for mse and two-level scales,
 /// many more for mse_optimal.
 template <quantization_scheme S, real_element T, executor E = const serial_executor&>

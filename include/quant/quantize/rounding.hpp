@@ -64,6 +64,11 @@ public:
         }
         return low;
     }
+    /// How far apart level i and the next one are; behind the last, as far as the two before it.
+    [[nodiscard]] float distance(std::size_t i, int table) const noexcept {
+        const std::size_t lower = std::min(i, count_ - 2);
+        return step(lower + 1, table) - step(lower, table);
+    }
 
 private:
     std::array<std::array<std::uint8_t, 256>, static_cast<std::size_t>(S::tables)> codes_{};
@@ -96,9 +101,9 @@ void round_row(const float* weights, std::size_t cols, std::size_t row,
             }
             const float t = simd::rounded_product(wanted - minimum, inverse) + point;
             std::size_t at = levels.below(t, table);
+            const float apart = levels.distance(at, table);
             if (at + 1 < levels.count()) {
-                const float low = levels.step(at, table), high = levels.step(at + 1, table);
-                const float share = (t - low) / (high - low);
+                const float share = (t - levels.step(at, table)) / apart;
                 const float edge = options.rounding == rounding_mode::stochastic
                                        ? uniform_at(options.seed, row, c + i)
                                        : 0.5f;
@@ -109,7 +114,7 @@ void round_row(const float* weights, std::size_t cols, std::size_t row,
                 const float made =
                     simd::rounded_product(scale, levels.step(at, table) - point) + minimum;
                 // Not more than a step: what is clipped is lost, not handed on.
-                const float step = std::fabs(scale);
+                const float step = std::fabs(scale) * apart;
                 carried = std::min(std::max(wanted - made, 0.0f - step), step);
             }
         }

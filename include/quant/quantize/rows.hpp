@@ -81,6 +81,14 @@ public:
     [[nodiscard]] bool cancelled() const noexcept {
         return options_.cancel != nullptr && options_.cancel->load(std::memory_order_relaxed);
     }
+    /// That of an executor; more where somebody watches, so that one thread reports on its way,
+    /// too.
+    template <class E>
+    [[nodiscard]] std::size_t concurrency(const E& run) const noexcept {
+        constexpr std::size_t worth_watching = 16;
+        const std::size_t own = concurrency_of(run);
+        return options_.progress ? std::max(own, worth_watching) : own;
+    }
     void finished(std::size_t rows) {
         if (!options_.progress) return;
         const mutex_guard one_at_a_time(reporting_);
@@ -100,8 +108,16 @@ public:
     row_monitor(default_options, std::size_t) noexcept {}
 
     [[nodiscard]] static constexpr bool cancelled() noexcept { return false; }
+    template <class E>
+    [[nodiscard]] static std::size_t concurrency(const E& run) noexcept {
+        return concurrency_of(run);
+    }
     static constexpr void finished(std::size_t) noexcept {}
 };
+
+[[nodiscard]] inline error stopped_by_caller(const char* where) noexcept {
+    return error(errc::cancelled, where, "stopped by the caller");
+}
 
 /// The factors of the columns, or null where all count alike, which is faster.
 [[nodiscard]] inline const float* importance_of(const quantize_options& options) noexcept {
@@ -239,7 +255,8 @@ class shared_groups {
 public:
     shared_groups(const matrix_view<T>& w, std::size_t first, std::size_t last,
                   const quantize_options& options) noexcept
-        : w_(w), first_(first), last_(last), options_(options) {}
+        : w_(w), first_(first), last_(last), options_(options),
+          importance_(importance_of(options)) {}
 
     [[nodiscard]] result<void> prepare(const char* where) noexcept {
         if (options_.range == range_estimator::min_max) return {};
@@ -265,13 +282,13 @@ public:
         const std::size_t width = std::min(size, w_.cols() - c);
         const std::size_t n = (last_ - first_) * width;
         float* weights = numbers_.data();
-        float* importance = options_.importance.empty() ? nullptr : weights + n;
+        float* importance = importance_ == nullptr ? nullptr : weights + n;
         for (std::size_t r = first_; r < last_; ++r) {
             const std::size_t at = (r - first_) * width;
             const float* row = row_as_floats(w_, r, row_.data());
             std::memcpy(weights + at, row + c, width * sizeof(float));
             if (importance != nullptr) {
-                std::memcpy(importance + at, options_.importance.data() + c, width * sizeof(float));
+                std::memcpy(importance + at, importance_ + c, width * sizeof(float));
             }
         }
         return estimate_groups<S>(weights, importance, n, n, extents, options_, room_, stored);
@@ -281,6 +298,7 @@ private:
     const matrix_view<T>& w_;
     std::size_t first_, last_;
     const quantize_options& options_;
+    const float* importance_; ///< of the columns, null where all count alike
     buffer<float> numbers_, row_;
     estimate_room room_;
 };
@@ -302,7 +320,8 @@ public:
 template <quantization_scheme S, class T, class Options, class E>
 [[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
                                       typename S::offset_type* offsets, const Options& options,
-                                      E&& run, const char* where) noexcept {
+                                      const row_monitor<Options>& monitor, E&& run,
+                                      const char* where) noexcept {
     const std::size_t groups = S::groups_per_row(w.cols());
     auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
     if (!ranges) return ranges.failure();
@@ -312,6 +331,7 @@ template <quantization_scheme S, class T, class Options, class E>
             auto scratch = buffer<float>::uninitialized(rows_are_floats(w) ? 0 : w.cols(), where);
             if (!scratch) return scratch.failure();
             for (std::size_t r = first; r < last; ++r) {
+                if (monitor.cancelled()) return stopped_by_caller(where);
                 const float* row = row_as_floats(w, r, scratch->data());
                 const float* bad = nullptr;
                 std::size_t bad_col = 0, bad_n = 0;
@@ -339,6 +359,7 @@ template <quantization_scheme S, class T, class Options, class E>
             shared_groups<S, T, Options> shared(w, first, last, options);
             if (auto ready = shared.prepare(where); !ready) return ready;
             for (std::size_t g = 0; g < groups; ++g) {
+                if (monitor.cancelled()) return stopped_by_caller(where);
                 group_range range;
                 for (std::size_t i = first; i < last; ++i) {
                     range.merge(ranges->data()[i * groups + g]);

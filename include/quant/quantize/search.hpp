@@ -75,7 +75,6 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
     const simd::f32x16 &lowest = tile.extents.lowest, &highest = tile.extents.highest;
     const auto zero = simd::broadcast(0.0f);
     const auto infinity = simd::broadcast(std::numeric_limits<float>::infinity());
-    const auto least = simd::broadcast(S::least_step), greatest = simd::broadcast(S::greatest_step);
     auto bounds = bounds_of<S>();
     simd::f32x16 found = stored.scale;
     simd::i32x16 found_point = stored.zero_point;
@@ -131,11 +130,12 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         bounds = {zero - simd::to_float(found_point),
                   simd::broadcast(static_cast<float>(S::max_code)) - simd::to_float(found_point)};
     } else {
-        const auto upright = simd::max(highest / greatest, lowest / least);
+        const auto upright = scale_to_reach(lowest, highest, S::least_step, S::greatest_step);
         try_all(upright, found_point);
         if constexpr (has_signed_scales<typename S::scale_policy> &&
                       -S::least_step != S::greatest_step) {
-            const auto mirrored = simd::max(minus(lowest) / greatest, minus(highest) / least);
+            const auto mirrored =
+                scale_to_reach(minus(highest), minus(lowest), S::least_step, S::greatest_step);
             try_all(minus(mirrored), found_point);
         }
     }

@@ -61,6 +61,13 @@ class two_level_search {
     static constexpr std::size_t signs = is_signed && !S::has_minimum ? 2 : 1;
     static constexpr std::size_t ways = static_cast<std::size_t>(S::tables) * signs;
     using super_type = typename S::super_type;
+    /// The outermost steps of a table; codes that are no table's do not ascend.
+    static constexpr bool in_table = S::levels == level_kind::table;
+    template <int Table>
+    static constexpr float least_step = in_table ? S::step(0, Table) : S::least_step;
+    template <int Table>
+    static constexpr float greatest_step =
+        in_table ? S::step(S::max_code, Table) : S::greatest_step;
 
 public:
     /// Finds the numbers of a super-group of n columns, from group g of the row on; `magnitude` is
@@ -172,11 +179,9 @@ private:
             const tile_extents& extents = groups.extents;
             for_each_way([&](std::size_t way, auto table, bool mirrored) {
                 constexpr int t = static_cast<int>(table);
-                const auto least = simd::broadcast(S::step(0, t));
-                const auto greatest = simd::broadcast(S::step(S::max_code, t));
                 const auto low = mirrored ? minus(extents.highest) : extents.lowest;
                 const auto high = mirrored ? minus(extents.lowest) : extents.highest;
-                auto from = simd::max(high / greatest, low / least);
+                auto from = scale_to_reach(low, high, least_step<t>, greatest_step<t>);
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);

@@ -105,7 +105,10 @@ template <quantization_scheme S>
     if constexpr (std::is_same_v<mapping, symmetric>) {
         const float extreme = highest > -lowest ? highest : lowest;
         if constexpr (!has_signed_scales<typename S::scale_type>) {
-            // Both ends just fit.
+            // Both ends just fit; levels that begin at zero reach nothing below.
+            if constexpr (S::least_step == 0) {
+                return {std::max(highest / S::greatest_step, 0.0f) + 0.0f, 0};
+            }
             return {std::max(highest / S::greatest_step, lowest / S::least_step) + 0.0f, 0};
         } else if constexpr (-S::least_step == S::greatest_step) {
             return {std::fabs(extreme) / S::greatest_step, 0};

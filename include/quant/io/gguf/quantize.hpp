@@ -137,7 +137,7 @@ template <type Which, real_element T, executor E = const serial_executor&>
     if (!valid) return valid;
     detail::row_monitor<quantize_options> monitor(options, w.rows());
     const std::size_t per_task =
-        detail::rows_per_task(w.rows(), w.cols(), detail::concurrency_of(run), 1);
+        detail::rows_per_task(w.rows(), w.cols(), monitor.concurrency(run), 1);
     return detail::for_each_row_range(
         run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             const std::size_t width = detail::rows_are_floats(w) ? 0 : w.cols();
@@ -146,9 +146,7 @@ template <type Which, real_element T, executor E = const serial_executor&>
             auto rows = row_maker::try_make(w.cols(), where);
             if (!rows) return rows.failure();
             for (std::size_t r = first; r < last; ++r) {
-                if (monitor.cancelled()) {
-                    return error(errc::cancelled, where, "stopped by the caller");
-                }
+                if (monitor.cancelled()) return detail::stopped_by_caller(where);
                 const float* const row = detail::row_as_floats(w, r, scratch->data());
                 std::byte* const to = out.data() + r * *row_bytes;
                 auto done = rows->write(row, w.cols(), r, to, options, where);
