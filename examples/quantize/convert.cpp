@@ -92,7 +92,7 @@ void write_text(const fs::path& path, const std::string& text) {
         if (written && closed && !failed) return;
         fs::remove(partial, failed);
     }
-    throw failure(path.string(), ": the report cannot be written");
+    throw failure(path.string(), ": the report cannot be written; the model is complete");
 }
 
 /// The loop over tensors, with the memory that it uses again and again.

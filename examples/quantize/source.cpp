@@ -37,6 +37,11 @@ file_kind kind_of(const fs::path& path) {
     if (fs::is_directory(path, ignored)) {
         throw failure(path.string(), ": is a folder; name the file in it");
     }
+    // Opening a pipe would wait for somebody to write into it.
+    const fs::file_status status = fs::status(path, ignored);
+    if (fs::exists(status) && !fs::is_regular_file(status)) {
+        throw failure(path.string(), ": is no regular file, which can be mapped");
+    }
     std::ifstream in(path, std::ios::binary);
     if (!in) throw failure(path.string(), ": cannot be opened");
     char magic[4] = {};
