@@ -9,6 +9,7 @@
 #include <quant/quantize/optimal_scale.hpp>
 #include <quant/quantize/options.hpp>
 #include <quant/quantize/search.hpp>
+#include <quant/simd/doubles.hpp>
 
 #include <algorithm>
 #include <array>
@@ -71,7 +72,8 @@ counts_by_importance(const histogram_view& histogram, const float* numbers, cons
     const double parts =
         4096.0 / static_cast<double>(*std::max_element(importance, importance + n));
     for (std::size_t i = 0; i < n; ++i) {
-        const double factor = std::floor(static_cast<double>(importance[i]) * parts + 0.5);
+        const double share = simd::rounded_product(static_cast<double>(importance[i]), parts);
+        const double factor = std::floor(share + 0.5);
         const std::int64_t bin = bin_of(numbers[i], histogram.exponent) - histogram.first;
         counts->data()[bin] += std::max(static_cast<std::uint64_t>(factor), std::uint64_t{1});
     }
@@ -186,7 +188,7 @@ void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) no
     for (int round = 0; round < half_quadratic_rounds; ++round, beta *= 1.01f) {
         auto above = zero, below = zero, left = zero; // left: Σ v·|residual|
         for (std::size_t i = 0; i < tile.lines; ++i) {
-            const auto t = tile.weight(i) * inverse, v = tile.factor(i);
+            const auto t = simd::rounded_product(tile.weight(i), inverse), v = tile.factor(i);
             if constexpr (S::has_offset) {
                 const auto u =
                     simd::to_float(simd::nearest(simd::min(simd::max(t + offset, zero), last)));

@@ -57,7 +57,7 @@ struct step_sums {
         return vwq / simd::max(vqq, simd::broadcast(1e-37f));
     }
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 gain() const noexcept {
-        return vwq * best_scale();
+        return simd::rounded_product(vwq, best_scale()); // gain_of subtracts from it
     }
     /// How much error a scale saves with these steps.
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16
