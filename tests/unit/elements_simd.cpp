@@ -126,28 +126,80 @@ TEST_CASE("integer comparisons of lanes", "[elements][simd]") {
     }
 }
 
+namespace {
+
+/// Whether line `line` holds quad q of 16 rows.
+bool is_line(const std::byte* line, const std::byte* rows, std::size_t stride, std::size_t q) {
+    for (std::size_t r = 0; r < 16; ++r) {
+        if (std::memcmp(line + 4 * r, rows + r * stride + 4 * q, 4) != 0) return false;
+    }
+    return true;
+}
+
+} // namespace
+
 TEST_CASE("tiles hold quads as documented, and come back", "[elements][simd]") {
     generator numbers;
     for (const std::size_t stride : {std::size_t{32}, std::size_t{37}, std::size_t{4096}}) {
         std::vector<std::byte> rows(15 * stride + 32), back(rows.size());
         for (std::byte& b : rows) b = static_cast<std::byte>(numbers.next());
-        auto upper = simd::load_tile(rows.data(), stride);
-        auto lower = simd::load_tile(rows.data() + 8 * stride, stride);
-        for (std::size_t s = 0; s < 4; ++s) {
-            const auto lines = simd::deal(upper.quads[s], lower.quads[s]);
-            std::byte low[64], high[64];
-            simd::store_line(low, lines.low);
-            simd::store_line(high, lines.high);
-            for (std::size_t r = 0; r < 16; ++r) {
-                CHECK(std::memcmp(low + 4 * r, rows.data() + r * stride + 4 * s, 4) == 0);
-                CHECK(std::memcmp(high + 4 * r, rows.data() + r * stride + 4 * (s + 4), 4) == 0);
+        alignas(64) std::byte lines[8][64], whole[8][64], upper[8][64];
+        constexpr std::size_t piece = sizeof(simd::native<std::int32_t>);
+        detail::unroll<simd::tile_blocks / 2>([&](auto p) {
+            const auto first = simd::load_block<2 * p>(rows.data(), stride);
+            const auto second = simd::load_block<2 * p + 1>(rows.data(), stride);
+            for (std::size_t s = 0; s < 4; ++s) {
+                const auto pieces = simd::deal(first.quads[s], second.quads[s]);
+                simd::native_store<std::int32_t>(lines[s] + p * piece,
+                                                 simd::native_little_endian(pieces.low));
+                simd::native_store<std::int32_t>(lines[s + 4] + p * piece,
+                                                 simd::native_little_endian(pieces.high));
             }
-            simd::gather(lines, upper.quads[s], lower.quads[s]);
+        });
+        const auto quads = simd::load_quads(rows.data(), stride);
+        const auto half = simd::load_quads<8>(rows.data(), stride);
+        for (std::size_t q = 0; q < 8; ++q) {
+            simd::store_line(whole[q], quads.quads[q]);
+            simd::store_line(upper[q], half.quads[q]);
+            CHECK(is_line(lines[q], rows.data(), stride, q));
+            CHECK(is_line(whole[q], rows.data(), stride, q));
+            CHECK(std::memcmp(upper[q], whole[q], 32) == 0);
+            CHECK(std::all_of(upper[q] + 32, upper[q] + 64,
+                              [](std::byte b) { return b == std::byte{0}; }));
         }
-        simd::store_tile(back.data(), stride, upper);
-        simd::store_tile(back.data() + 8 * stride, stride, lower);
+        detail::unroll<simd::tile_blocks>([&](auto b) {
+            simd::tile_block block;
+            for (std::size_t s = 0; s < 4; ++s) {
+                block.quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
+            }
+            simd::store_block<b>(back.data(), stride, block);
+        });
         for (std::size_t r = 0; r < 16; ++r) {
             CHECK(std::memcmp(back.data() + r * stride, rows.data() + r * stride, 32) == 0);
+        }
+    }
+}
+
+TEST_CASE("halves of a line's bytes are told apart by block", "[elements][simd]") {
+    generator numbers;
+    std::uint32_t lanes[16];
+    for (std::uint32_t& lane : lanes) lane = numbers.next();
+    alignas(64) std::byte line[64];
+    simd::store_line(line, simd::load<std::int32_t>(lanes));
+    std::byte rows[16 * 32] = {};
+    detail::unroll<simd::tile_blocks>([&](auto b) { // a row is its lane, in each of its quads
+        simd::tile_block block;
+        for (auto& quad : block.quads) quad = simd::load_nibbles<b>(line);
+        simd::store_block<b>(rows, 32, block);
+    });
+    for (std::size_t r = 0; r < 16; ++r) {
+        for (std::size_t q = 0; q < 8; ++q) {
+            const std::uint32_t expected = q < 4 ? lanes[r] : lanes[r] >> 4;
+            for (std::size_t j = 0; j < 4; ++j) {
+                CAPTURE(r, q, j);
+                CHECK(std::to_integer<std::uint32_t>(rows[r * 32 + q * 4 + j]) ==
+                      (expected >> (8 * j) & 0xFF));
+            }
         }
     }
 }

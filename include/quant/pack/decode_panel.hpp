@@ -146,10 +146,7 @@ void dequantize_panel(const std::byte* panel, std::size_t rows, std::size_t cols
     const std::size_t superblocks = *layout<S>::superblocks(cols);
     for (std::size_t b = 0; b < superblocks; b += piece_superblocks) {
         const std::size_t last = std::min(b + piece_superblocks, superblocks);
-        for_each_superblock<S>(b, last, [&](std::size_t i, std::size_t place) QUANT_DETAIL_LAMBDA {
-            decode_superblock<S::bits>(panel + place, piece_cols,
-                                       codes + (i - b) * superblock_cols);
-        });
+        decode_superblocks<S::bits>(panel, superblocks_between<S>(b, last), piece_cols, codes);
         grids.load(panel, group_of_padded<S>(b * superblock_cols), groups_end<S>(last, cols));
         for (std::size_t r = 0; r < rows; ++r) {
             const lane_grids lane = grids.lane(r);

@@ -122,6 +122,14 @@ template <quantization_scheme S>
     return in_order && rows == panel_rows ? cols / superblock_cols : 0;
 }
 
+/// Superblocks first … last − 1 of a panel, for code that serves all schemes.
+template <quantization_scheme S>
+[[nodiscard]] constexpr superblock_run superblocks_between(std::size_t first,
+                                                           std::size_t last) noexcept {
+    using at = layout<S>;
+    return {first, last, at::whole_row ? last + 1 : at::chunk_superblocks, at::header_bytes};
+}
+
 /// Writes a superblock of which some rows or columns are padding.
 template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void encode_partial_superblock(const std::uint8_t* codes, std::size_t rows,
@@ -134,14 +142,14 @@ QUANT_DETAIL_OUTLINE void encode_partial_superblock(const std::uint8_t* codes, s
             std::memcpy(tile + r * superblock_cols + run.at, codes + r * cols + run.col, run.count);
         }
     }
-    encode_superblock<S::bits>(tile, superblock_cols, superblock);
+    encode_superblocks<S::bits>(tile, superblock_cols, {}, superblock);
 }
 template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void decode_partial_superblock(const std::byte* superblock, std::size_t b,
                                                     std::size_t rows, std::size_t cols,
                                                     std::uint8_t* codes) noexcept {
     std::uint8_t tile[panel_rows * superblock_cols];
-    decode_superblock<S::bits>(superblock, superblock_cols, tile);
+    decode_superblocks<S::bits>(superblock, {}, superblock_cols, tile);
     for (std::size_t h = 0; h < 2; ++h) {
         const column_run run = columns_of_half<S>(b, h, cols);
         for (std::size_t r = 0; r < rows && run.count > 0; ++r) {
@@ -155,9 +163,7 @@ template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void pack_codes(const std::uint8_t* codes, std::size_t rows, std::size_t cols,
                                      std::byte* panel) noexcept {
     const std::size_t whole = whole_superblocks<S>(rows, cols);
-    for_each_superblock<S>(0, whole, [=](std::size_t b, std::size_t place) QUANT_DETAIL_LAMBDA {
-        encode_superblock<S::bits>(codes + b * superblock_cols, cols, panel + place);
-    });
+    encode_superblocks<S::bits>(codes, cols, superblocks_between<S>(0, whole), panel);
     for_each_superblock<S>(whole, *layout<S>::superblocks(cols),
                            [=](std::size_t b, std::size_t place) {
                                encode_partial_superblock<S>(codes, rows, cols, b, panel + place);
@@ -169,9 +175,7 @@ template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void unpack_codes(const std::byte* panel, std::size_t rows, std::size_t cols,
                                        std::uint8_t* codes) noexcept {
     const std::size_t whole = whole_superblocks<S>(rows, cols);
-    for_each_superblock<S>(0, whole, [=](std::size_t b, std::size_t place) QUANT_DETAIL_LAMBDA {
-        decode_superblock<S::bits>(panel + place, cols, codes + b * superblock_cols);
-    });
+    decode_superblocks<S::bits>(panel, superblocks_between<S>(0, whole), cols, codes);
     for_each_superblock<S>(whole, *layout<S>::superblocks(cols),
                            [=](std::size_t b, std::size_t place) {
                                decode_partial_superblock<S>(panel + place, b, rows, cols, codes);
@@ -210,18 +214,10 @@ QUANT_DETAIL_INLINE void pack_number_tile(const T* from, std::size_t stride, std
                                           std::byte* panel, At at) noexcept {
     constexpr std::size_t per_lane = 4 / sizeof(T);
     const auto* bytes = reinterpret_cast<const std::byte*>(from + first);
-    const auto upper = simd::load_tile(bytes, stride * sizeof(T));
-    const auto lower = simd::load_tile(bytes + 8 * stride * sizeof(T), stride * sizeof(T));
-    const auto put = [&](std::size_t g, const simd::i32x16& line) QUANT_DETAIL_LAMBDA {
-        unroll<per_lane>([&](auto i) QUANT_DETAIL_LAMBDA {
-            constexpr int down = 8 * static_cast<int>(sizeof(T) * i);
-            store_lanes<T>(panel + at(g + i), shift_by<down>(line));
-        });
-    };
-    unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
-        const auto lines = simd::deal(upper.quads[s], lower.quads[s]);
-        put(first + s * per_lane, lines.low);
-        put(first + (s + 4) * per_lane, lines.high);
+    const auto tile = simd::load_quads(bytes, stride * sizeof(T));
+    unroll<8 * per_lane>([&](auto i) QUANT_DETAIL_LAMBDA {
+        constexpr int down = 8 * static_cast<int>(sizeof(T) * (i % per_lane));
+        store_lanes<T>(panel + at(first + i), shift_by<down>(tile.quads[i / per_lane]));
     });
 }
 /// The inverse.
@@ -237,14 +233,16 @@ QUANT_DETAIL_INLINE void unpack_number_tile(const std::byte* panel, At at, std::
         });
         return line;
     };
-    simd::tile_part upper, lower;
-    unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
-        const simd::two_lines lines{get(first + s * per_lane), get(first + (s + 4) * per_lane)};
-        simd::gather(lines, upper.quads[s], lower.quads[s]);
+    alignas(line_bytes) std::byte lines[8][line_bytes];
+    unroll<8>([&](auto s)
+                  QUANT_DETAIL_LAMBDA { simd::store(lines[s], get(first + s * per_lane)); });
+    unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
+        simd::tile_block block;
+        unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
+            block.quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
+        });
+        simd::store_block<b>(reinterpret_cast<std::byte*>(to + first), stride * sizeof(T), block);
     });
-    auto* bytes = reinterpret_cast<std::byte*>(to + first);
-    simd::store_tile(bytes, stride * sizeof(T), upper);
-    simd::store_tile(bytes + 8 * stride * sizeof(T), stride * sizeof(T), lower);
 }
 
 /// Numbers of `groups` groups from rows of them to the places at(g) of the panel, 16 lanes side by

@@ -85,17 +85,10 @@ inline void transpose_groups(const float* numbers, std::size_t groups, std::size
     const std::size_t stride = size * sizeof(float);
     for (std::size_t c = 0; c < size; c += 8) {
         const auto* from = reinterpret_cast<const std::byte*>(numbers + c);
-        const auto upper = simd::load_tile(from, stride);
-        simd::tile_part lower;
-        if (groups == 16) {
-            lower = simd::load_tile(from + 8 * stride, stride);
-        } else {
-            for (auto& quad : lower.quads) quad = simd::broadcast<std::int32_t>(0);
-        }
-        unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
-            const auto two = simd::deal(upper.quads[s], lower.quads[s]);
-            simd::store(lines + 16 * (c + s), simd::bits_to_float(two.low) * by);
-            simd::store(lines + 16 * (c + s + 4), simd::bits_to_float(two.high) * by);
+        const auto tile =
+            groups == 16 ? simd::load_quads<16>(from, stride) : simd::load_quads<8>(from, stride);
+        unroll<8>([&](auto s) QUANT_DETAIL_LAMBDA {
+            simd::store(lines + 16 * (c + s), simd::bits_to_float(tile.quads[s]) * by);
         });
     }
 }

@@ -80,10 +80,23 @@ QUANT_DETAIL_INLINE void store(void* to, const lanes<T>& value) noexcept {
 /// The first n ≤ 16 elements; the rest of the lanes get `fill`.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fill = T{}) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+    lanes<T> made;
+    const auto* bytes = static_cast<const std::byte*>(from);
+    detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        constexpr std::size_t before = i * native_size<T>;
+        made.r[i] = native_load_first<T>(bytes + before * sizeof(T),
+                                         static_cast<std::ptrdiff_t>(n) -
+                                             static_cast<std::ptrdiff_t>(before),
+                                         fill);
+    });
+    return made;
+#else
     T elements[16];
     for (T& element : elements) element = fill;
     std::memcpy(elements, from, n * sizeof(T));
     return load<T>(elements);
+#endif
 }
 template <class T>
 QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::size_t n) noexcept {
@@ -230,11 +243,16 @@ QUANT_DETAIL_INLINE bool any_greater(const i32x16& a, const i32x16& b) noexcept 
 }
 
 /// Lowest byte first in memory, whatever the host: swaps a lane's bytes on big-endian hosts.
-QUANT_DETAIL_INLINE i32x16 little_endian(const i32x16& value) noexcept {
+QUANT_DETAIL_INLINE native<std::int32_t> native_little_endian(native<std::int32_t> value) noexcept {
     if constexpr (std::endian::native == std::endian::little) return value;
-    const auto inner = (shift_left<8>(value) & broadcast<std::int32_t>(0xFF0000)) |
-                       (shift_right<8>(value) & broadcast<std::int32_t>(0xFF00));
-    return shift_left<24>(value) | shift_right<24>(value) | inner;
+    const auto inner = (native_shift_left<8>(value) & native_broadcast<std::int32_t>(0xFF0000)) |
+                       (native_shift_right<8>(value) & native_broadcast<std::int32_t>(0xFF00));
+    return native_shift_left<24>(value) | native_shift_right<24>(value) | inner;
+}
+/// @copydoc native_little_endian
+QUANT_DETAIL_INLINE i32x16 little_endian(const i32x16& value) noexcept {
+    return per_register<std::int32_t>(
+        [](auto x) QUANT_DETAIL_LAMBDA { return native_little_endian(x); }, value);
 }
 
 /// 64 bytes of codes: lane r's four bytes are from[4r … 4r + 3], the first one lowest.

@@ -37,6 +37,27 @@ QUANT_DETAIL_INLINE void native_store(void* to, native<T> value) noexcept {
     value.store_unaligned(static_cast<T*>(to));
 }
 
+#if defined(__AVX2__)
+/// The first n elements, however few or many; the rest of the lanes get `fill`. Reads nothing else.
+template <class T>
+QUANT_DETAIL_INLINE native<T> native_load_first(const void* from, std::ptrdiff_t n,
+                                                T fill) noexcept {
+    static_assert(sizeof(T) == 4);
+#if defined(__AVX512BW__)
+    const auto mask = static_cast<__mmask16>(n >= 16 ? 0xFFFF : n <= 0 ? 0 : (1 << n) - 1);
+    const __m512i rest = xsimd::bitwise_cast<std::int32_t>(native_broadcast(fill));
+    const native<std::int32_t> loaded = _mm512_mask_loadu_epi32(rest, mask, from);
+#else
+    const __m256i mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                                            _mm256_set_epi32(7, 6, 5, 4, 3, 2, 1, 0));
+    const __m256i taken = _mm256_maskload_epi32(static_cast<const int*>(from), mask);
+    const __m256i rest = xsimd::bitwise_cast<std::int32_t>(native_broadcast(fill));
+    const native<std::int32_t> loaded = _mm256_blendv_epi8(rest, taken, mask);
+#endif
+    return xsimd::bitwise_cast<T>(loaded);
+}
+#endif
+
 template <class T>
 QUANT_DETAIL_INLINE native<T> native_min(native<T> a, native<T> b) noexcept {
     return xsimd::min(a, b);
@@ -131,8 +152,10 @@ QUANT_DETAIL_INLINE T native_reduce_max(native<T> a) noexcept {
     return xsimd::reduce_max(a);
 }
 
-/// Hides where the value came from, so that a product in it cannot be fused with an addition.
-QUANT_DETAIL_INLINE native<float> native_opaque(native<float> value) noexcept {
+/// Hides where the value came from, so that a product in it cannot be fused with an addition, nor a
+/// chosen instruction replaced by another.
+template <class T>
+QUANT_DETAIL_INLINE native<T> native_opaque(native<T> value) noexcept {
 #if defined(__GNUC__) && defined(__AVX512F__)
     __asm__("" : "+v"(value.data));
 #elif defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))

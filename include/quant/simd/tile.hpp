@@ -1,15 +1,13 @@
 // Tiles of 16 rows × 32 bytes: rows in memory, quads (four bytes of each row) in lanes.
 //
-// A superblock's line holds four consecutive columns of all rows. Rows come as two groups of eight,
-// and within each group, columns 0 … 15 and 16 … 31 of four rows lie in neighbouring quarters, so
-// that whole 32-byte rows are loaded and only 4×4 blocks are transposed:
+// A superblock's line holds four consecutive columns of all rows. Tiles are taken block by block,
+// four registers at a time: of their quarters of 16 bytes, even ones hold quads 0 … 3 of four rows,
+// odd ones quads 4 … 7 of the same rows (registers of one quarter take these two in turn), so that
+// whole rows are loaded and stored and only 4×4 quads within quarters are transposed.
 //
-//   part.quads[s], quarter    0             1                 2             3
-//     upper part              rows 0 … 3    rows 0 … 3        rows 4 … 7    rows 4 … 7
-//     lower part              rows 8 … 11   rows 8 … 11       rows 12 … 15  rows 12 … 15
-//     quad                    s             s + 4             s             s + 4
-//
-// What is done lane by lane serves two quads at once; deal() then makes lines of all rows.
+// What is done lane by lane serves two quads at once. Towards lines, deal() then takes the quads of
+// two blocks apart: they are two pieces of lines, as many lanes as a register has. From lines,
+// loads bring them together.
 #pragma once
 
 #include <quant/simd/shuffle.hpp>
@@ -17,203 +15,256 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
-/// Eight rows of a tile.
-struct tile_part {
-    i32x16 quads[4];
+/// Quads s and s + 4 of some rows.
+struct tile_block {
+    native<std::int32_t> quads[4];
 };
 
-/// Two lines of all rows.
-struct two_lines {
-    i32x16 low;  ///< of quads 0 … 3
-    i32x16 high; ///< of quads 4 … 7
+/// Blocks of a tile; two neighbours make the pieces of a line that lie at their number's half.
+inline constexpr std::size_t tile_blocks = 32 / native_size<std::int32_t>;
+
+/// A register's lanes of two lines.
+struct line_pieces {
+    native<std::int32_t> low;  ///< of quads 0 … 3
+    native<std::int32_t> high; ///< of quads 4 … 7
 };
 
 #if QUANT_DETAIL_SCALAR
 
-/// Element i of a part's vectors: its row among eight, and whether its quad is one of the last
-/// four.
-QUANT_DETAIL_INLINE constexpr std::size_t tile_row(std::size_t i) noexcept {
-    return i / 8 * 4 + i % 4;
+/// Row and first byte of lane i of register s of a block.
+struct tile_place {
+    std::size_t row, byte;
+};
+template <std::size_t Block>
+QUANT_DETAIL_INLINE constexpr tile_place place_in_tile(std::size_t s, std::size_t i) noexcept {
+    return {8 * Block + i / 8 * 4 + i % 4, 4 * (s + i / 4 % 2 * 4)};
 }
-QUANT_DETAIL_INLINE constexpr std::size_t tile_is_high(std::size_t i) noexcept { return i / 4 % 2; }
 
-/// Eight rows of 32 bytes, `stride` apart.
-QUANT_DETAIL_INLINE tile_part load_tile(const std::byte* from, std::size_t stride) noexcept {
-    tile_part part;
+/// Four bytes, the first one lowest.
+QUANT_DETAIL_INLINE std::int32_t load_quad_bytes(const std::byte* from) noexcept {
+    std::uint32_t value = 0;
+    for (std::size_t j = 0; j < 4; ++j) {
+        value |= std::to_integer<std::uint32_t>(from[j]) << (8 * j);
+    }
+    return static_cast<std::int32_t>(value);
+}
+QUANT_DETAIL_INLINE void store_quad_bytes(std::byte* to, std::int32_t quad) noexcept {
+    for (std::size_t j = 0; j < 4; ++j) {
+        to[j] = static_cast<std::byte>(static_cast<std::uint32_t>(quad) >> (8 * j) & 0xFFu);
+    }
+}
+
+/// A block of rows of 32 bytes, `stride` apart; `from` is row 0.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE tile_block load_block(const std::byte* from, std::size_t stride) noexcept {
+    tile_block made;
     for (std::size_t s = 0; s < 4; ++s) {
         for (std::size_t i = 0; i < 16; ++i) {
-            const std::byte* quad = from + tile_row(i) * stride + 4 * (s + 4 * tile_is_high(i));
-            std::uint32_t value = 0;
-            for (std::size_t j = 0; j < 4; ++j) {
-                value |= std::to_integer<std::uint32_t>(quad[j]) << (8 * j);
-            }
-            part.quads[s].r[0].v[i] = static_cast<std::int32_t>(value);
+            const tile_place at = place_in_tile<Block>(s, i);
+            made.quads[s].v[i] = load_quad_bytes(from + at.row * stride + at.byte);
         }
     }
-    return part;
+    return made;
 }
-QUANT_DETAIL_INLINE void store_tile(std::byte* to, std::size_t stride,
-                                    const tile_part& part) noexcept {
+/// The inverse.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE void store_block(std::byte* to, std::size_t stride,
+                                     const tile_block& block) noexcept {
     for (std::size_t s = 0; s < 4; ++s) {
         for (std::size_t i = 0; i < 16; ++i) {
-            std::byte* quad = to + tile_row(i) * stride + 4 * (s + 4 * tile_is_high(i));
-            const auto value = static_cast<std::uint32_t>(part.quads[s].r[0].v[i]);
-            for (std::size_t j = 0; j < 4; ++j) {
-                quad[j] = static_cast<std::byte>(value >> (8 * j) & 0xFFu);
-            }
+            const tile_place at = place_in_tile<Block>(s, i);
+            store_quad_bytes(to + at.row * stride + at.byte, block.quads[s].v[i]);
         }
     }
 }
 
-/// Lines of all rows from one vector of each part.
-QUANT_DETAIL_INLINE two_lines deal(const i32x16& upper, const i32x16& lower) noexcept {
-    two_lines made;
+/// Pieces of lines from one register each of two neighbouring blocks.
+QUANT_DETAIL_INLINE line_pieces deal(native<std::int32_t> first,
+                                     native<std::int32_t> second) noexcept {
+    line_pieces made;
     for (std::size_t i = 0; i < 16; ++i) {
-        const std::size_t row = tile_row(i);
-        i32x16& line = tile_is_high(i) != 0 ? made.high : made.low;
-        line.r[0].v[row] = upper.r[0].v[i];
-        line.r[0].v[8 + row] = lower.r[0].v[i];
+        const tile_place at = place_in_tile<0>(0, i);
+        auto& piece = at.byte == 0 ? made.low : made.high;
+        piece.v[at.row] = first.v[i];
+        piece.v[8 + at.row] = second.v[i];
     }
     return made;
 }
-/// The inverse of deal.
-QUANT_DETAIL_INLINE void gather(const two_lines& lines, i32x16& upper, i32x16& lower) noexcept {
+
+/// A block's lanes of two lines, that of quads 0 … 3 and that of quads 4 … 7.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t> load_lines(const std::byte* low,
+                                                    const std::byte* high) noexcept {
+    native<std::int32_t> made;
     for (std::size_t i = 0; i < 16; ++i) {
-        const std::size_t row = tile_row(i);
-        const i32x16& line = tile_is_high(i) != 0 ? lines.high : lines.low;
-        upper.r[0].v[i] = line.r[0].v[row];
-        lower.r[0].v[i] = line.r[0].v[8 + row];
+        const tile_place at = place_in_tile<Block>(0, i);
+        made.v[i] = load_quad_bytes((at.byte == 0 ? low : high) + 4 * at.row);
     }
+    return made;
 }
-
-#else
-
-/// Transposes the 4×4 blocks of each quarter.
-QUANT_DETAIL_INLINE void transpose_blocks(i32x16 (&v)[4]) noexcept {
-    detail::unroll<i32x16::count>([&](auto k) QUANT_DETAIL_LAMBDA {
-        const auto a = native_bits_to_float(v[0].r[k]), b = native_bits_to_float(v[1].r[k]);
-        const auto c = native_bits_to_float(v[2].r[k]), d = native_bits_to_float(v[3].r[k]);
-        const auto ab01 = interleave_low(a, b), ab23 = interleave_high(a, b);
-        const auto cd01 = interleave_low(c, d), cd23 = interleave_high(c, d);
-        v[0].r[k] = native_float_to_bits(low_pairs(ab01, cd01));
-        v[1].r[k] = native_float_to_bits(high_pairs(ab01, cd01));
-        v[2].r[k] = native_float_to_bits(low_pairs(ab23, cd23));
-        v[3].r[k] = native_float_to_bits(high_pairs(ab23, cd23));
-    });
-}
-
-/// 32 bytes of row r in the first two quarters, of row r + 4 in the others.
-QUANT_DETAIL_INLINE i32x16 load_row_pair(const std::byte* from, const std::byte* other) noexcept {
-    i32x16 pair;
-#if defined(__AVX512BW__)
-    pair.r[0] = _mm512_inserti64x4(
-        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))),
-        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(other)), 1);
-#else
-    constexpr std::size_t half = i32x16::count / 2;
-    detail::unroll<half>([&](auto k) QUANT_DETAIL_LAMBDA {
-        pair.r[k] = native_load<std::int32_t>(from + k * (32 / half));
-        pair.r[half + k] = native_load<std::int32_t>(other + k * (32 / half));
-    });
-#endif
-    return pair;
-}
-QUANT_DETAIL_INLINE void store_row_pair(std::byte* to, std::byte* other,
-                                        const i32x16& pair) noexcept {
-#if defined(__AVX512BW__)
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(pair.r[0]));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(other), _mm512_extracti64x4_epi64(pair.r[0], 1));
-#else
-    constexpr std::size_t half = i32x16::count / 2;
-    detail::unroll<half>([&](auto k) QUANT_DETAIL_LAMBDA {
-        native_store<std::int32_t>(to + k * (32 / half), pair.r[k]);
-        native_store<std::int32_t>(other + k * (32 / half), pair.r[half + k]);
-    });
-#endif
-}
-
-/// Eight rows of 32 bytes, `stride` apart.
-QUANT_DETAIL_INLINE tile_part load_tile(const std::byte* from, std::size_t stride) noexcept {
-    tile_part part;
-    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
-        part.quads[r] = load_row_pair(from + r * stride, from + (r + 4) * stride);
-    });
-    transpose_blocks(part.quads);
-    return part;
-}
-QUANT_DETAIL_INLINE void store_tile(std::byte* to, std::size_t stride,
-                                    const tile_part& part) noexcept {
-    tile_part rows = part;
-    transpose_blocks(rows.quads);
-    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
-        store_row_pair(to + r * stride, to + (r + 4) * stride, rows.quads[r]);
-    });
-}
-
-/// Lines of all rows from one vector of each part.
-QUANT_DETAIL_INLINE two_lines deal(const i32x16& upper, const i32x16& lower) noexcept {
-    two_lines made;
-#if defined(__AVX512BW__)
-    const auto a = native_bits_to_float(upper.r[0]), b = native_bits_to_float(lower.r[0]);
-    made.low.r[0] = native_float_to_bits(even_quarters(a, b));
-    made.high.r[0] = native_float_to_bits(odd_quarters(a, b));
-#elif defined(__AVX__)
-    const auto part = [](const i32x16& from, i32x16& low, i32x16& high,
-                         std::size_t k) QUANT_DETAIL_LAMBDA {
-        const auto a = native_bits_to_float(from.r[0]), b = native_bits_to_float(from.r[1]);
-        low.r[k] = native_float_to_bits(even_quarters(a, b));
-        high.r[k] = native_float_to_bits(odd_quarters(a, b));
-    };
-    part(upper, made.low, made.high, 0);
-    part(lower, made.low, made.high, 1);
-#else
-    detail::unroll<2>([&](auto k) QUANT_DETAIL_LAMBDA {
-        made.low.r[k] = upper.r[2 * k];
-        made.high.r[k] = upper.r[2 * k + 1];
-        made.low.r[2 + k] = lower.r[2 * k];
-        made.high.r[2 + k] = lower.r[2 * k + 1];
-    });
-#endif
+/// The same of one line, whose bytes hold quads 4 … 7 in their upper halves.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t> load_nibbles(const std::byte* line) noexcept {
+    native<std::int32_t> made = load_lines<Block>(line, line);
+    for (std::size_t i = 0; i < 16; ++i) {
+        if (place_in_tile<Block>(0, i).byte == 0) continue;
+        made.v[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(made.v[i]) >> 4);
+    }
     return made;
 }
 
-/// The inverse of deal.
-QUANT_DETAIL_INLINE void gather(const two_lines& lines, i32x16& upper, i32x16& lower) noexcept {
-#if defined(__AVX512BW__)
-    const __m512i low = lines.low.r[0], high = lines.high.r[0];
-    upper.r[0] = _mm512_permutex2var_epi64(low, _mm512_set_epi64(11, 10, 3, 2, 9, 8, 1, 0), high);
-    lower.r[0] = _mm512_permutex2var_epi64(low, _mm512_set_epi64(15, 14, 7, 6, 13, 12, 5, 4), high);
-#elif defined(__AVX__)
-    const auto part = [&](i32x16& to, std::size_t k) QUANT_DETAIL_LAMBDA {
-        const auto a = native_bits_to_float(lines.low.r[k]);
-        const auto b = native_bits_to_float(lines.high.r[k]);
-        to.r[0] = native_float_to_bits(even_quarters(a, b));
-        to.r[1] = native_float_to_bits(odd_quarters(a, b));
-    };
-    part(upper, 0);
-    part(lower, 1);
 #else
-    detail::unroll<2>([&](auto k) QUANT_DETAIL_LAMBDA {
-        upper.r[2 * k] = lines.low.r[k];
-        upper.r[2 * k + 1] = lines.high.r[k];
-        lower.r[2 * k] = lines.low.r[2 + k];
-        lower.r[2 * k + 1] = lines.high.r[2 + k];
+
+/// Transposes the 4×4 quads of each quarter.
+QUANT_DETAIL_INLINE tile_block transposed(const tile_block& block) noexcept {
+    const auto a = native_bits_to_float(block.quads[0]), b = native_bits_to_float(block.quads[1]);
+    const auto c = native_bits_to_float(block.quads[2]), d = native_bits_to_float(block.quads[3]);
+    const auto ab01 = interleave_low(a, b), ab23 = interleave_high(a, b);
+    const auto cd01 = interleave_low(c, d), cd23 = interleave_high(c, d);
+    return {{native_float_to_bits(low_pairs(ab01, cd01)),
+             native_float_to_bits(high_pairs(ab01, cd01)),
+             native_float_to_bits(low_pairs(ab23, cd23)),
+             native_float_to_bits(high_pairs(ab23, cd23))}};
+}
+
+#if defined(__AVX512BW__)
+/// 32 bytes from each of two places.
+QUANT_DETAIL_INLINE __m512i load_pair(const std::byte* a, const std::byte* b) noexcept {
+    return _mm512_inserti64x4(
+        _mm512_castsi256_si512(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(a))),
+        _mm256_loadu_si256(reinterpret_cast<const __m256i*>(b)), 1);
+}
+#endif
+
+/// A block of rows of 32 bytes, `stride` apart; `from` is row 0.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE tile_block load_block(const std::byte* from, std::size_t stride) noexcept {
+    tile_block rows;
+    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
+#if defined(__AVX512BW__)
+        const std::byte* row = from + (8 * Block + r) * stride;
+        rows.quads[r] = load_pair(row, row + 4 * stride);
+#elif defined(__AVX__)
+        rows.quads[r] = native_load<std::int32_t>(from + (4 * Block + r) * stride);
+#else
+        rows.quads[r] =
+            native_load<std::int32_t>(from + (Block / 2 * 4 + r) * stride + Block % 2 * 16);
+#endif
     });
+    return transposed(rows);
+}
+/// The inverse.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE void store_block(std::byte* to, std::size_t stride,
+                                     const tile_block& block) noexcept {
+    const tile_block rows = transposed(block);
+    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
+#if defined(__AVX512BW__)
+        const __m512i pair = rows.quads[r];
+        std::byte* row = to + (8 * Block + r) * stride;
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(pair));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + 4 * stride),
+                            _mm512_extracti64x4_epi64(pair, 1));
+#elif defined(__AVX__)
+        native_store<std::int32_t>(to + (4 * Block + r) * stride, rows.quads[r]);
+#else
+        native_store<std::int32_t>(to + (Block / 2 * 4 + r) * stride + Block % 2 * 16,
+                                   rows.quads[r]);
+#endif
+    });
+}
+
+/// Pieces of lines from one register each of two neighbouring blocks.
+QUANT_DETAIL_INLINE line_pieces deal(native<std::int32_t> first,
+                                     native<std::int32_t> second) noexcept {
+#if defined(__AVX__)
+    const auto a = native_bits_to_float(first), b = native_bits_to_float(second);
+    return {native_float_to_bits(even_quarters(a, b)), native_float_to_bits(odd_quarters(a, b))};
+#else
+    return {first, second};
+#endif
+}
+
+/// A block's lanes of two lines, that of quads 0 … 3 and that of quads 4 … 7.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t> load_lines(const std::byte* low,
+                                                    const std::byte* high) noexcept {
+#if defined(__AVX512BW__)
+    const __m512i both = load_pair(low + 32 * Block, high + 32 * Block);
+    return _mm512_shuffle_i64x2(both, both, 0xD8); // quarters 0, 2, 1, 3
+#elif defined(__AVX__)
+    const auto* first = reinterpret_cast<const __m128i*>(low) + Block;
+    const auto* second = reinterpret_cast<const __m128i*>(high) + Block;
+    const __m256i even = _mm256_castsi128_si256(_mm_loadu_si128(first));
+#if defined(__AVX2__)
+    // Loads and blends take no port that shuffles need, as insertions do.
+    if constexpr (Block % 2 == 0) {
+        const native<std::int32_t> odd = _mm256_broadcastsi128_si256(_mm_loadu_si128(second));
+        return _mm256_blend_epi32(even, native_opaque(odd), 0xF0);
+    } else {
+        const auto* pair = reinterpret_cast<const __m256i*>(second - 1);
+        return _mm256_blend_epi32(even, _mm256_loadu_si256(pair), 0xF0);
+    }
+#else
+    return _mm256_insertf128_si256(even, _mm_loadu_si128(second), 1);
+#endif
+#else
+    return native_load<std::int32_t>((Block % 2 == 0 ? low : high) + Block / 2 * 16);
+#endif
+}
+/// The same of one line, whose bytes hold quads 4 … 7 in their upper halves.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t> load_nibbles(const std::byte* line) noexcept {
+#if defined(__AVX512BW__)
+    return _mm512_srlv_epi32(load_lines<Block>(line, line),
+                             _mm512_set_epi32(4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0));
+#elif defined(__AVX2__)
+    const auto* quarter = reinterpret_cast<const __m128i*>(line) + Block;
+    return _mm256_srlv_epi32(_mm256_broadcastsi128_si256(_mm_loadu_si128(quarter)),
+                             _mm256_set_epi32(4, 4, 4, 4, 0, 0, 0, 0));
+#elif defined(__AVX__)
+    const native<std::int32_t> both = load_lines<Block>(line, line);
+    const native<float> shifted = native_bits_to_float(native_shift_right<4>(both));
+    return native_float_to_bits(
+        native<float>(_mm256_blend_ps(native_bits_to_float(both), shifted, 0xF0)));
+#else
+    const native<std::int32_t> both = load_lines<Block>(line, line);
+    if constexpr (Block % 2 == 0) return both;
+    return native_shift_right<4>(both);
 #endif
 }
 
 #endif
 
-/// Bit by bit: a where the mask has ones, else b.
-template <std::int32_t Mask>
-QUANT_DETAIL_INLINE i32x16 select_bits(const i32x16& a, const i32x16& b) noexcept {
-#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-    i32x16 made;
-    made.r[0] = _mm512_ternarylogic_epi32(_mm512_set1_epi32(Mask), a.r[0], b.r[0], 0xCA);
+/// The quads of sixteen rows of 32 bytes, a row per lane.
+struct tile_quads {
+    i32x16 quads[8];
+};
+
+/// `Rows`, 8 or 16, rows of 32 bytes, `stride` apart; lanes without a row get zeros.
+template <std::size_t Rows = 16>
+QUANT_DETAIL_INLINE tile_quads load_quads(const std::byte* from, std::size_t stride) noexcept {
+    static_assert(Rows == 8 || Rows == 16);
+    const auto block = [=](auto b) QUANT_DETAIL_LAMBDA {
+        tile_block made;
+        if constexpr (b < tile_blocks * Rows / 16) {
+            made = load_block<b>(from, stride);
+        } else {
+            for (auto& quad : made.quads) quad = native_broadcast<std::int32_t>(0);
+        }
+        return made;
+    };
+    tile_quads made;
+    detail::unroll<tile_blocks / 2>([&](auto i) QUANT_DETAIL_LAMBDA {
+        const tile_block first = block(detail::index_constant<2 * i>{});
+        const tile_block second = block(detail::index_constant<2 * i + 1>{});
+        detail::unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
+            const line_pieces pieces = deal(first.quads[s], second.quads[s]);
+            made.quads[s].r[i] = pieces.low;
+            made.quads[s + 4].r[i] = pieces.high;
+        });
+    });
     return made;
-#else
-    return (a & broadcast<std::int32_t>(Mask)) | (b & broadcast<std::int32_t>(~Mask));
-#endif
 }
 
 } // namespace simd
