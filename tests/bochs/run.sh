@@ -179,10 +179,23 @@ make_initramfs "$@"
 make_disc
 write_configuration
 
-# Its display is a terminal, which `script` gives it. When the machine is switched off Bochs ends, with
-# an error as it likes; what counts is what came over the serial line.
-(cd "$work" && TERM=xterm timeout "$timeout" script -qec ./emulate /dev/null \
+# Its display is a terminal, which `script` gives it, and besides one that it opens itself and names:
+# somebody has to read that, or Bochs waits when its buffer is full. When the machine is switched off
+# Bochs ends, with an error as it likes; what counts is what came over the serial line.
+read_screen() {
+    local screen
+    until screen=$(sed -n 's/.*connected to screen "\(.*\)".*/\1/p' "$work/terminal") && [ -n "$screen" ]; do
+        sleep 0.2
+    done
+    stty -F "$screen" raw -echo
+    exec cat "$screen" > /dev/null
+}
+: > "$work/terminal"
+read_screen 2> /dev/null &
+reader=$!
+(cd "$work" && TERM=xterm timeout "$timeout" script -qfec ./emulate /dev/null \
     < /dev/null > terminal 2>&1) || true
+kill "$reader" 2> /dev/null || true
 touch "$work/serial"
 tr -d '\r' < "$work/serial" > "$work/output"
 
