@@ -44,41 +44,54 @@ missing_packages() {
     done
 }
 
+as_root=()
+[ "$(id -u)" -eq 0 ] || as_root=(sudo)
 install_missing_packages() {
-    local missing as_root=()
+    local missing
     mapfile -t missing < <(missing_packages)
     [ ${#missing[@]} -gt 0 ] || return 0
-    [ "$(id -u)" -eq 0 ] || as_root=(sudo)
-    echo "run.sh: installing ${missing[*]}"
-    "${as_root[@]}" apt-get -qq update
+    echo "run.sh: installing ${missing[*]}" >&2
+    "${as_root[@]}" apt-get -qq update >&2
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get -qq install --no-install-recommends "${missing[@]}" > /dev/null
 }
 
-# The kernel for virtual machines, the smallest, and a shell for it: unpacked, not installed.
+# The packages of the kernel for virtual machines, the smallest, and of a shell for it, into the folder.
+download_guest() { # FOLDER
+    local kernel
+    kernel=$(apt-cache depends linux-image-cloud-amd64 |
+        awk '$1 == "Depends:" { print $2; exit }') && [ -n "$kernel" ] &&
+        (cd "$1" && apt-get -qq download "$kernel" busybox-static)
+}
+
+# Unpacked, not installed.
 unpack_guest() {
-    local guest=$root/guest kernel package
+    local guest=$root/guest partial=$root/guest.partial package
     [ ! -e "$guest" ] || return 0
-    kernel=$(apt-cache depends linux-image-cloud-amd64 | awk '$1 == "Depends:" { print $2; exit }')
-    [ -n "$kernel" ] || die "apt knows no linux-image-cloud-amd64; apt-get update?"
-    rm -rf "$guest.partial"
-    mkdir -p "$guest.partial"
-    (cd "$guest.partial" && apt-get -qq download "$kernel" busybox-static 2> /dev/null)
-    for package in "$guest.partial"/*.deb; do
-        dpkg-deb --fsys-tarfile "$package" |
-            tar -x -C "$guest.partial" --wildcards './boot/vmlinuz*' './bin/busybox' 2> /dev/null || true
+    rm -rf "$partial"
+    mkdir -p "$partial"
+    if ! download_guest "$partial" > "$root/apt.log" 2>&1; then
+        "${as_root[@]}" apt-get -qq update >> "$root/apt.log" 2>&1
+        download_guest "$partial" >> "$root/apt.log" 2>&1 || {
+            cat "$root/apt.log" >&2
+            die "cannot download linux-image-cloud-amd64 and busybox-static"
+        }
+    fi
+    for package in "$partial"/*.deb; do
+        dpkg-deb -x "$package" "$partial"
         rm "$package"
     done
-    mv "$guest.partial"/boot/vmlinuz* "$guest.partial/vmlinuz"
-    [ -x "$guest.partial/bin/busybox" ] || die "busybox-static holds no bin/busybox"
-    mv "$guest.partial" "$guest"
+    mv "$partial"/boot/vmlinuz* "$partial/vmlinuz"
+    [ -x "$partial/bin/busybox" ] || die "busybox-static holds no bin/busybox"
+    (cd "$partial" && rm -rf ./boot ./lib ./usr ./etc)
+    mv "$partial" "$guest"
 }
 
 mkdir -p "$root"
 exec 9> "$root/lock"
 flock 9
 install_missing_packages
-"$source_dir/cmake/debian-deps.sh" --bochs "$root/emulator"
+"$source_dir/cmake/debian-deps.sh" --bochs "$root/emulator" >&2
 unpack_guest
 exec 9>&-
 
@@ -97,14 +110,15 @@ make_initramfs() {
         strip -o "$files/tests/$name" "$program"
         echo "$name" >> "$files/tests/list"
     done
-    [ -z "${QUANT_MAX_ISA-}" ] || echo "export QUANT_MAX_ISA='$QUANT_MAX_ISA'" > "$files/tests/environment"
+    [ -z "${QUANT_MAX_ISA-}" ] ||
+        echo "export QUANT_MAX_ISA='$QUANT_MAX_ISA'" > "$files/tests/environment"
     (cd "$files" && find . | bin/busybox cpio -o -H newc -R 0:0 2> /dev/null | gzip -1) \
         > "$work/iso/initrd.gz"
 }
 
-# lpj spares the kernel to measure its speed; audit, lsm, mitigations and tests of cryptography take long.
-# Cleared are the CPU's fast string moves (bits 580 and 297), protection keys and five levels of pages:
-# with all of them newer models of Bochs 3.0 end in page faults without end.
+# lpj spares the kernel to measure its speed; audit, lsm, mitigations and tests of cryptography would
+# take long. Cleared are the CPU's fast string moves (bits 580 and 297), protection keys and five levels
+# of pages: with all of them newer models of Bochs 3.0 end in page faults without end.
 make_disc() {
     cp "$root/guest/vmlinuz" /usr/lib/ISOLINUX/isolinux.bin \
         /usr/lib/syslinux/modules/bios/ldlinux.c32 "$work/iso"
@@ -165,10 +179,23 @@ make_initramfs "$@"
 make_disc
 write_configuration
 
-# Its display is a terminal, which `script` gives it. When the machine is switched off Bochs ends, with
-# an error as it likes; what counts is what came over the serial line.
-(cd "$work" && TERM=xterm timeout "$timeout" script -qec ./emulate /dev/null \
+# Its display is a terminal, which `script` gives it, and besides one that it opens itself and names:
+# somebody has to read that, or Bochs waits when its buffer is full. When the machine is switched off
+# Bochs ends, with an error as it likes; what counts is what came over the serial line.
+read_screen() {
+    local screen
+    until screen=$(sed -n 's/.*connected to screen "\(.*\)".*/\1/p' "$work/terminal") && [ -n "$screen" ]; do
+        sleep 0.2
+    done
+    stty -F "$screen" raw -echo
+    exec cat "$screen" > /dev/null
+}
+: > "$work/terminal"
+read_screen 2> /dev/null &
+reader=$!
+(cd "$work" && TERM=xterm timeout "$timeout" script -qfec ./emulate /dev/null \
     < /dev/null > terminal 2>&1) || true
+kill "$reader" 2> /dev/null || true
 touch "$work/serial"
 tr -d '\r' < "$work/serial" > "$work/output"
 
