@@ -124,6 +124,20 @@ TEMPLATE_TEST_CASE("a product with scratch allocates nothing", "[scratch]", defa
     check_products<TestType>(pool);
 }
 
+TEST_CASE("the smallest products allocate nothing without a scratch either", "[scratch]") {
+    const operands<> small(64, 172, 1), large(outputs, cols, tokens);
+    std::vector<float> y(64), expected(64), y_large(tokens * outputs);
+    exact_scratch memory(scratch_bytes<default_activations<w4>, w4>(1, 172));
+    matmul(small.x_view(), small.w, matrix_view<float>{expected.data(), 1, 64}, memory.get());
+    CHECK(allocations_of([&] {
+              matmul(small.x_view(), small.w, matrix_view<float>{y.data(), 1, 64});
+          }) == 0);
+    CHECK(same_bits(y, expected));
+    CHECK(allocations_of([&] {
+              matmul(large.x_view(), large.w, matrix_view<float>{y_large.data(), tokens, outputs});
+          }) == 1);
+}
+
 TEST_CASE("batches with scratch allocate nothing", "[scratch][batch]") {
     using A = default_activations<w4>;
     operands<> a(70, 520, 5), none(70, 96, 0), b(200, 300, 20, {19, 3, 3}), c(70, 96, 30);

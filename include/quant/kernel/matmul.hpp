@@ -6,9 +6,11 @@
 #include <quant/kernel/multiply.hpp>
 #include <quant/kernel/packed_activations.hpp>
 #include <quant/kernel/prologue.hpp>
+#include <quant/kernel/scratch_bytes.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <span>
 #include <tuple>
 #include <type_traits>
 
@@ -112,8 +114,15 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
                       "another, in whole quads of columns");
         if (auto valid = check_readable(x, "matmul: x"); !valid) return valid;
         if (auto valid = check_product(x.rows(), x.cols(), w, y, stages); !valid) return valid;
-        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...),
-                                                           find_scratch(args...));
+        // Allocating would take as long as the smallest products.
+        alignas(scratch_alignment) std::byte few[small_scratch_bytes];
+        const scratch small{std::span(few)};
+        const scratch* memory = find_scratch(args...);
+        if (memory == nullptr &&
+            fits_small_scratch<tiles_for<S, chosen>>(x.rows(), x.cols(), concurrency_of(run))) {
+            memory = &small;
+        }
+        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...), memory);
         if (!packed) return packed.failure();
         return multiply(packed->view(), w, y, run, stages);
     }

@@ -64,29 +64,45 @@ QUANT_DETAIL_INLINE void with_constant(std::size_t n, F&& f) {
     f(index_constant<Largest>{});
 }
 
+/// The panels of packed weights, with what each of them takes computed once.
+template <quantization_scheme S>
+class panel_list {
+public:
+    explicit panel_list(const packed_view<S>& w) noexcept
+        : panels_(w.panels()), cols_(w.cols()), panel_bytes_(w.panel_bytes()) {}
+
+    [[nodiscard]] const std::byte* panel(std::size_t i) const noexcept {
+        return panels_ + i * panel_bytes_;
+    }
+    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
+    [[nodiscard]] std::size_t panel_bytes() const noexcept { return panel_bytes_; }
+
+private:
+    const std::byte* panels_;
+    std::size_t cols_, panel_bytes_;
+};
+
 /// The P panels from `panel` on; where fewer are left, the last one stands in for the missing.
 template <quantization_scheme S, std::size_t P>
 struct panel_group {
     const std::byte* panels[P];
     std::size_t count;
 
-    panel_group(const packed_view<S>& w, std::size_t panel, std::size_t last) noexcept
+    panel_group(const panel_list<S>& w, std::size_t panel, std::size_t last) noexcept
         : count(std::min(P, last - panel)) {
-        for (std::size_t p = 0; p < P; ++p) {
-            panels[p] = w.panels() + (panel + std::min(p, count - 1)) * w.panel_bytes();
-        }
+        for (std::size_t p = 0; p < P; ++p) panels[p] = w.panel(panel + std::min(p, count - 1));
     }
 };
 
 /// Superblocks of a panel; where groups are padded, about as many.
 template <quantization_scheme S>
-[[nodiscard]] std::size_t superblocks(const packed_view<S>& w) noexcept {
+[[nodiscard]] std::size_t superblocks(const panel_list<S>& w) noexcept {
     return div_ceil(w.cols(), superblock_cols);
 }
 
 /// One tile of T tokens times panels first … last − 1.
 template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
-void multiply_panels(const Tile& x, std::size_t first_token, const packed_view<S>& w,
+void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>& w,
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
     constexpr std::size_t P = tile_panels<S, A, T>;
@@ -103,7 +119,7 @@ void multiply_panels(const Tile& x, std::size_t first_token, const packed_view<S
 /// once.
 template <quantization_scheme S, activation A, class X, class Output>
 void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
-                          const packed_view<S>& w, const Output& out, std::size_t panel,
+                          const panel_list<S>& w, const Output& out, std::size_t panel,
                           std::size_t last) noexcept {
     constexpr std::size_t P = float_panel_count<S, A>, largest = tile_tokens<A>;
     constexpr std::size_t tile_sums = largest * P * panel_rows;
@@ -131,7 +147,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
 
 /// All tokens times panels first … last − 1, block by block, by tiles that decode as they go.
 template <quantization_scheme S, class X, class Output>
-void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
+void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
                      std::size_t last) noexcept {
     using A = typename X::activation_type;
     constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
@@ -152,8 +168,7 @@ void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std
     for (std::size_t panel = first; panel < last; panel += block) {
         const std::size_t end = std::min(panel + block, last);
         const std::size_t next_panels = ask ? std::min(end + block, last) - end : 0;
-        look_ahead_shares next(w.panels() + end * w.panel_bytes(), next_panels * w.panel_bytes(),
-                               requests);
+        look_ahead_shares next(w.panel(end), next_panels * w.panel_bytes(), requests);
         for (std::size_t i = 0; i < x.tiles(); ++i) {
             const auto tile = x.tile(i);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
@@ -165,7 +180,7 @@ void multiply_blocks(const X& x, const packed_view<S>& w, const Output& out, std
 
 /// All tokens times panels first … last − 1.
 template <quantization_scheme S, class X, class Output>
-void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std::size_t first,
+void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
                     std::size_t last) noexcept {
     using A = typename X::activation_type;
     if constexpr (QUANT_DETAIL_SCALAR || !product_plan<S, A>::by_superblocks) {
@@ -198,10 +213,11 @@ void multiply_range(const X& x, const packed_view<S>& w, const Output& out, std:
 template <quantization_scheme S, class X, class Output>
 void multiply_pieces(const X& x, const packed_view<S>& w, const Output& out,
                      const product_pieces& pieces, std::size_t first, std::size_t last) noexcept {
+    const panel_list<S> panels(w);
     pieces.for_each(
         first, last,
         [&](std::size_t tile, std::size_t tiles_end, std::size_t panel, std::size_t panels_end) {
-            multiply_range(x.slice(tile, tiles_end), w, out, panel, panels_end);
+            multiply_range(x.slice(tile, tiles_end), panels, out, panel, panels_end);
         });
 }
 

@@ -48,14 +48,18 @@ template <activation A>
     return scale < 0x1p-126f ? 0.0f : scale;
 }
 
-/// Sixteen activations as codes; lanes beyond n ≤ 16 are 0.
-template <activation A>
+/// Sixteen activations as codes; lanes beyond n ≤ 16 are 0. Clamp: some may exceed what the scale
+/// is for. Where it is that of the largest among them, none does: with scale, inverse and product
+/// each rounded once, the product is at most max_code·(1 + 2^-22).
+template <activation A, bool Clamp = true>
 QUANT_DETAIL_INLINE simd::i32x16 encode_activations(const float* x, std::size_t n,
                                                     const simd::f32x16& inverse) noexcept {
+    const auto values = n == 16 ? simd::load<float>(x) : simd::load_partial<float>(x, n);
+    const auto codes = simd::nearest(values * inverse);
+    if constexpr (!Clamp) return codes;
     const auto last = simd::broadcast<std::int32_t>(A::max_code);
     const auto first = simd::broadcast<std::int32_t>(-A::max_code);
-    const auto values = n == 16 ? simd::load<float>(x) : simd::load_partial<float>(x, n);
-    return simd::min(simd::max(simd::nearest(values * inverse), first), last);
+    return simd::min(simd::max(codes, first), last);
 }
 
 /// Copies 16 codes, as bytes, to four quads of a token; `to` is the first quad's place.
@@ -125,36 +129,46 @@ std::size_t pack_whole_blocks(const activation_tile<A, Section, Block, std::byte
         auto* sums = tile.template sums<std::int32_t>(0, 0) + token;
         float* scales = tile.scales(0) + token;
         auto inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
+        // Packs one block; its codes' sum is that of all lanes.
+        const auto pack_block = [&](std::size_t block) QUANT_DETAIL_LAMBDA {
+            const float* from = x + block * Block;
+            if constexpr (own_scale) {
+                simd::f32x16 largest = simd::abs(simd::load<float>(from));
+                unroll<vectors - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
+                    largest = simd::max(largest, simd::abs(simd::load<float>(from + 16 * (i + 1))));
+                });
+                scale = activation_scale<A>(simd::reduce_max(largest));
+                inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
+                scales[block * tokens] = scale;
+            }
+            simd::i32x16 sum;
+            unroll<vectors>([&](auto i) QUANT_DETAIL_LAMBDA {
+                const auto code = encode_activations<A, !own_scale>(from + 16 * i, 16, inverse);
+                spread_quads(code, tokens, codes, 4);
+                codes += 16 * tokens;
+                if constexpr (i == 0) {
+                    sum = code;
+                } else {
+                    sum = sum + code;
+                }
+            });
+            return sum;
+        };
+        const auto put_sum = [&](std::size_t block, std::int32_t sum) QUANT_DETAIL_LAMBDA {
+            running[0] += static_cast<std::uint32_t>(sum);
+            sums[(block + 1) * tokens] = static_cast<std::int32_t>(running[0]);
+        };
         // Sixteen blocks at a time: sixteen reductions at once cost a third of as many alone.
         constexpr auto add = [](const auto& a, const auto& b) QUANT_DETAIL_LAMBDA { return a + b; };
-        for (std::size_t first = 0; first < blocks; first += 16) {
-            const std::size_t count = std::min<std::size_t>(16, blocks - first);
-            simd::i32x16 sum[16] = {};
-            for (std::size_t b = 0; b < count; ++b, x += Block) {
-                if constexpr (own_scale) {
-                    simd::f32x16 largest = simd::abs(simd::load<float>(x));
-                    unroll<vectors - 1>([&](auto i) QUANT_DETAIL_LAMBDA {
-                        largest =
-                            simd::max(largest, simd::abs(simd::load<float>(x + 16 * (i + 1))));
-                    });
-                    scale = activation_scale<A>(simd::reduce_max(largest));
-                    inverse = simd::broadcast(scale == 0 ? 0.0f : 1.0f / scale);
-                    scales[(first + b) * tokens] = scale;
-                }
-                unroll<vectors>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    const auto code = encode_activations<A>(x + 16 * i, 16, inverse);
-                    spread_quads(code, tokens, codes, 4);
-                    codes += 16 * tokens;
-                    sum[b] = sum[b] + code;
-                });
-            }
+        std::size_t first = 0;
+        for (; first + 16 <= blocks; first += 16) {
+            simd::i32x16 sum[16];
+            for (std::size_t b = 0; b < 16; ++b) sum[b] = pack_block(first + b);
             std::int32_t sum_of[16];
             simd::store(sum_of, simd::reduce_each(sum, add));
-            for (std::size_t b = 0; b < count; ++b) {
-                running[0] += static_cast<std::uint32_t>(sum_of[b]);
-                sums[(first + b + 1) * tokens] = static_cast<std::int32_t>(running[0]);
-            }
+            for (std::size_t b = 0; b < 16; ++b) put_sum(first + b, sum_of[b]);
         }
+        for (; first < blocks; ++first) put_sum(first, simd::reduce_add(pack_block(first)));
         return blocks;
     }
 }

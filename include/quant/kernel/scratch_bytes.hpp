@@ -39,6 +39,16 @@ template <class Tiles>
     return with_alignment(checked_add(bytes, batch_notes_bytes<Tiles>(products))).value_or(0);
 }
 
+/// Bytes of the stack that a product without a scratch uses instead of allocating, if they do.
+inline constexpr std::size_t small_scratch_bytes = 4096;
+
+template <class Tiles>
+[[nodiscard]] bool fits_small_scratch(std::size_t tokens, std::size_t cols,
+                                      std::size_t concurrency) noexcept {
+    if (tokens > small_scratch_bytes || cols > small_scratch_bytes) return false;
+    return scratch_bytes<Tiles>(tokens, cols, concurrency, 0) <= small_scratch_bytes;
+}
+
 } // namespace detail
 
 /// Bytes of scratch with which products of `tokens` rows of x, `cols` columns, by weights of scheme
