@@ -47,14 +47,33 @@ std::uint64_t optimal_hash(std::size_t threads) {
            searched_hash<S>(threads, false, range, 5);
 }
 
+/// Of the other rules for ranges, weighted, and of the other roundings, all in one.
+template <class S>
+std::uint64_t other_hash(std::size_t threads) {
+    constexpr std::size_t rows = 13;
+    std::uint64_t h = 0;
+    for (const auto range : {quant::range_estimator::percentile, quant::range_estimator::entropy,
+                             quant::range_estimator::half_quadratic}) {
+        h = h * 3 + searched_hash<S>(threads, true, range, rows);
+    }
+    quant::quantize_options options;
+    options.seed = 44;
+    for (const auto rounding :
+         {quant::rounding_mode::stochastic, quant::rounding_mode::error_diffusion}) {
+        options.rounding = rounding;
+        h = h * 3 + packed_hash<S>(threads, options, rows);
+    }
+    return h;
+}
+
 /// The hashes of a scheme: with the options that are default, of a weighted and of an unweighted
-/// search, and of optimal scales.
+/// search, of optimal scales, and of all other options.
 template <class S, std::uint64_t Default, std::uint64_t Weighted, std::uint64_t Unweighted,
-          std::uint64_t Optimal = 0>
+          std::uint64_t Optimal = 0, std::uint64_t Others = 0>
 struct hashed {
     using scheme = S;
     static constexpr std::uint64_t by_default = Default, weighted = Weighted,
-                                   unweighted = Unweighted, optimal = Optimal;
+                                   unweighted = Unweighted, optimal = Optimal, others = Others;
 };
 
 template <class Hashed>
@@ -65,6 +84,7 @@ void check_hashes() {
         CHECK(searched_hash<S>(threads, true) == Hashed::weighted);
         CHECK(searched_hash<S>(threads, false) == Hashed::unweighted);
         CHECK(optimal_hash<S>(threads) == Hashed::optimal);
+        if (Hashed::others != 0) CHECK(other_hash<S>(threads) == Hashed::others);
     }
 }
 

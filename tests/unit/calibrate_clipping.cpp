@@ -235,6 +235,16 @@ TEST_CASE("clipping pays on the numbers themselves where there are outliers and 
     CHECK(mse_range(plain.histogram(), 255).highest > 0.7f * plain.range().max_abs());
 }
 
+TEST_CASE("logarithms that are the same everywhere are right") {
+    for (int e = -40; e <= 40; ++e) {
+        for (int i = 0; i < 500; ++i) {
+            const double x = std::ldexp(1 + i / 500.0, e);
+            CHECK_THAT(detail::logarithm(x), WithinRel(std::log(x), 1e-15));
+        }
+    }
+    CHECK(detail::logarithm(1.0) == 0.0);
+}
+
 TEST_CASE("entropy chooses the window of least divergence") {
     for (const auto& x : samples()) {
         for (const std::size_t bins : {30u, 200u}) {

@@ -245,8 +245,8 @@ try_mse_range(const histogram_view& histogram, unsigned levels,
 ///
 /// Symmetric: windows of magnitudes from 0 on, in ⌈levels / 2⌉ parts. Asymmetric: each end in turn
 /// moves to its best place until none improves, at most eight times. Histograms with no more bins
-/// than parts give the range of all numbers. Ties and what rounding takes for ties aside the same
-/// on every instruction set.
+/// than parts give the range of all numbers. The same with every compiler and library: logarithms
+/// are not the standard library's.
 ///
 /// @param levels  2 … 65536; 255 for symmetric int8
 ///

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/calibrate/histogram.hpp>
+#include <quant/calibrate/logarithm.hpp>
 #include <quant/core/buffer.hpp>
 
 #include <cmath>
@@ -145,14 +146,14 @@ public:
             const std::size_t to = begin + (end - begin) * (g + 1) / groups;
             const double count = sums[to].count - sums[from].count;
             if (count > 0) {
-                log_q = std::log(count / (sums[to].used - sums[from].used));
-                p_log_q += (count + beyond) * log_q;
+                log_q = logarithm(count / (sums[to].used - sums[from].used));
+                p_log_q += simd::rounded_product(count + beyond, log_q);
                 beyond = 0;
             }
             from = to;
         }
-        p_log_q += above * log_q;
-        return (p_log_p - p_log_q) / all - std::log(all) + std::log(inside);
+        p_log_q += simd::rounded_product(above, log_q);
+        return (p_log_p - p_log_q) / all - logarithm(all) + logarithm(inside);
     }
 
 private:
@@ -163,7 +164,9 @@ private:
         std::size_t last_used = 0;  ///< bin before this one that has any
         std::size_t next_used = 0;  ///< this bin, or one after it, that has any
     };
-    [[nodiscard]] static double times_log(double c) noexcept { return c > 0 ? c * std::log(c) : 0; }
+    [[nodiscard]] static double times_log(double c) noexcept {
+        return c > 0 ? simd::rounded_product(c, logarithm(c)) : 0;
+    }
 
     buffer<std::uint64_t> counts_;
     buffer<sums_before> sums_;
