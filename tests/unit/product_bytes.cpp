@@ -67,7 +67,7 @@ TEMPLATE_LIST_TEST_CASE("products are the same everywhere", "[bytes][matmul]", p
     const auto packed = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
     for (const std::size_t threads : {1u, 3u}) {
         thread_pool pool(threads);
-        for (const std::size_t together : {1u, 2u, 5u, 9u}) {
+        for (const std::size_t together : {1u, 2u, 5u, 7u, 9u}) {
             CAPTURE(to_string(describe<S>()), threads, together);
             CHECK(product_hash<typename TestType::activations>(packed, together, pool) ==
                   TestType::hash);
