@@ -95,7 +95,7 @@ void search_scales(const search_tile& tile, stored_groups<S>& stored) noexcept {
         if constexpr (S::has_integer_steps && has_long_groups<S>) {
             if (tile.pairs != nullptr) {
                 step_sums sums[long_group_shares];
-                sum_many_fixed_steps<S>(tile, guesses, bounds, sums);
+                sum_many_fixed_steps<S, 0>(tile, guesses, bounds, sums);
                 for (const step_sums& one : sums) {
                     by_gain.offer(one.gain(), found, one.best_scale(), found_point, point);
                 }

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <quant/quantize/search.hpp>
+#include <quant/quantize/two_level_groups.hpp>
 
 #include <algorithm>
 #include <array>
@@ -20,34 +21,6 @@
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
-
-/// A way to quantize sixteen groups: which table, and whether scales are negative.
-inline constexpr std::size_t most_ways = 4;
-
-/// What is known of sixteen groups, way by way.
-struct group_ways {
-    alignas(64) float scale[most_ways][16];
-    alignas(64) float squares[most_ways][16]; ///< Σ v·q²
-    alignas(64) float gain[most_ways][16];
-};
-
-/// Lines w ≈ s·u + m through sixteen groups, and what leaving them costs.
-struct group_lines {
-    alignas(64) float scale[16];
-    alignas(64) float minimum[16];
-    alignas(64) float slope[16];   ///< Σ v·u / Σ v: how far the best minimum falls as s grows
-    alignas(64) float squares[16]; ///< Σ v·u² − (Σ v·u)² / Σ v
-    alignas(64) float weight[16];  ///< Σ v
-};
-
-/// The choice of sixteen groups.
-struct group_choice {
-    alignas(64) std::int32_t value[16];
-    alignas(64) std::int32_t minimum[16];
-    alignas(64) std::int32_t table[16];
-    alignas(64) float vwq[16];
-    alignas(64) float vqq[16];
-};
 
 template <quantization_scheme S>
 class two_level_search {
@@ -185,10 +158,15 @@ private:
                 if (mirrored) from = minus(from);
                 keep_better by_gain{simd::broadcast(0.0f)};
                 auto scale = simd::broadcast(0.0f), squares = simd::broadcast(1.0f);
-                for (const float share : first_shares()) {
-                    const auto sums =
-                        sum_steps<S, t>(groups, from * simd::broadcast(share), bounds_of<S>());
-                    by_gain.offer(sums.gain(), scale, sums.best_scale(), squares, sums.vqq);
+                constexpr auto shares = first_shares();
+                simd::f32x16 guesses[shares.size()];
+                for (std::size_t i = 0; i < shares.size(); ++i) {
+                    guesses[i] = from * simd::broadcast(shares[i]);
+                }
+                step_sums sums[shares.size()];
+                sum_many_steps<S, t>(groups, guesses, bounds_of<S>(), sums);
+                for (const step_sums& one : sums) {
+                    by_gain.offer(one.gain(), scale, one.best_scale(), squares, one.vqq);
                 }
                 simd::store(ways_[b].scale[way], by_unit<S>(scale));
                 simd::store(ways_[b].squares[way], squares * simd::broadcast(S::unit * S::unit));
@@ -301,7 +279,7 @@ private:
     /// The integers with the least error under a super-scale: round 1 looks around the best scale
     /// of each way, round 2 around the integer so far with each table.
     void choose_values(float super, int round) noexcept {
-        constexpr int reach = S::bits >= 6 && S::tables == 1 ? 2 : 1;
+        constexpr std::size_t reach = S::bits >= 6 && S::tables == 1 ? 2 : 1;
         const auto by = simd::broadcast(super), inverse = inverse_of(by);
         for (std::size_t b = 0; b < used_blocks(); ++b) {
             const search_tile groups = tile(b);
@@ -309,25 +287,34 @@ private:
             auto value = simd::broadcast<std::int32_t>(0), table = value;
             auto vwq = simd::broadcast(0.0f), vqq = vwq;
             keep_better by_gain{simd::broadcast(0.0f)}; // that of zeros
-            const auto offer = [&](auto t, const simd::i32x16& integer) {
-                const auto scale =
-                    times_unit<S>(simd::rounded_product(by, simd::to_float(integer)));
-                const auto sums = sum_steps<S, static_cast<int>(t)>(groups, scale, bounds_of<S>());
-                by_gain.offer(sums.gain_of(scale), value, integer, table,
-                              simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums.vwq, vqq,
-                              sums.vqq);
+            // The integers up to Reach away from one of them.
+            const auto offer_around = [&](auto t, const simd::i32x16& near, auto reach_of_it) {
+                constexpr int most = static_cast<int>(reach_of_it);
+                constexpr std::size_t count = 2 * most + 1;
+                simd::i32x16 integers[count];
+                simd::f32x16 scales[count];
+                for (int d = -most; d <= most; ++d) {
+                    integers[d + most] = beside(near, d);
+                    scales[d + most] = times_unit<S>(
+                        simd::rounded_product(by, simd::to_float(integers[d + most])));
+                }
+                step_sums sums[count];
+                sum_many_steps<S, static_cast<int>(t)>(groups, scales, bounds_of<S>(), sums);
+                for (std::size_t i = 0; i < count; ++i) {
+                    by_gain.offer(sums[i].gain_of(scales[i]), value, integers[i], table,
+                                  simd::broadcast(static_cast<std::int32_t>(t)), vwq, sums[i].vwq,
+                                  vqq, sums[i].vqq);
+                }
             };
             if (round == 1) {
                 for_each_way([&](std::size_t way, auto t, bool) {
-                    const auto near =
-                        integer_near(simd::load<float>(ways_[b].scale[way]) * inverse);
-                    for (int d = -reach; d <= reach; ++d) offer(t, beside(near, d));
+                    offer_around(t, integer_near(simd::load<float>(ways_[b].scale[way]) * inverse),
+                                 index_constant<reach>{});
                 });
             } else {
                 const auto near = simd::load<std::int32_t>(chosen.value);
-                unroll<static_cast<std::size_t>(S::tables)>([&](auto t) {
-                    for (int d = -1; d <= 1; ++d) offer(t, beside(near, d));
-                });
+                unroll<static_cast<std::size_t>(S::tables)>(
+                    [&](auto t) { offer_around(t, near, index_constant<1>{}); });
             }
             simd::store(chosen.value, value);
             simd::store(chosen.table, table);

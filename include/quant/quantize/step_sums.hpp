@@ -159,9 +159,9 @@ QUANT_DETAIL_INLINE step_sums sum_fixed_steps(const search_tile& tile, const sim
 }
 
 /// The same for N scales at once, with equal results: weights that do not fit into caches are read
-/// once instead of N times.
-template <quantization_scheme S, std::size_t N>
-QUANT_DETAIL_OUTLINE void
+/// once instead of N times, and short groups are worth a call.
+template <quantization_scheme S, int Table, std::size_t N>
+QUANT_DETAIL_INLINE void
 sum_many_fixed_steps(const search_tile& tile, const simd::f32x16 (&scales)[N],
                      const level_bounds& bounds, step_sums (&sums)[N]) noexcept {
     simd::i32x16 inverses[N];
@@ -172,7 +172,7 @@ sum_many_fixed_steps(const search_tile& tile, const simd::f32x16 (&scales)[N],
     const auto within = halves_of(bounds);
     for_each_64_pairs(tile, [&](std::size_t from, std::size_t to) QUANT_DETAIL_LAMBDA {
         for (std::size_t n = 0; n < N; ++n) {
-            add_fixed_steps<S, 0>(tile, from, to, inverses[n], within, sums[n]);
+            add_fixed_steps<S, Table>(tile, from, to, inverses[n], within, sums[n]);
         }
     });
     for (step_sums& one : sums) finish_fixed_steps(tile, one);
@@ -190,6 +190,23 @@ QUANT_DETAIL_OUTLINE step_sums sum_steps(const search_tile& tile, const simd::f3
         return sum_float_steps<S, Table, true>(tile, scale, bounds);
     }
     return sum_float_steps<S, Table, false>(tile, scale, bounds);
+}
+
+/// sum_steps of N scales, with equal results.
+template <quantization_scheme S, int Table, std::size_t N>
+QUANT_DETAIL_OUTLINE void sum_many_steps(const search_tile& tile, const simd::f32x16 (&scales)[N],
+                                         const level_bounds& bounds,
+                                         step_sums (&sums)[N]) noexcept {
+    if constexpr (S::has_integer_steps) {
+        if (tile.pairs != nullptr) {
+            return sum_many_fixed_steps<S, Table>(tile, scales, bounds, sums);
+        }
+    }
+    for (std::size_t n = 0; n < N; ++n) {
+        sums[n] = tile.importance != nullptr
+                      ? sum_float_steps<S, Table, true>(tile, scales[n], bounds)
+                      : sum_float_steps<S, Table, false>(tile, scales[n], bounds);
+    }
 }
 
 /// Σ v·(w − scale·q)², exactly.
