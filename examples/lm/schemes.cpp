@@ -5,7 +5,7 @@
 #include "packed_weights.hpp"
 #include "searched.hpp"
 
-#include <quant/io/gguf/load.hpp>
+#include <quant/io/gguf/load_any.hpp>
 
 #include <algorithm>
 #include <cstddef>
