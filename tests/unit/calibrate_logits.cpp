@@ -1,4 +1,5 @@
 // Divergence, agreement and perplexity from logits, against their definitions in long double.
+#include "check_fails.hpp"
 #include "sizes.hpp"
 
 #include <quant/calibrate/logits.hpp>
@@ -50,15 +51,6 @@ double divergence(const float* p, const float* q, std::size_t n) {
         sum += std::exp(log_p) * (log_p - log_softmax(q, i, n));
     }
     return static_cast<double>(sum);
-}
-
-template <class F>
-void check_fails(errc code, const char* part, F f) {
-    const auto outcome = f();
-    REQUIRE_FALSE(outcome.has_value());
-    INFO(outcome.failure().what());
-    CHECK(outcome.failure().code() == code);
-    CHECK(std::string(outcome.failure().what()).find(part) != std::string::npos);
 }
 
 } // namespace

@@ -1,19 +1,17 @@
-// Numbers to observe, and failures to expect, for the tests of observers.
+// Numbers to observe, for the tests of observers.
 #pragma once
 
-#include <quant/calibrate/observers.hpp>
+#include "check_fails.hpp"
 
-#include <catch2/catch_test_macros.hpp>
+#include <quant/calibrate/observers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <string>
 #include <vector>
 
 namespace observing {
 
-using quant::errc;
 using view = quant::matrix_view<const float>;
 using bytes = std::vector<std::byte>;
 
@@ -44,15 +42,6 @@ inline std::vector<float> random_numbers(std::size_t n, float scale = 1.0f) {
 
 inline view as_rows(const std::vector<float>& x, std::size_t cols) {
     return {x.data(), x.size() / cols, cols};
-}
-
-template <class F>
-void check_fails(errc code, const char* part, F f) {
-    const auto outcome = f();
-    REQUIRE_FALSE(outcome.has_value());
-    INFO(outcome.failure().what());
-    CHECK(outcome.failure().code() == code);
-    CHECK(std::string(outcome.failure().what()).find(part) != std::string::npos);
 }
 
 } // namespace observing

@@ -56,8 +56,8 @@ QUANT_DETAIL_INLINE std::int32_t load_quad(const std::int8_t* from) noexcept {
 #define QUANT_DETAIL_SPLITS_CODES 0
 #endif
 
-/// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit lane
-/// for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
+/// How many quads' sums of two products, of Bits-bit codes and bytes −128 … 127, fit a 16-bit
+/// lane; for 8 bits, of their halves of 4 bits. 0 where dot4 is the better way.
 template <int Bits>
 inline constexpr std::size_t quads_per_pair_sum = [] {
     if (!QUANT_DETAIL_PAIR_SUMS || (Bits == 8 && !QUANT_DETAIL_SPLITS_CODES)) return std::size_t{0};
