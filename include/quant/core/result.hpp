@@ -7,28 +7,46 @@
 #include <optional>
 #include <type_traits>
 #include <utility>
-#include <variant>
 
 namespace quant::inline QUANT_VOCABULARY {
 
 /// Either a T or a quant::error.
 ///
 /// `operator*`, `operator->` and `failure()` have the preconditions of std::expected: ask
-/// `has_value()` first. `get_if()` and `error_if()` have none.
+/// `has_value()` first. `get_if()` and `error_if()` have none. A union of its own, since every
+/// std::variant<T, error> takes compilers 40 ms, and there are dozens.
 template <class T>
 class [[nodiscard]] result {
+    static_assert(std::is_nothrow_move_constructible_v<T>,
+                  "quant::result: the value's type must move without exceptions");
+
 public:
     using value_type = T;
 
-    result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
-    result(error failure) noexcept : state_(std::in_place_index<1>, failure) {}
+    result(T value) noexcept : value_(std::move(value)), has_value_(true) {}
+    result(error failure) noexcept : failure_(failure), has_value_(false) {}
+    result(result&& other) noexcept : has_value_(other.has_value_) { take(std::move(other)); }
+    result(const result& other)
+        requires std::is_copy_constructible_v<T>
+        : has_value_(other.has_value_) {
+        take(other);
+    }
+    result& operator=(result other) noexcept {
+        destroy();
+        has_value_ = other.has_value_;
+        take(std::move(other));
+        return *this;
+    }
+    ~result() { destroy(); }
 
-    [[nodiscard]] bool has_value() const noexcept { return state_.index() == 0; }
+    [[nodiscard]] bool has_value() const noexcept { return has_value_; }
     [[nodiscard]] explicit operator bool() const noexcept { return has_value(); }
 
-    [[nodiscard]] T* get_if() noexcept { return std::get_if<0>(&state_); }
-    [[nodiscard]] const T* get_if() const noexcept { return std::get_if<0>(&state_); }
-    [[nodiscard]] const error* error_if() const noexcept { return std::get_if<1>(&state_); }
+    [[nodiscard]] T* get_if() noexcept { return has_value_ ? &value_ : nullptr; }
+    [[nodiscard]] const T* get_if() const noexcept { return has_value_ ? &value_ : nullptr; }
+    [[nodiscard]] const error* error_if() const noexcept {
+        return has_value_ ? nullptr : &failure_;
+    }
 
     [[nodiscard]] T& operator*() & noexcept { return *get_if(); }
     [[nodiscard]] const T& operator*() const& noexcept { return *get_if(); }
@@ -56,7 +74,28 @@ public:
 #endif
 
 private:
-    std::variant<T, error> state_;
+    /// Begins the life of what other holds, a copy of it or itself.
+    template <class Other>
+    void take(Other&& other) {
+        if (has_value_) {
+            new (static_cast<void*>(&value_)) T(std::forward<Other>(other).value_);
+        } else {
+            new (static_cast<void*>(&failure_)) error(other.failure_);
+        }
+    }
+    void destroy() noexcept {
+        if (has_value_) {
+            value_.~T();
+        } else {
+            failure_.~error();
+        }
+    }
+
+    union {
+        T value_;
+        error failure_;
+    };
+    bool has_value_;
 };
 
 /// Success, or a quant::error.
