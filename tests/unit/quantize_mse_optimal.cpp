@@ -343,3 +343,27 @@ TEST_CASE("the search for the optimum can be stopped", "[mse_optimal]") {
     REQUIRE(!stopped);
     CHECK(stopped.failure().code() == errc::cancelled);
 }
+
+TEST_CASE("changes of levels are sorted by place, equal ones as they came", "[mse_optimal]") {
+    constexpr std::size_t n = 3000;
+    auto room = detail::sweep_room::make(n, 1, "test");
+    REQUIRE(room);
+    // How many places there are, from one for all to hardly any twice, and how near to each other.
+    for (const std::uint32_t places : {1u, 2u, 7u, 1000u, 1u << 30}) {
+        for (const double spread : {1.0, 1e-13}) {
+            cases::numbers random(places);
+            std::vector<detail::level_change> changes(n);
+            for (std::size_t i = 0; i < n; ++i) {
+                // Most lie next to each other, within one bucket.
+                const double place = i == 0 ? 2.0 : 1.0 + spread * (random.bits() % places);
+                changes[i] = {place, static_cast<double>(i), 0};
+            }
+            std::copy(changes.begin(), changes.end(), room->collected());
+            const auto by_place = [](const auto& a, const auto& b) { return a.place < b.place; };
+            std::stable_sort(changes.begin(), changes.end(), by_place);
+            const auto* sorted = room->sorted(n, changes.front().place, changes.back().place);
+            CHECK(std::equal(changes.begin(), changes.end(), sorted,
+                             [](const auto& a, const auto& b) { return a.a == b.a; }));
+        }
+    }
+}

@@ -76,7 +76,7 @@ public:
         const int shift = std::max(0, static_cast<int>(std::bit_width(range)) -
                                           static_cast<int>(std::bit_width(n)));
         const std::size_t buckets = static_cast<std::size_t>(range >> shift) + 1;
-        const level_change* const in = changes_.data();
+        level_change* const in = changes_.data();
         level_change* const out = changes_.data() + capacity_;
         std::uint32_t* const start = starts_.data();
         const auto bucket_of = [&](const level_change& change) {
@@ -90,19 +90,25 @@ public:
         for (std::size_t i = 0; i < n; ++i) out[start[bucket_of(in[i])]++] = in[i];
         std::size_t begin = 0;
         for (std::size_t b = 0; b < buckets; begin = start[b], ++b) {
-            sort_few(out + begin, out + start[b]);
+            sort(out + begin, out + start[b], in);
         }
         return out;
     }
 
 private:
+    /// Sorts stably, with as many elements at `room` to merge into: std::stable_sort asks for
+    /// memory.
+    static void sort(level_change* begin, level_change* end, level_change* room) noexcept {
+        if (end - begin <= 24) return sort_few(begin, end);
+        level_change* const middle = begin + (end - begin) / 2;
+        sort(begin, middle, room);
+        sort(middle, end, room);
+        level_change* const room_end = std::merge(
+            begin, middle, middle, end, room,
+            [](const level_change& a, const level_change& b) { return a.place < b.place; });
+        std::copy(room, room_end, begin);
+    }
     static void sort_few(level_change* begin, level_change* end) noexcept {
-        if (end - begin > 24) {
-            std::stable_sort(begin, end, [](const level_change& a, const level_change& b) {
-                return a.place < b.place;
-            });
-            return;
-        }
         for (level_change* next = begin + 1; next < end; ++next) {
             const level_change moved = *next;
             level_change* to = next;
