@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/policy/scheme.hpp>
+#include <quant/simd/cell_lookup.hpp>
 #include <quant/simd/halves.hpp>
 
 #include <algorithm>
@@ -66,10 +67,10 @@ template <quantization_scheme S, int Table>
 }
 
 /// Cells of 2^shift numbers in fixed point, none with more than one middle: the step below it, how
-/// far it is to the next one, and the middle.
-template <quantization_scheme S, int Table>
+/// far it is to the next one, and the middle. Behind the last middle comes a number at least.
+template <quantization_scheme S, int Table, int MostShift>
 struct step_cells {
-    int shift = 14;
+    int shift = MostShift;
     std::int16_t first = 0;
     std::size_t count = 0;
     std::array<std::int16_t, 128> below{}, rise{}, middle{};
@@ -87,7 +88,8 @@ private:
             middles[i] = (steps.step[i] + steps.step[i + 1]) * (1 << (step_fraction<S> - 1));
         }
         const int from = middles[0] >> shift;
-        const auto cells = static_cast<std::size_t>((middles[steps.count - 2] >> shift) - from + 1);
+        const auto cells =
+            static_cast<std::size_t>(((middles[steps.count - 2] + 1) >> shift) - from + 1);
         count = 0;
         if (cells > 128) return true;
         for (std::size_t i = 0; i + 2 < steps.count; ++i) {
@@ -109,7 +111,35 @@ private:
     }
 };
 template <quantization_scheme S, int Table>
-inline constexpr step_cells<S, Table> cells{};
+inline constexpr step_cells<S, Table, 14> cells{};
+/// The same with few enough numbers in a cell for bytes.
+template <quantization_scheme S, int Table>
+inline constexpr step_cells<S, Table, 7> narrow_cells{};
+template <quantization_scheme S, int Table>
+inline constexpr simd::cell_bytes bytes_of_cells = [] {
+    constexpr const auto& in = narrow_cells<S, Table>;
+    simd::cell_bytes bytes{};
+    for (std::size_t i = 0; i < in.count; ++i) {
+        bytes.below[i] = static_cast<std::uint8_t>(in.below[i]);
+        bytes.rise[i] = static_cast<std::uint8_t>(in.rise[i]);
+        if (in.rise[i] != 0) {
+            bytes.border[i] =
+                static_cast<std::uint8_t>((in.middle[i] - in.first) & ((1 << in.shift) - 1));
+        }
+    }
+    return bytes;
+}();
+
+/// How far numbers in fixed point lie behind the first cell's beginning; those beyond the cells as
+/// far as the nearest that does not.
+template <const auto& In>
+QUANT_DETAIL_INLINE simd::i32x16 place_in_cells(const simd::i32x16& t) noexcept {
+    constexpr auto last =
+        static_cast<std::int16_t>(In.first + (static_cast<int>(In.count) << In.shift) - 1);
+    const auto first = simd::broadcast_halves(In.first);
+    return simd::subtract_halves_saturating(
+        simd::clamp_halves(t, first, simd::broadcast_halves(last)), first);
+}
 
 /// Bounds of linear steps.
 struct fixed_bounds {
@@ -133,15 +163,15 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_fixed_steps(const simd::i32x16& t,
     } else if constexpr (simd::has_half_lookup && ladder<S, Table>.count > 4 &&
                          cells<S, Table>.count > 0) {
         constexpr const auto& in = cells<S, Table>;
-        constexpr auto last =
-            static_cast<std::int16_t>(in.first + (static_cast<int>(in.count) << in.shift) - 1);
-        const auto inside =
-            simd::clamp_halves(t, simd::broadcast_halves(in.first), simd::broadcast_halves(last));
-        const auto cell = simd::shift_halves<in.shift>(
-            simd::subtract_halves_saturating(inside, simd::broadcast_halves(in.first)));
+        const auto cell = simd::shift_halves<in.shift>(place_in_cells<in>(t));
         return simd::add_where_greater(simd::lookup_halves<in.count>(in.below, cell), t,
                                        simd::lookup_halves<in.count>(in.middle, cell),
                                        simd::lookup_halves<in.count>(in.rise, cell));
+    } else if constexpr (simd::has_cell_lookup && ladder<S, Table>.count > 4 &&
+                         narrow_cells<S, Table>.count > 0) {
+        constexpr const auto& in = narrow_cells<S, Table>;
+        return simd::lookup_cells<in.count, in.shift>(bytes_of_cells<S, Table>,
+                                                      place_in_cells<in>(t));
     } else {
         constexpr const auto& steps = ladder<S, Table>;
         auto step = simd::broadcast_halves(steps.step[0]);

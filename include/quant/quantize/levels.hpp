@@ -148,7 +148,7 @@ codes_between(const simd::f32x16& t, const std::array<float, 128>& middles_of_ta
 /// Whether nearest_codes looks its first guess up.
 template <quantization_scheme S>
 inline constexpr bool nearest_by_cells =
-    S::levels == level_kind::table && S::max_code >= 15 && simd::has_lookup;
+    S::levels == level_kind::table && S::max_code >= 15 && simd::has_float_lookup;
 
 /// Codes of the steps nearest to t; see reference::nearest_step.
 template <quantization_scheme S, int Table = 0>

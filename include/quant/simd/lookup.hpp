@@ -2,8 +2,8 @@
 //
 //                 16 floats   pairs of 16 bits   up to 128 floats   bytes of up to 128
 //   AVX-512BW     vpermps     vpshufb, vpermw    vpermt2ps          vpermb; vpshufb and selection
-//   AVX2          -           -                  vpermps and        vpshufb and selection
-//                                                selection, beyond
+//   AVX2          -           -                  vpermps and        vpshufb and vpblendvb
+//                                                vblendvps, beyond
 //                                                64 vgatherdps
 //   SSSE3         -           -                  one by one         pshufb and selection
 //   AArch64       -           -                  one by one         tbl
@@ -11,7 +11,7 @@
 //   elsewhere     -           -                  one by one         one by one
 //
 // has_lookup says whether the first two exist; codes are converted instead where they do not.
-// has_byte_lookup says whether the last one is more than a loop.
+// has_float_lookup and has_byte_lookup say whether the last two are more than a loop.
 #pragma once
 
 #include <quant/simd/intrinsics.hpp>
@@ -90,6 +90,13 @@ QUANT_DETAIL_INLINE __m256 permuted_floats(const std::array<float, 128>& table,
 }
 #endif
 
+inline constexpr bool has_float_lookup =
+#if !QUANT_DETAIL_SCALAR && (defined(__AVX512BW__) || defined(__AVX2__))
+    true;
+#else
+    false;
+#endif
+
 /// table[lane], lanes being below N.
 template <std::size_t N>
 QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 128>& table,
@@ -147,6 +154,44 @@ QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 128>& 
 }
 #endif
 
+#if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
+/// table[First + byte], bytes being below N.
+template <std::size_t N, std::size_t First = 0>
+QUANT_DETAIL_INLINE __m256i bytes_at(const std::array<std::uint8_t, 128>& table,
+                                     __m256i index) noexcept {
+    if constexpr (N <= 16) {
+        return sixteen_bytes(table, First, index);
+    } else {
+        constexpr std::size_t half = std::bit_ceil(N) / 2;
+        constexpr int to_sign = 7 - std::countr_zero(half);
+        const __m256i lower = bytes_at<half, First>(table, index);
+        const __m256i upper = bytes_at<N - half, First + half>(table, index);
+        return _mm256_blendv_epi8(lower, upper, _mm256_slli_epi16(index, to_sign));
+    }
+}
+#elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
+/// table[byte], bytes being below N.
+template <std::size_t N>
+QUANT_DETAIL_INLINE uint8x16_t bytes_at(const std::array<std::uint8_t, 128>& table,
+                                        uint8x16_t index) noexcept {
+    if constexpr (N <= 16) {
+        return vqtbl1q_u8(vld1q_u8(table.data()), index);
+    } else if constexpr (N <= 32) {
+        return vqtbl2q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16)}}, index);
+    } else {
+        const auto sixty_four = [&](std::size_t first) {
+            const std::uint8_t* entries = table.data() + first;
+            return uint8x16x4_t{{vld1q_u8(entries), vld1q_u8(entries + 16), vld1q_u8(entries + 32),
+                                 vld1q_u8(entries + 48)}};
+        };
+        const uint8x16_t found = vqtbl4q_u8(sixty_four(0), index);
+        if constexpr (N <= 64) return found;
+        // Out of range elsewhere: that part is left as it is.
+        return vqtbx4q_u8(found, sixty_four(64), vsubq_u8(index, vdupq_n_u8(64)));
+    }
+}
+#endif
+
 /// All ones in the bytes in which bit Bit is set.
 template <int Bit>
 QUANT_DETAIL_INLINE i32x16 spread_bit(const i32x16& bytes) noexcept {
@@ -179,8 +224,12 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& tab
                                               _mm512_loadu_si512(table.data() + 64));
     }
     return found;
-#elif !QUANT_DETAIL_SCALAR && \
-    (defined(__AVX512BW__) || defined(__AVX2__) || (defined(__SSSE3__) && !defined(__AVX__)))
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
+    return per_register<std::int32_t>(
+        [&](auto i)
+            QUANT_DETAIL_LAMBDA { return native<std::int32_t>(folding::bytes_at<N>(table, i)); },
+        index);
+#elif !QUANT_DETAIL_SCALAR && (defined(__AVX512BW__) || (defined(__SSSE3__) && !defined(__AVX__)))
     const auto sixteen = [&](std::size_t first) QUANT_DETAIL_LAMBDA {
         i32x16 part;
         detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
@@ -215,23 +264,7 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& tab
 #elif !QUANT_DETAIL_SCALAR && defined(__aarch64__)
     i32x16 found;
     detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-        const uint8x16_t at = vreinterpretq_u8_s32(index.r[i].data);
-        uint8x16_t bytes;
-        if constexpr (N <= 16) {
-            bytes = vqtbl1q_u8(vld1q_u8(table.data()), at);
-        } else if constexpr (N <= 32) {
-            bytes = vqtbl2q_u8({{vld1q_u8(table.data()), vld1q_u8(table.data() + 16)}}, at);
-        } else {
-            const auto sixty_four = [&](std::size_t first) {
-                const std::uint8_t* entries = table.data() + first;
-                return uint8x16x4_t{{vld1q_u8(entries), vld1q_u8(entries + 16),
-                                     vld1q_u8(entries + 32), vld1q_u8(entries + 48)}};
-            };
-            bytes = vqtbl4q_u8(sixty_four(0), at);
-            if constexpr (N > 64) { // out of range elsewhere: that part is left as it is
-                bytes = vqtbx4q_u8(bytes, sixty_four(64), vsubq_u8(at, vdupq_n_u8(64)));
-            }
-        }
+        const uint8x16_t bytes = folding::bytes_at<N>(table, vreinterpretq_u8_s32(index.r[i].data));
         found.r[i] = vreinterpretq_s32_u8(bytes);
     });
     return found;
