@@ -121,7 +121,7 @@ TEST_CASE("lanes become halves", "[simd]") {
     check_each(simd::in_both_halves(low), [&](std::size_t i) { return lower[i / 2]; });
 }
 
-// All of which there are two ways: by cells where halves can be looked up, and step by step.
+// Of tables there are three ways: two by cells, where these can be looked up, and step by step.
 using presets_of_steps =
     std::tuple<presets::q4_0, presets::q8_0, presets::iq3_s, presets::q1_0, presets::tq2_0,
                presets::q2_0, presets::iq1_s, presets::iq2_s, presets::iq3_xxs, presets::iq4_nl,

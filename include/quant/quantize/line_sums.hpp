@@ -94,12 +94,12 @@ QUANT_DETAIL_INLINE line_sums sum_fixed_line(const search_tile& tile, const simd
             const auto d = simd::subtract_halves_saturating(tile.pair(i), from);
             const auto t = simd::add_halves(simd::high_product(d, inverse), half);
             const auto u = simd::clamp_halves(simd::shift_halves<fraction>(t), first, last);
-            u_sum = simd::dot2(u_sum, u, one);
+            u_sum = simd::add_halves(u_sum, u); // 64 codes of 8 bits fit 16
             uu = simd::dot2(uu, u, u);
             ud = simd::dot2(ud, u, d);
         },
         [&]() QUANT_DETAIL_LAMBDA {
-            sums.vu = sums.vu + simd::to_float(u_sum);
+            sums.vu = sums.vu + simd::to_float(simd::dot2(none, u_sum, one));
             sums.vuu = sums.vuu + simd::to_float(uu);
             sums.vud = sums.vud + simd::to_float(ud);
             u_sum = uu = ud = none;
