@@ -11,11 +11,10 @@
 #                the latter's checks of pointers, which make kernels compile four times as long where
 #                the former looks at each access
 #   everywhere   AArch64 and s390x (big-endian), emulated: what tests/everywhere.sh --quick tests
-#   xsimd14      g++, release, with xsimd 14 instead of 13.2: the tests of what is built on xsimd
+#   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
 #   all          all of these
 #
-# To save time, of long lists of types g++ and clang++ test a third each, sanitizers half of the last
-# third; some programs that are the same for all instruction sets are left to g++ and to the
+# To save time, of long lists of types g++ and clang++ test one half each, sanitizers a sixth; some programs that are the same for all instruction sets are left to g++ and to the
 # sanitizers.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),

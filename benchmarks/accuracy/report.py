@@ -2,10 +2,12 @@
 """Writes the measured parts of docs/accuracy.md, and its chart.
 
     report.py [--root DIR] [--model NAME=COMPARE.json]... ACCURACY.json
+    report.py [--root DIR] --speeds NAME ACCURACY.json
 
 ACCURACY.json is what `benchmark.accuracy --json` wrote (with --optimal: one part, and no chart), COMPARE.json what `lm compare --json`
 printed: NAME is that of a part. Everything between `<!-- measured: NAME -->` and
 `<!-- end -->` is replaced; parts of models that are not given stay. The chart needs matplotlib.
+With --speeds only part NAME is written: how fast another machine quantizes.
 """
 import argparse
 import json
@@ -82,6 +84,14 @@ def optimal_part(data):
             + table(head, rows))
 
 
+def speeds_part(data):
+    rows = [[f"`{p['name']}`", f"{p['mse']['weights_per_second'] / 1e6:.0f}",
+             f"{p['min_max']['weights_per_second'] / 1e6:.0f}" if "min_max" in p else ""]
+            for p in sorted(data["presets"], key=lambda p: -p["mse"]["weights_per_second"])]
+    return (f"{data['rows']} × {data['cols']}; million weights per second.\n\n"
+            + table(["preset", "`mse`, or two levels", "min-max"], rows))
+
+
 def model_part(data):
     rows = [[f"`{s['name']}`", f"{s['bits_per_weight']:.2f}", f"{s['kl_divergence']:.5f}",
              f"{100 * s['top1_agreement']:.1f}", f"{s['perplexity']:.5g}",
@@ -145,9 +155,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=pathlib.Path, default=ROOT)
     parser.add_argument("--model", action="append", default=[], metavar="NAME=FILE")
+    parser.add_argument("--speeds", metavar="NAME")
     parser.add_argument("results", type=pathlib.Path)
     arguments = parser.parse_args()
     data = json.loads(arguments.results.read_text(encoding="utf-8"))
+    if arguments.speeds:
+        replace_parts(arguments.root / "docs" / "accuracy.md",
+                      {arguments.speeds: speeds_part(data)})
+        return 0
     if "optimal" in data:
         replace_parts(arguments.root / "docs" / "accuracy.md", {"optimal": optimal_part(data)})
         return 0

@@ -136,6 +136,60 @@ TEST_CASE("a result of something that only moves gives it away", "[errors][resul
     }
 }
 
+namespace {
+
+/// Counts those that live; copies throw if they are to.
+struct counted {
+    static inline int alive = 0;
+    static inline bool copies_throw = false;
+    int number;
+
+    explicit counted(int n) : number(n) { ++alive; }
+    counted(const counted& other) : number(other.number) {
+        if (copies_throw) throw std::runtime_error("no copy");
+        ++alive;
+    }
+    counted(counted&& other) noexcept : number(other.number) { ++alive; }
+    ~counted() { --alive; }
+    counted& operator=(const counted&) = delete; // not asked for
+};
+
+} // namespace
+
+TEST_CASE("results are copied, moved and assigned, whatever they hold", "[errors][result]") {
+    using held = result<counted>;
+    {
+        const error failure(errc::truncated, "here", "too short");
+        held value = counted(1), failed = failure;
+        CHECK(counted::alive == 1);
+        held copy = value;
+        CHECK(copy->number == 1);
+        CHECK(counted::alive == 2);
+        failed = copy; // a value where an error was
+        CHECK(failed->number == 1);
+        CHECK(counted::alive == 3);
+        failed = held(counted(3)); // a value where a value was
+        CHECK(failed->number == 3);
+        value = held(failure); // an error where a value was
+        CHECK(value.failure().code() == errc::truncated);
+        CHECK(counted::alive == 2);
+        held moved = std::move(value);
+        CHECK(std::string_view(moved.failure().what()) == "here: too short");
+        const held& itself = copy;
+        copy = itself;
+        CHECK(copy->number == 1);
+
+        counted::copies_throw = true;
+        CHECK_THROWS_AS(moved = copy, std::runtime_error);
+        counted::copies_throw = false;
+        CHECK(moved.failure().code() == errc::truncated); // as it was
+        CHECK(counted::alive == 2);
+    }
+    CHECK(counted::alive == 0);
+    static_assert(!std::is_copy_constructible_v<result<std::unique_ptr<int>>>);
+    static_assert(std::is_nothrow_move_assignable_v<result<std::unique_ptr<int>>>);
+}
+
 TEST_CASE("a result without a value says whether it went well", "[errors][result]") {
     const result<void> well;
     CHECK(well);

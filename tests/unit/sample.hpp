@@ -1,4 +1,4 @@
-// Long lists of types in parts: a build that has little time tests every third or sixth type of
+// Long lists of types in parts: a build that has little time tests every second or sixth type of
 // each list (QUANT_TEST_PART in cmake/QuantTest.cmake), and other builds the rest.
 #pragma once
 

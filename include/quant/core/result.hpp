@@ -13,8 +13,7 @@ namespace quant::inline QUANT_VOCABULARY {
 /// Either a T or a quant::error.
 ///
 /// `operator*`, `operator->` and `failure()` have the preconditions of std::expected: ask
-/// `has_value()` first. `get_if()` and `error_if()` have none. A union of its own, since every
-/// std::variant<T, error> takes compilers 40 ms, and there are dozens.
+/// `has_value()` first. `get_if()` and `error_if()` have none. T moves without exceptions.
 template <class T>
 class [[nodiscard]] result {
     static_assert(std::is_nothrow_move_constructible_v<T>,
@@ -78,9 +77,9 @@ private:
     template <class Other>
     void take(Other&& other) {
         if (has_value_) {
-            new (static_cast<void*>(&value_)) T(std::forward<Other>(other).value_);
+            ::new (static_cast<void*>(&value_)) T(std::forward<Other>(other).value_);
         } else {
-            new (static_cast<void*>(&failure_)) error(other.failure_);
+            ::new (static_cast<void*>(&failure_)) error(other.failure_);
         }
     }
     void destroy() noexcept {
@@ -91,6 +90,7 @@ private:
         }
     }
 
+    // No std::variant: each takes compilers 40 ms, and there are dozens.
     union {
         T value_;
         error failure_;

@@ -62,20 +62,21 @@ inline constexpr step_ladder<S, Table> ladder{};
 /// What lies between steps i and i + 1, in fixed point.
 template <quantization_scheme S, int Table>
 [[nodiscard]] consteval std::int16_t middle_above(std::size_t i) {
+    static_assert(step_fraction<S> >= 2); // middles are even
     const int sum = ladder<S, Table>.step[i] + ladder<S, Table>.step[i + 1];
     return static_cast<std::int16_t>(sum * (1 << (step_fraction<S> - 1)));
 }
 
 /// Cells of 2^shift numbers in fixed point, none with more than one middle: the step below it, how
-/// far it is to the next one, and the middle. Behind the last middle comes a number at least.
+/// far it is to the next one, and the middle.
 template <quantization_scheme S, int Table, int MostShift>
-struct step_cells {
+struct fixed_cells_up_to {
     int shift = MostShift;
     std::int16_t first = 0;
     std::size_t count = 0;
     std::array<std::int16_t, 128> below{}, rise{}, middle{};
 
-    consteval step_cells() {
+    consteval fixed_cells_up_to() {
         while (!fill()) --shift;
     }
 
@@ -88,8 +89,7 @@ private:
             middles[i] = (steps.step[i] + steps.step[i + 1]) * (1 << (step_fraction<S> - 1));
         }
         const int from = middles[0] >> shift;
-        const auto cells =
-            static_cast<std::size_t>(((middles[steps.count - 2] + 1) >> shift) - from + 1);
+        const auto cells = static_cast<std::size_t>((middles[steps.count - 2] >> shift) - from + 1);
         count = 0;
         if (cells > 128) return true;
         for (std::size_t i = 0; i + 2 < steps.count; ++i) {
@@ -99,7 +99,7 @@ private:
         std::size_t i = 0;
         for (std::size_t cell = 0; cell < cells; ++cell) {
             below[cell] = steps.step[i];
-            middle[cell] = 32767;
+            middle[cell] = 32767; // none: nothing is above it
             if (i + 1 < steps.count && (middles[i] >> shift) - from == static_cast<int>(cell)) {
                 middle[cell] = static_cast<std::int16_t>(middles[i]);
                 rise[cell] = static_cast<std::int16_t>(steps.step[i + 1] - steps.step[i]);
@@ -111,13 +111,13 @@ private:
     }
 };
 template <quantization_scheme S, int Table>
-inline constexpr step_cells<S, Table, 14> cells{};
+inline constexpr fixed_cells_up_to<S, Table, 14> fixed_cells{};
 /// The same with few enough numbers in a cell for bytes.
 template <quantization_scheme S, int Table>
-inline constexpr step_cells<S, Table, 7> narrow_cells{};
+inline constexpr fixed_cells_up_to<S, Table, 7> narrow_fixed_cells{};
 template <quantization_scheme S, int Table>
-inline constexpr simd::cell_bytes bytes_of_cells = [] {
-    constexpr const auto& in = narrow_cells<S, Table>;
+inline constexpr simd::cell_bytes fixed_cell_bytes = [] {
+    constexpr const auto& in = narrow_fixed_cells<S, Table>;
     simd::cell_bytes bytes{};
     for (std::size_t i = 0; i < in.count; ++i) {
         bytes.below[i] = static_cast<std::uint8_t>(in.below[i]);
@@ -130,10 +130,11 @@ inline constexpr simd::cell_bytes bytes_of_cells = [] {
     return bytes;
 }();
 
-/// How far numbers in fixed point lie behind the first cell's beginning; those beyond the cells as
-/// far as the nearest that does not.
+/// t minus the first cell's beginning, with t clamped to the cells. A middle is never a cell's last
+/// number, being even: what lies above the last middle stays so.
 template <const auto& In>
 QUANT_DETAIL_INLINE simd::i32x16 place_in_cells(const simd::i32x16& t) noexcept {
+    static_assert(In.shift >= 1);
     constexpr auto last =
         static_cast<std::int16_t>(In.first + (static_cast<int>(In.count) << In.shift) - 1);
     const auto first = simd::broadcast_halves(In.first);
@@ -161,16 +162,16 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_fixed_steps(const simd::i32x16& t,
         return simd::clamp_halves(simd::shift_halves<fraction>(simd::add_halves(t, half)),
                                   bounds.least, bounds.greatest);
     } else if constexpr (simd::has_half_lookup && ladder<S, Table>.count > 4 &&
-                         cells<S, Table>.count > 0) {
-        constexpr const auto& in = cells<S, Table>;
+                         fixed_cells<S, Table>.count > 0) {
+        constexpr const auto& in = fixed_cells<S, Table>;
         const auto cell = simd::shift_halves<in.shift>(place_in_cells<in>(t));
         return simd::add_where_greater(simd::lookup_halves<in.count>(in.below, cell), t,
                                        simd::lookup_halves<in.count>(in.middle, cell),
                                        simd::lookup_halves<in.count>(in.rise, cell));
     } else if constexpr (simd::has_cell_lookup && ladder<S, Table>.count > 4 &&
-                         narrow_cells<S, Table>.count > 0) {
-        constexpr const auto& in = narrow_cells<S, Table>;
-        return simd::lookup_cells<in.count, in.shift>(bytes_of_cells<S, Table>,
+                         narrow_fixed_cells<S, Table>.count > 0) {
+        constexpr const auto& in = narrow_fixed_cells<S, Table>;
+        return simd::lookup_cells<in.count, in.shift>(fixed_cell_bytes<S, Table>,
                                                       place_in_cells<in>(t));
     } else {
         constexpr const auto& steps = ladder<S, Table>;

@@ -68,7 +68,8 @@ public:
     [[nodiscard]] level_change* collected() noexcept { return changes_.data(); }
 
     /// The n changes that were collected, all of them at places from `from` to `to`, in ascending
-    /// order; of equal ones the first stays first, so that sums are the same everywhere.
+    /// order; of equal ones the first stays first, so that sums are the same everywhere. What was
+    /// collected is overwritten.
     [[nodiscard]] const level_change* sorted(std::size_t n, double from, double to) noexcept {
         // Buckets by the upper bits of a place: evenly spread or by magnitude, few share one.
         const auto first = core_detail::bit_cast<std::uint64_t>(from);
@@ -109,6 +110,7 @@ private:
         std::copy(room, room_end, begin);
     }
     static void sort_few(level_change* begin, level_change* end) noexcept {
+        if (end - begin < 2) return;
         for (level_change* next = begin + 1; next < end; ++next) {
             const level_change moved = *next;
             level_change* to = next;

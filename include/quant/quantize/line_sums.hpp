@@ -94,7 +94,7 @@ QUANT_DETAIL_INLINE line_sums sum_fixed_line(const search_tile& tile, const simd
             const auto d = simd::subtract_halves_saturating(tile.pair(i), from);
             const auto t = simd::add_halves(simd::high_product(d, inverse), half);
             const auto u = simd::clamp_halves(simd::shift_halves<fraction>(t), first, last);
-            u_sum = simd::add_halves(u_sum, u); // 64 codes of 8 bits fit 16
+            u_sum = simd::add_halves(u_sum, u); // 64 codes: 16320 at most
             uu = simd::dot2(uu, u, u);
             ud = simd::dot2(ud, u, d);
         },

@@ -3,7 +3,7 @@
 //
 //   AVX2        pairs of registers packed to bytes; tables by vpshufb and vpblendvb
 //   AArch64     likewise; tables by tbl
-//   elsewhere   not used: has_cell_lookup says so
+//   elsewhere   not used, has_cell_lookup says so: AVX-512 looks halves up (halves.hpp)
 #pragma once
 
 #include <quant/simd/halves.hpp>
@@ -16,10 +16,10 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
-/// Of each cell: the entry at its beginning, signed; how far it is to the next one; and the last
-/// place in the cell that belongs to the former.
+/// Of each cell: the entry at its beginning, signed; the last place in the cell that belongs to it;
+/// and how far it is to the entry behind that, 0 where there is none.
 struct cell_bytes {
-    std::array<std::uint8_t, 128> below{}, rise{}, border{};
+    std::array<std::uint8_t, 128> below{}, border{}, rise{};
 };
 
 /// Two registers of halves.
@@ -33,8 +33,8 @@ inline constexpr bool has_cell_lookup = true;
 
 template <std::size_t N, int Shift>
 QUANT_DETAIL_INLINE native_pair native_lookup_cells(const cell_bytes& cells,
-                                                    const native_pair& places) noexcept {
-    const __m256i first = places.first, second = places.second;
+                                                    const native_pair& numbers) noexcept {
+    const __m256i first = numbers.first, second = numbers.second;
     const __m256i within = _mm256_set1_epi16((1 << Shift) - 1);
     const __m256i cell =
         _mm256_packus_epi16(_mm256_srli_epi16(first, Shift), _mm256_srli_epi16(second, Shift));
@@ -54,9 +54,9 @@ inline constexpr bool has_cell_lookup = true;
 
 template <std::size_t N, int Shift>
 QUANT_DETAIL_INLINE native_pair native_lookup_cells(const cell_bytes& cells,
-                                                    const native_pair& places) noexcept {
-    const uint16x8_t first = vreinterpretq_u16_s32(places.first.data);
-    const uint16x8_t second = vreinterpretq_u16_s32(places.second.data);
+                                                    const native_pair& numbers) noexcept {
+    const uint16x8_t first = vreinterpretq_u16_s32(numbers.first.data);
+    const uint16x8_t second = vreinterpretq_u16_s32(numbers.second.data);
     const uint8x16_t cell = vshrn_high_n_u16(vshrn_n_u16(first, Shift), second, Shift);
     const uint8x16_t place =
         vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(first), vreinterpretq_u8_u16(second)),
@@ -74,8 +74,8 @@ inline constexpr bool has_cell_lookup = false;
 
 template <std::size_t N, int Shift>
 QUANT_DETAIL_INLINE native_pair native_lookup_cells(const cell_bytes&,
-                                                    const native_pair& places) noexcept {
-    return places;
+                                                    const native_pair& numbers) noexcept {
+    return numbers;
 }
 
 #endif
@@ -83,12 +83,12 @@ QUANT_DETAIL_INLINE native_pair native_lookup_cells(const cell_bytes&,
 /// below[cell] + (place > border[cell] ? rise[cell] : 0) for each half, which is 2^Shift·cell +
 /// place with cell < N and place < 2^Shift; all sums fit signed bytes.
 template <std::size_t N, int Shift>
-QUANT_DETAIL_INLINE i32x16 lookup_cells(const cell_bytes& cells, const i32x16& places) noexcept {
+QUANT_DETAIL_INLINE i32x16 lookup_cells(const cell_bytes& cells, const i32x16& numbers) noexcept {
     static_assert(N <= 128 && Shift >= 1 && Shift <= 7);
     i32x16 found;
     detail::unroll<i32x16::count / 2>([&](auto i) QUANT_DETAIL_LAMBDA {
         const native_pair pair =
-            native_lookup_cells<N, Shift>(cells, {places.r[2 * i], places.r[2 * i + 1]});
+            native_lookup_cells<N, Shift>(cells, {numbers.r[2 * i], numbers.r[2 * i + 1]});
         found.r[2 * i] = pair.first;
         found.r[2 * i + 1] = pair.second;
     });

@@ -155,7 +155,7 @@ QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 128>& 
 #endif
 
 #if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
-/// table[First + byte], bytes being below N.
+/// table[First + byte], bytes being below N; bits that count no entry of these do not matter.
 template <std::size_t N, std::size_t First = 0>
 QUANT_DETAIL_INLINE __m256i bytes_at(const std::array<std::uint8_t, 128>& table,
                                      __m256i index) noexcept {
