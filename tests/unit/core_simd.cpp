@@ -213,6 +213,15 @@ TEST_CASE("times by shifts is the product, wrapped", "[simd]") {
     }(std::integer_sequence<int, 0, 1, -1, 2, -8, 16, 128, -128, -256, 7, -15, 255, -255>{});
 }
 
+TEST_CASE("two numbers fill eight lanes each", "[simd]") {
+    const auto floats = values_of(simd::broadcast_two(unknown(1.5f), unknown(-2.0f)));
+    const auto integers = values_of(simd::broadcast_two<std::int32_t>(-7, 9));
+    for (std::size_t i = 0; i < 16; ++i) {
+        CHECK(floats[i] == (i < 8 ? 1.5f : -2.0f));
+        CHECK(integers[i] == (i < 8 ? -7 : 9));
+    }
+}
+
 TEST_CASE("nearest rounds ties to even", "[simd]") {
     const sixteen_floats halves = {0.5f,  1.5f,  2.5f,   3.5f,   -0.5f,   -1.5f,   -2.5f,    -3.5f,
                                    0.49f, 0.51f, 254.5f, 255.5f, -127.5f, -128.5f, 32511.5f, -0.0f};

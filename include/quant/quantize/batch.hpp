@@ -253,9 +253,16 @@ QUANT_DETAIL_INLINE void for_each_run(std::size_t n, F&& f) {
 template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void encode_batch(const float* w, std::size_t n, const group_grids& grids,
                                        std::uint8_t* codes) noexcept {
-    for_each_run<S>(n, [&](std::size_t c, std::size_t count, auto group_at) QUANT_DETAIL_LAMBDA {
-        encode_sixteens<S>(w + c, count, grids, codes + c, group_at);
-    });
+    if constexpr (encodes_pairs<S>) {
+        encode_sixteens<S>(w, n, grids, codes,
+                           [](std::size_t i, std::size_t j)
+                               QUANT_DETAIL_LAMBDA { return group_pair{(i + 16 * j) / 8}; });
+    } else {
+        for_each_run<S>(n,
+                        [&](std::size_t c, std::size_t count, auto group_at) QUANT_DETAIL_LAMBDA {
+                            encode_sixteens<S>(w + c, count, grids, codes + c, group_at);
+                        });
+    }
 }
 
 /// Fits the groups of a batch: stores their scales and offsets, sets the grids that encode them.

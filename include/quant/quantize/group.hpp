@@ -279,34 +279,69 @@ inline constexpr bool zero_has_own_code = [] {
     }
 }();
 
-/// Levels of sixteen weights on group g's grid; clamped to max_code + 1 levels from first_level on
-/// they are the codes, counted from there.
+/// Group `first` in the lower eight lanes and the next one in the upper ones.
+struct group_pair {
+    std::size_t first;
+};
+/// Whether encode takes pairs: not where groups of different tables go different ways.
 template <quantization_scheme S>
+inline constexpr bool encodes_pairs =
+    S::group_cols == 8 && (S::tables == 1 || !nearest_by_cells<S>);
+
+/// number(g) in all lanes; for a pair, in the lanes of each group.
+template <class Number>
+QUANT_DETAIL_INLINE auto for_lanes_of(std::size_t g, Number number) noexcept {
+    return simd::broadcast(number(g));
+}
+template <class Number>
+QUANT_DETAIL_INLINE auto for_lanes_of(group_pair pair, Number number) noexcept {
+    return simd::broadcast_two(number(pair.first), number(pair.first + 1));
+}
+
+/// Levels of sixteen weights on group g's grid, or on those of a pair; clamped to max_code + 1
+/// levels from first_level on they are the codes, counted from there.
+template <quantization_scheme S, class Place>
 QUANT_DETAIL_INLINE simd::i32x16 encode(const simd::f32x16& weights, const group_grids& grids,
-                                        std::size_t g) noexcept {
+                                        Place g) noexcept {
     using mapping = typename S::mapping_type;
-    const auto inverse = simd::broadcast(grids.factor[g]);
+    const auto of = [g](const auto& numbers) QUANT_DETAIL_LAMBDA {
+        return for_lanes_of(g, [&](std::size_t i) QUANT_DETAIL_LAMBDA { return numbers[i]; });
+    };
+    const auto inverse = of(grids.factor);
     if constexpr (!S::is_linear) {
-        if constexpr (zero_has_own_code<S>) {
-            if (grids.factor[g] == 0) return simd::broadcast<std::int32_t>(S::zero_code);
+        constexpr bool is_pair = std::is_same_v<Place, group_pair>;
+        const auto zero_code = simd::broadcast<std::int32_t>(S::zero_code);
+        if constexpr (zero_has_own_code<S> && !is_pair) {
+            if (grids.factor[g] == 0) return zero_code;
         }
-        if constexpr (S::tables == 2 && !nearest_by_cells<S>) { // no branch: tables take turns
-            return codes_between<S>(weights * inverse,
-                                    grids.zero_point[g] != 0 ? middles<S, 1> : middles<S, 0>);
-        }
-        if constexpr (S::tables == 2) {
+        if constexpr (S::tables == 2 && nearest_by_cells<S>) {
             if (grids.zero_point[g] != 0) return nearest_codes<S, 1>(weights * inverse);
         }
-        return nearest_codes<S>(weights * inverse);
+        simd::i32x16 codes;
+        if constexpr (S::tables == 2 && !nearest_by_cells<S>) { // no branch: tables take turns
+            codes = codes_between<S>(weights * inverse, [&](std::size_t u) QUANT_DETAIL_LAMBDA {
+                return for_lanes_of(g, [&](std::size_t i) QUANT_DETAIL_LAMBDA {
+                    return middles_of_both<S>[static_cast<std::size_t>(grids.zero_point[i])][u];
+                });
+            });
+        } else {
+            codes = nearest_codes<S>(weights * inverse);
+        }
+        if constexpr (zero_has_own_code<S> && is_pair) {
+            const auto magnitude = simd::float_to_bits(simd::abs(inverse));
+            codes =
+                simd::select_greater(magnitude, simd::broadcast<std::int32_t>(0), codes, zero_code);
+        }
+        return codes;
     } else if constexpr (std::is_same_v<mapping, symmetric>) {
         return simd::nearest(weights * inverse);
     } else if constexpr (std::is_same_v<mapping, midrise>) {
         return simd::nearest(simd::floor(weights * inverse * simd::broadcast(0.5f)));
     } else if constexpr (std::is_same_v<mapping, asymmetric>) {
-        return simd::nearest(weights * inverse) + simd::broadcast(grids.zero_point[g]);
+        return simd::nearest(weights * inverse) + of(grids.zero_point);
     } else {
         // The difference may overflow to infinity; clamped, it still means the last code.
-        const auto steps = (weights - simd::broadcast(grids.minimum[g])) * inverse;
+        const auto steps = (weights - of(grids.minimum)) * inverse;
         return simd::nearest(simd::min(simd::max(steps, simd::broadcast(0.0f)),
                                        simd::broadcast(static_cast<float>(S::max_code))));
     }

@@ -89,6 +89,11 @@ inline constexpr std::array<float, 128> middles = [] {
     return table;
 }();
 
+/// Those of two tables, to choose from without a branch.
+template <quantization_scheme S>
+inline constexpr std::array<std::array<float, 128>, 2> middles_of_both{middles<S, 0>,
+                                                                       middles<S, 1>};
+
 /// A short way to the nearest of many levels: cells of equal width over the table's range, of each
 /// the code at its lower end, and as many comparisons with the next middle as a cell can need.
 template <quantization_scheme S, int Table>
@@ -134,13 +139,12 @@ QUANT_DETAIL_INLINE simd::i32x16 next_if_above(const simd::f32x16& t, const simd
     return code + simd::shift_right<29>(simd::float_to_bits(above)); // 1 or 0
 }
 
-/// Codes by comparing with all middles of a table.
-template <quantization_scheme S>
-QUANT_DETAIL_INLINE simd::i32x16
-codes_between(const simd::f32x16& t, const std::array<float, 128>& middles_of_table) noexcept {
+/// Codes by comparing with all middles of a table; middle(i) is that behind code i, in lanes.
+template <quantization_scheme S, class Middle>
+QUANT_DETAIL_INLINE simd::i32x16 codes_between(const simd::f32x16& t, Middle middle) noexcept {
     auto code = simd::broadcast<std::int32_t>(0);
     for (std::size_t i = 0; i < static_cast<std::size_t>(S::max_code); ++i) {
-        code = next_if_above(t, simd::broadcast(middles_of_table[i]), code);
+        code = next_if_above(t, middle(i), code);
     }
     return code;
 }
@@ -167,7 +171,9 @@ QUANT_DETAIL_INLINE simd::i32x16 nearest_codes(const simd::f32x16& t) noexcept {
         });
         return code;
     } else if constexpr (S::levels == level_kind::table) {
-        return codes_between<S>(t, middles<S, Table>);
+        return codes_between<S>(t, [](std::size_t i) QUANT_DETAIL_LAMBDA {
+            return simd::broadcast(middles<S, Table>[i]);
+        });
     } else {
         using number = typename S::code_type;
         const auto inside = simd::min(simd::max(t, simd::broadcast(S::least_step)),

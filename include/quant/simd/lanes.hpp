@@ -285,6 +285,21 @@ template <class T>
     return from;
 }
 
+/// a in the lower eight lanes, b in the upper ones.
+template <class T>
+QUANT_DETAIL_INLINE lanes<T> broadcast_two(T a, T b) noexcept {
+    if constexpr (native_size<T> <= 8) {
+        lanes<T> made;
+        detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+            made.r[i] = native_broadcast<T>(i < lanes<T>::count / 2 ? a : b);
+        });
+        return made;
+    } else {
+        constexpr T lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        return select_greater(load<T>(lane), broadcast<T>(7), broadcast(b), broadcast(a));
+    }
+}
+
 /// Stores numbers that are to be broadcast one by one: a load broadcasts at no cost to the
 /// arithmetic units.
 template <class T>
