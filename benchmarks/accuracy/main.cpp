@@ -1,9 +1,10 @@
 // benchmark.accuracy: relative error of every preset on random weights, against its bits, and
 // how fast one thread quantizes.
 //
-//     benchmark.accuracy [--rows N] [--cols N] [--full] [--optimal] [--json FILE]
+//     benchmark.accuracy [--rows N] [--cols N] [--full] [--repeat N] [--optimal] [--json FILE]
 //
 //     --rows, --cols   the shape of each matrix (512 × 4096); --full: 4096 × 4096
+//     --repeat N       quantizes each matrix N times, for speeds where others use the machine, too
 //     --optimal        some presets alone, by mse_optimal beside mse (64 × 4096)
 //     --json FILE      the same numbers for benchmarks/accuracy/report.py
 //
@@ -74,7 +75,7 @@ std::vector<float> make_weights(distribution kind, std::uint64_t seed, std::size
 }
 
 struct options {
-    std::size_t rows = 512, cols = 4096;
+    std::size_t rows = 512, cols = 4096, repeat = 1;
     bool optimal = false;
     std::string json;
 };
@@ -82,7 +83,7 @@ struct options {
 /// A format under one range estimator.
 struct outcome {
     std::array<quant::error_sums, 2> errors; ///< by distribution
-    /// Of the quickest of six: slower ones tell what else the machine did.
+    /// Of the quickest, over all matrices: slower ones tell what else the machine did.
     double seconds = std::numeric_limits<double>::infinity();
 
     [[nodiscard]] double error(distribution kind) const {
@@ -150,9 +151,11 @@ std::vector<row> measure_all(const options& wanted) {
             const auto weights = make_weights(kind, seed, count);
             const quant::matrix_view<const float> in(weights.data(), wanted.rows, wanted.cols);
             const auto add = [&](const row& one, quant::range_estimator range, outcome& to) {
-                const sample taken = one.of.measure(in, range, out);
-                to.errors[static_cast<std::size_t>(kind)].merge(taken.errors);
-                to.seconds = std::min(to.seconds, taken.seconds);
+                for (std::size_t i = 0; i < wanted.repeat; ++i) {
+                    const sample taken = one.of.measure(in, range, out);
+                    if (i == 0) to.errors[static_cast<std::size_t>(kind)].merge(taken.errors);
+                    to.seconds = std::min(to.seconds, taken.seconds);
+                }
             };
             for (row& one : rows) {
                 add(one, quant::range_estimator::mse, one.mse);
@@ -269,10 +272,12 @@ bool read_arguments(int count, char** words, options& wanted) {
         if (++i == count) return false;
         if (word == "--json") {
             wanted.json = words[i];
-        } else if (word == "--rows" || word == "--cols") {
-            const auto size = static_cast<std::size_t>(std::strtoull(words[i], nullptr, 10));
-            if (size == 0) return false;
-            (word == "--rows" ? wanted.rows : wanted.cols) = size;
+        } else if (word == "--rows" || word == "--cols" || word == "--repeat") {
+            const auto number = static_cast<std::size_t>(std::strtoull(words[i], nullptr, 10));
+            if (number == 0) return false;
+            (word == "--rows"   ? wanted.rows
+             : word == "--cols" ? wanted.cols
+                                : wanted.repeat) = number;
         } else {
             return false;
         }
@@ -286,7 +291,9 @@ bool read_arguments(int count, char** words, options& wanted) {
 int main(int argc, char** argv) {
     accuracy::options wanted;
     if (!accuracy::read_arguments(argc, argv, wanted)) {
-        std::fprintf(stderr, "usage: %s [--rows N] [--cols N] [--full] [--optimal] [--json FILE]\n",
+        std::fprintf(stderr,
+                     "usage: %s [--rows N] [--cols N] [--full] [--repeat N] [--optimal] "
+                     "[--json FILE]\n",
                      argv[0]);
         return 2;
     }
