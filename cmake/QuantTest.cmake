@@ -16,9 +16,9 @@
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; `default` means one program
 # each, `name.default`, with no flags but the compiler's own and those of CMAKE_CXX_FLAGS, as on
 # architectures other than x86-64. QUANT_TEST_SKIP leaves out single programs, by the names that they
-# have where the CPU lacks nothing; QUANT_TEST_PART=I/N
-# builds long lists of types in parts, see tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an
-# instruction set that this CPU lacks, the best one that it has instead of a test that is skipped.
+# have where the CPU lacks nothing; QUANT_TEST_PART=I/N builds long lists of types in parts, see
+# tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an instruction set that this CPU lacks, the
+# best one that it has instead of a test that is skipped.
 include(QuantIsas)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")

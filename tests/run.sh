@@ -14,8 +14,8 @@
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
 #   all          all of these
 #
-# To save time, of long lists of types g++ and clang++ test one half each, sanitizers a sixth; some programs that are the same for all instruction sets are left to g++ and to the
-# sanitizers.
+# To save time, of long lists of types g++ and clang++ test one half each, sanitizers a sixth; some
+# programs that are the same for all instruction sets are left to g++ and to the sanitizers.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.
