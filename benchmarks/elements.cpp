@@ -1,8 +1,9 @@
 // Element-wise work from data that lie in L2, one thread: quantize, dequantize, pack, unpack,
 // gather.
 //
-// pack and unpack are compared with reading L2, by the byte codes that pack reads and unpack
-// writes. A call includes all that a user of it pays for, the allocation of its result too; but
+// pack and unpack are compared with reading L2, by the bytes they read and the bytes they write:
+// codes of a byte each on one side, of B bits on the other. (A copy is counted alike, and shows
+// what L2 gives to reads and writes at once.) A call includes all that a user of it pays for, the allocation of its result too; but
 // that comes from memory that the process keeps (else it would be faulted in again at each call,
 // which is the system's speed, not ours).
 #include "named_schemes.hpp"
@@ -10,6 +11,7 @@
 #include "weights.hpp"
 
 #include <cstddef>
+#include <cstring>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -107,11 +109,27 @@ void add_packing(registry& to) {
     for (const char* name : {"pack", "unpack"}) {
         made.cases.push_back({.name = name,
                               .unit = "GB/s",
-                              .work = of.elements(),
+                              .work = of.elements() * (1 + Bits / 8.0),
                               .against = limit::l2_read,
                               .target = {60, 0}});
     }
     to.add(std::move(made));
+}
+
+void add_copying(registry& to) {
+    to.add({.name = "elements/packing/copy",
+            .cases = {{.name = "memcpy",
+                       .unit = "GB/s",
+                       .work = 2 * of.elements(),
+                       .against = limit::l2_read}},
+            .prepare = [] {
+                const auto from = std::make_shared<std::vector<char>>(of.outputs * of.inputs, 'x');
+                const auto copy = std::make_shared<std::vector<char>>(of.outputs * of.inputs);
+                return prepared{.calls = {[from, copy] {
+                    std::memcpy(copy->data(), from->data(), from->size());
+                    use(*copy);
+                }}};
+            }});
 }
 
 template <int Bits>
@@ -131,6 +149,7 @@ const registration here([](registry& to) {
     [&]<int... B>(std::integer_sequence<int, B...>) {
         (add_packing<B + 1>(to), ...);
     }(std::make_integer_sequence<int, 8>{});
+    add_copying(to);
 });
 
 } // namespace

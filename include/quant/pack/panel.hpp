@@ -237,11 +237,11 @@ QUANT_DETAIL_INLINE void unpack_number_tile(const std::byte* panel, At at, std::
     unroll<8>([&](auto s)
                   QUANT_DETAIL_LAMBDA { simd::store(lines[s], get(first + s * per_lane)); });
     unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
-        simd::tile_block block;
+        simd::tile_block block[1];
         unroll<4>([&](auto s) QUANT_DETAIL_LAMBDA {
-            block.quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
+            block[0].quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
         });
-        simd::store_block<b>(reinterpret_cast<std::byte*>(to + first), stride * sizeof(T), block);
+        simd::store_blocks<b>(reinterpret_cast<std::byte*>(to + first), stride * sizeof(T), block);
     });
 }
 

@@ -149,26 +149,38 @@ QUANT_DETAIL_INLINE void encode_superblock(const std::byte* codes, std::size_t s
     });
 }
 
-/// Reads a superblock's codes to 16 rows of 32 bytes, `stride` apart.
-template <int B>
-QUANT_DETAIL_INLINE void decode_superblock(const std::byte* superblock, std::size_t stride,
-                                           std::byte* codes) noexcept {
-    unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
-        simd::tile_block block;
-        unroll<planes<B>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-            using plane = tile_plane<B, i>;
-            unroll<plane::vectors>([&](auto v) QUANT_DETAIL_LAMBDA {
-                const std::byte* line = superblock + (plane::first_line + v) * line_bytes;
-                lane_codes fields;
-                if constexpr (plane::bits == 1) {
-                    fields = simd::load_nibbles<b>(line);
-                } else {
-                    fields = simd::load_lines<b>(line, line + plane::vectors * line_bytes);
-                }
-                spread_fields<plane>(fields, block.quads + v * plane::quads);
-            });
+/// Block b of a superblock's codes.
+template <int B, std::size_t Block>
+QUANT_DETAIL_INLINE simd::tile_block decode_block(const std::byte* superblock) noexcept {
+    simd::tile_block block;
+    unroll<planes<B>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
+        using plane = tile_plane<B, i>;
+        unroll<plane::vectors>([&](auto v) QUANT_DETAIL_LAMBDA {
+            const std::byte* line = superblock + (plane::first_line + v) * line_bytes;
+            lane_codes fields;
+            if constexpr (plane::bits == 1) {
+                fields = simd::load_nibbles<Block>(line);
+            } else {
+                fields = simd::load_lines<Block>(line, line + plane::vectors * line_bytes);
+            }
+            spread_fields<plane>(fields, block.quads + v * plane::quads);
         });
-        simd::store_block<b>(codes, stride, block);
+    });
+    return block;
+}
+
+/// Reads the codes of superblocks at N places of a panel to 16 rows of N · 32 bytes, `stride` apart.
+/// Two fill a cache line of each row: where rows lie apart by a power of two, sixteen such lines do
+/// not stay in the cache until the next superblock.
+template <int B, std::size_t N>
+QUANT_DETAIL_INLINE void decode_side_by_side(const std::byte* panel, const std::size_t (&places)[N],
+                                             std::size_t stride, std::byte* codes) noexcept {
+    unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
+        simd::tile_block blocks[N];
+        unroll<N>([&](auto n) QUANT_DETAIL_LAMBDA {
+            blocks[n] = decode_block<B, b>(panel + places[n]);
+        });
+        simd::store_blocks<b>(codes, stride, blocks);
     });
 }
 
@@ -190,6 +202,25 @@ struct superblock_run {
             chunk += header_bytes + per_chunk * Bytes;
         }
     }
+
+    /// f(column after the first one, places) with the places of two superblocks, of the last one
+    /// if their number is odd.
+    template <std::size_t Bytes, class F>
+    QUANT_DETAIL_INLINE void for_each_pair(F&& f) const noexcept {
+        std::size_t pair[2] = {};
+        for_each<Bytes>([&](std::size_t col, std::size_t place) QUANT_DETAIL_LAMBDA {
+            if (col % (2 * superblock_cols) == 0) {
+                pair[0] = place;
+            } else {
+                pair[1] = place;
+                f(col - superblock_cols, pair);
+            }
+        });
+        if (const std::size_t n = last - first; n % 2 == 1) {
+            const std::size_t single[1] = {pair[0]};
+            f((n - 1) * superblock_cols, single);
+        }
+    }
 };
 
 /// Writes superblocks from 16 rows of codes, `stride` apart. Not inlined: one copy per bit width
@@ -208,8 +239,8 @@ template <int B>
 QUANT_DETAIL_OUTLINE void decode_superblocks(const std::byte* panel, const superblock_run& run,
                                              std::size_t stride, std::uint8_t* codes) noexcept {
     auto* to = reinterpret_cast<std::byte*>(codes);
-    run.for_each<B * line_bytes>([=](std::size_t col, std::size_t place) QUANT_DETAIL_LAMBDA {
-        decode_superblock<B>(panel + place, stride, to + col);
+    run.for_each_pair<B * line_bytes>([=](std::size_t col, auto& places) QUANT_DETAIL_LAMBDA {
+        decode_side_by_side<B>(panel, places, stride, to + col);
     });
 }
 

@@ -66,14 +66,16 @@ QUANT_DETAIL_INLINE tile_block load_block(const std::byte* from, std::size_t str
     }
     return made;
 }
-/// The inverse.
-template <std::size_t Block>
-QUANT_DETAIL_INLINE void store_block(std::byte* to, std::size_t stride,
-                                     const tile_block& block) noexcept {
-    for (std::size_t s = 0; s < 4; ++s) {
-        for (std::size_t i = 0; i < 16; ++i) {
-            const tile_place at = place_in_tile<Block>(s, i);
-            store_quad_bytes(to + at.row * stride + at.byte, block.quads[s].v[i]);
+/// The inverse, of N tiles side by side.
+template <std::size_t Block, std::size_t N>
+QUANT_DETAIL_INLINE void store_blocks(std::byte* to, std::size_t stride,
+                                      const tile_block (&blocks)[N]) noexcept {
+    for (std::size_t n = 0; n < N; ++n) {
+        for (std::size_t s = 0; s < 4; ++s) {
+            for (std::size_t i = 0; i < 16; ++i) {
+                const tile_place at = place_in_tile<Block>(s, i);
+                store_quad_bytes(to + at.row * stride + n * 32 + at.byte, blocks[n].quads[s].v[i]);
+            }
         }
     }
 }
@@ -153,23 +155,25 @@ QUANT_DETAIL_INLINE tile_block load_block(const std::byte* from, std::size_t str
     });
     return transposed(rows);
 }
-/// The inverse.
-template <std::size_t Block>
-QUANT_DETAIL_INLINE void store_block(std::byte* to, std::size_t stride,
-                                     const tile_block& block) noexcept {
-    const tile_block rows = transposed(block);
-    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
+/// The inverse, of N tiles side by side.
+template <std::size_t Block, std::size_t N>
+QUANT_DETAIL_INLINE void store_blocks(std::byte* to, std::size_t stride,
+                                      const tile_block (&blocks)[N]) noexcept {
+    tile_block rows[N];
+    detail::unroll<N>([&](auto n) QUANT_DETAIL_LAMBDA { rows[n] = transposed(blocks[n]); });
+    detail::unroll<4 * N>([&](auto i) QUANT_DETAIL_LAMBDA {
+        constexpr std::size_t r = i / N, n = i % N;
+        const auto quads = rows[n].quads[r];
 #if defined(__AVX512BW__)
-        const __m512i pair = rows.quads[r];
-        std::byte* row = to + (8 * Block + r) * stride;
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(pair));
+        std::byte* row = to + (8 * Block + r) * stride + n * 32;
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(row), _mm512_castsi512_si256(quads));
         _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + 4 * stride),
-                            _mm512_extracti64x4_epi64(pair, 1));
+                            _mm512_extracti64x4_epi64(quads, 1));
 #elif defined(__AVX__)
-        native_store<std::int32_t>(to + (4 * Block + r) * stride, rows.quads[r]);
+        native_store<std::int32_t>(to + (4 * Block + r) * stride + n * 32, quads);
 #else
-        native_store<std::int32_t>(to + (Block / 2 * 4 + r) * stride + Block % 2 * 16,
-                                   rows.quads[r]);
+        native_store<std::int32_t>(
+            to + (Block / 2 * 4 + r) * stride + n * 32 + Block % 2 * 16, quads);
 #endif
     });
 }
@@ -190,8 +194,11 @@ template <std::size_t Block>
 QUANT_DETAIL_INLINE native<std::int32_t> load_lines(const std::byte* low,
                                                     const std::byte* high) noexcept {
 #if defined(__AVX512BW__)
-    const __m512i both = load_pair(low + 32 * Block, high + 32 * Block);
-    return _mm512_shuffle_i64x2(both, both, 0xD8); // quarters 0, 2, 1, 3
+    // Of quarters 2·Block and 2·Block + 1, those of either line in turn.
+    constexpr long long at = 4 * Block;
+    const __m512i from = _mm512_set_epi64(at + 11, at + 10, at + 3, at + 2, //
+                                          at + 9, at + 8, at + 1, at);
+    return _mm512_permutex2var_epi64(_mm512_loadu_si512(low), from, _mm512_loadu_si512(high));
 #elif defined(__AVX__)
     const auto* first = reinterpret_cast<const __m128i*>(low) + Block;
     const auto* second = reinterpret_cast<const __m128i*>(high) + Block;
