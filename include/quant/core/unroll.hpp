@@ -51,5 +51,14 @@ QUANT_DETAIL_INLINE constexpr void unroll(F&& body) {
     }
 }
 
+/// f(n), n of 1 … Largest, as a compile-time constant.
+template <std::size_t Largest, class F>
+QUANT_DETAIL_INLINE void with_constant(std::size_t n, F&& f) {
+    if constexpr (Largest > 1) {
+        if (n < Largest) return with_constant<Largest - 1>(n, f);
+    }
+    f(index_constant<Largest>{});
+}
+
 } // namespace detail
 } // namespace quant::inline QUANT_ABI

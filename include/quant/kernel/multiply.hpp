@@ -28,24 +28,22 @@ struct product_output {
     matrix_view<Y> y;
     std::tuple<const Stages&...> stages;
 
-    /// Applies the stages to 16 outputs of a token and stores those that exist.
-    QUANT_DETAIL_INLINE void finish(simd::f32x16 value, std::size_t token,
-                                    std::size_t panel) const noexcept {
-        const std::size_t first = panel * panel_rows;
-        const std::size_t n = std::min(panel_rows, y.cols() - first);
-        std::apply(
-            [&](const auto&... stage) { ((value = stage.apply(value, token, first, n)), ...); },
-            stages);
-        simd::store_from_float<Y>(y.row(token) + first, value, n);
-    }
-
-    /// finish for all of sums[(p·tokens + t)·16 + lane].
+    /// Applies the stages to sums[(p·tokens + t)·16 + lane] and stores those outputs that exist.
     void finish_tile(const float* sums, std::size_t first_token, std::size_t tokens,
                      std::size_t first_panel, std::size_t panels) const noexcept {
+        const matrix_view<Y> to = y; // what is stored might else be taken for a part of *this
         for (std::size_t p = 0; p < panels; ++p) {
-            for (std::size_t t = 0; t < tokens; ++t) {
-                finish(simd::load<float>(sums + (p * tokens + t) * panel_rows), first_token + t,
-                       first_panel + p);
+            const std::size_t first = (first_panel + p) * panel_rows;
+            const std::size_t n = std::min(panel_rows, to.cols() - first);
+            for (std::size_t t = 0; t < tokens; ++t, sums += panel_rows) {
+                const std::size_t token = first_token + t;
+                simd::f32x16 value = simd::load<float>(sums);
+                std::apply(
+                    [&](const auto&... stage) {
+                        ((value = stage.apply(value, token, first, n)), ...);
+                    },
+                    stages);
+                simd::store_from_float<Y>(to.row(token) + first, value, n);
             }
         }
     }
@@ -54,15 +52,6 @@ struct product_output {
 /// Weights of one block; with the next block and the activations of a tile beside them they fit
 /// most second-level caches.
 inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 18;
-
-/// Calls f with n, 1 … Largest, as a compile-time constant.
-template <std::size_t Largest, class F>
-QUANT_DETAIL_INLINE void with_constant(std::size_t n, F&& f) {
-    if constexpr (Largest > 1) {
-        if (n < Largest) return with_constant<Largest - 1>(n, f);
-    }
-    f(index_constant<Largest>{});
-}
 
 /// The panels of packed weights, with what each of them takes computed once.
 template <quantization_scheme S>

@@ -119,20 +119,26 @@ template <class Tiles, class T, class... Stages>
 void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matrix_view<T>& x,
                 std::span<const std::uint32_t> rows, std::byte* row_buffer,
                 const prologue_stages<Stages...>& prologue) {
+    using A = typename Tiles::activation_type;
     auto* floats = reinterpret_cast<float*>(row_buffer);
+    const bool together = prepared_row_scratch(x, prologue) == 0; // else in one buffer for all
     for (std::size_t t = first; t < last; ++t) {
         const auto tile = to.mutable_tile(t);
         clear_padding(tile);
-        for (std::size_t i = 0; i < tile.at.tokens; ++i) {
-            const std::size_t token = to.first_token(t) + i;
-            const float* row =
-                prepared_row(x, rows.empty() ? token : rows[token], floats, prologue);
-            if constexpr (is_integer_activation<typename Tiles::activation_type>) {
-                pack_integer_token(tile, i, row, fixed_scale(prologue));
+        const std::size_t at_once = together ? tile.at.tokens : 1;
+        for (std::size_t i = 0; i < tile.at.tokens; i += at_once) {
+            const float* prepared[tile_tokens<A>];
+            for (std::size_t j = 0; j < at_once; ++j) {
+                const std::size_t token = to.first_token(t) + i + j;
+                prepared[j] = prepared_row(x, rows.empty() ? token : rows[token], floats, prologue);
+            }
+            const std::span<const float* const> from(prepared, at_once);
+            if constexpr (is_integer_activation<A>) {
+                pack_integer_tokens(tile, i, from, fixed_scale(prologue));
             } else {
                 static_assert(!(std::is_same_v<Stages, prologue::static_scale> || ...),
                               "quant: prologue::static_scale is for integer activations");
-                pack_float_token(tile, i, row);
+                pack_float_tokens(tile, i, from);
             }
         }
         widen_codes(tile);

@@ -249,6 +249,8 @@ template <class T>
 QUANT_DETAIL_INLINE void store_from_float(void* to, const f32x16& value, std::size_t n) noexcept {
     if (n == 16) {
         store_from_float<T>(to, value);
+    } else if constexpr (std::is_same_v<T, float>) {
+        store_partial(to, value, n);
     } else {
         T narrow[16];
         store_from_float<T>(static_cast<void*>(narrow), value);
@@ -266,6 +268,20 @@ QUANT_DETAIL_INLINE f32x16 rounded_to(const f32x16& value) noexcept {
         store_from_float<T>(static_cast<void*>(narrow), value);
         return load_as_float<T>(narrow);
     }
+}
+
+/// Lowest bytes of 64 lanes of −128 … 127, in their order.
+QUANT_DETAIL_INLINE void store_i8(void* to, const i32x16 (&value)[4]) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    // As in store_clamped.
+    const __m512i low = _mm512_packs_epi32(value[0].r[0], value[1].r[0]);
+    const __m512i high = _mm512_packs_epi32(value[2].r[0], value[3].r[0]);
+    const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, _mm512_packs_epi16(low, high)));
+#else
+    auto* bytes = static_cast<std::byte*>(to);
+    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA { store_u8(bytes + 16 * i, value[i]); });
+#endif
 }
 
 /// clamp(lane, First, Last) − First of 64 lanes, as bytes in their order.

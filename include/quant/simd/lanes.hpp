@@ -100,9 +100,19 @@ QUANT_DETAIL_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fil
 }
 template <class T>
 QUANT_DETAIL_INLINE void store_partial(void* to, const lanes<T>& value, std::size_t n) noexcept {
+#if defined(__AVX512BW__) && !QUANT_DETAIL_SCALAR
+    static_assert(sizeof(T) == 4);
+    const auto first_n = static_cast<__mmask16>((1u << n) - 1);
+    if constexpr (std::is_same_v<T, float>) {
+        _mm512_mask_storeu_ps(to, first_n, value.r[0]);
+    } else {
+        _mm512_mask_storeu_epi32(to, first_n, value.r[0]);
+    }
+#else
     T elements[16];
     store(elements, value);
     std::memcpy(to, elements, n * sizeof(T));
+#endif
 }
 
 #define QUANT_DETAIL_BINARY(symbol) \
@@ -308,6 +318,15 @@ QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>],
     native_store<T>(to, values);
 #if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
     __asm__("" : "+m"(to)); // else compilers shuffle the register instead
+#endif
+}
+
+/// Stores numbers that are to be read one by one.
+template <class T>
+QUANT_DETAIL_INLINE void store_each(T (&to)[16], const lanes<T>& values) noexcept {
+    store(to, values);
+#if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
+    __asm__("" : "+m"(to)); // as above
 #endif
 }
 
