@@ -27,8 +27,9 @@ inline constexpr std::size_t float_panel_count = isa::current::vector_bytes != 6
                                                  : has_long_steps<S, A>           ? 4
                                                                                   : 2;
 
-/// Tiles that share decoded levels; their outputs (and chains) lie on the stack.
-inline constexpr std::size_t float_batch_tiles = 12;
+/// Tiles that share decoded levels of P panels; their outputs (and chains) lie on the stack.
+template <std::size_t P>
+inline constexpr std::size_t float_batch_tiles = P == 4 ? 12 : 24;
 
 /// A step, or with long steps a part of one, within a stretch.
 template <std::size_t P>
@@ -106,10 +107,11 @@ private:
 /// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
 /// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
 /// memory between stretches; else whole steps, and the outputs are kept in registers between them.
+/// next_x: the activations that the next call takes; fetched meanwhile.
 template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, const std::byte* x,
-                                           const float* block_sums, float* out,
-                                           float* chains) noexcept {
+                                           const std::byte* next_x, const float* block_sums,
+                                           float* out, float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     simd::f32x16 y[P][T];
     if constexpr (!LongSteps) {
@@ -131,6 +133,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
             }
         });
         const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
+        const std::byte* ahead = next_x + step.first_quad * quad_bytes<A> * T;
         for (std::size_t k = 0; k < step.operands; ++k) {
             simd::lanes<level> operand[P];
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
@@ -142,7 +145,9 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                     sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
                 });
             });
+            simd::prefetch(ahead);
             from += 4 * T;
+            ahead += 4 * T;
             levels += P * panel_rows * 4;
         }
         if constexpr (LongSteps) {

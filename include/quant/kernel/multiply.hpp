@@ -113,18 +113,20 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     constexpr std::size_t P = float_panel_count<S, A>, largest = tile_tokens<A>;
     constexpr std::size_t tile_sums = largest * P * panel_rows;
     constexpr bool long_steps = has_long_steps<S, A>;
-    alignas(64) float sums[float_batch_tiles * tile_sums];
-    alignas(64) float chains[long_steps ? float_batch_tiles * tile_sums : 1];
+    alignas(64) float sums[float_batch_tiles<P> * tile_sums];
+    alignas(64) float chains[long_steps ? float_batch_tiles<P> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
             const auto tile = x.tile(i);
+            const auto next = x.tile(std::min(i + 1, last_tile - 1));
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
                 multiply_stretch<A, long_steps, S::has_minimum, tokens, P>(
-                    stretch, tile.base, tile.template sums<float>(0, 0), tile_sum, chain);
+                    stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
+                    chain);
             });
         }
     });
@@ -142,9 +144,8 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
     const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
     // Groups of each size of tiles end alike: what stands in for missing panels is work for
-    // nothing. Tiles of several are of 2 or 3 panels, but for the last one of seven tokens.
-    const std::size_t together =
-        std::lcm(std::size_t{6}, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
+    // nothing.
+    const std::size_t together = std::lcm(group, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
     const std::size_t block = x.tiles() == 1 ? group : std::max(fit, together);
     // What does not stay in the second-level cache until its turn is not asked for.
@@ -186,9 +187,10 @@ void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::
         }
     } else if (!is_integer_activation<A> && x.rows() > 1) {
         if constexpr (!is_integer_activation<A>) {
-            for (std::size_t tile = 0; tile < x.tiles(); tile += float_batch_tiles) {
-                const std::size_t tiles_end = std::min(tile + float_batch_tiles, x.tiles());
-                for (std::size_t panel = first; panel < last; panel += float_panel_count<S, A>) {
+            constexpr std::size_t P = float_panel_count<S, A>, batch = float_batch_tiles<P>;
+            for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
+                const std::size_t tiles_end = std::min(tile + batch, x.tiles());
+                for (std::size_t panel = first; panel < last; panel += P) {
                     multiply_float_batch<S, A>(x, tile, tiles_end, w, out, panel, last);
                 }
             }

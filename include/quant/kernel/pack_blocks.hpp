@@ -31,17 +31,6 @@ class block_packer {
     using tile_type = activation_tile<A, Section, Block, std::byte>;
     using layout = tile_layout<A, Section, Block>;
     static constexpr bool integer = is_integer_activation<A>;
-    static constexpr std::size_t vectors = Block / 16;
-    static constexpr std::size_t chunk_blocks = Block == 0 || Block > 512
-                                                    ? 1
-                                                    : std::min<std::size_t>(16, 512 / Block);
-    static constexpr std::size_t halves = layout::halves;
-    static constexpr bool stages_rows = !std::is_same_v<A, activations::fp32>;
-    /// Blocks that make 64 columns or more: bytes are put together four vectors at a time.
-    static constexpr std::size_t step_blocks = Block == 0 || Block > 64 ? 1 : 64 / Block;
-
-    using sums_type = std::conditional_t<integer, simd::i32x16, simd::f32x16>;
-    using sum_type = std::conditional_t<integer, std::int32_t, float>;
 
 public:
     static constexpr bool applies =
@@ -69,6 +58,20 @@ public:
     }
 
 private:
+    static constexpr std::size_t vectors = Block / 16;
+    static constexpr std::size_t halves = layout::halves;
+    /// Blocks of a token that are encoded before its tile's other tokens are.
+    static constexpr std::size_t chunk_blocks =
+        applies ? std::min<std::size_t>(16, 512 / std::max<std::size_t>(Block, 1)) : 1;
+    /// Blocks that make 64 columns or more: bytes are put together four vectors at a time.
+    static constexpr std::size_t step_blocks =
+        applies && Block < 64 ? 64 / std::max<std::size_t>(Block, 1) : 1;
+    /// Rows of floats need no encoding.
+    static constexpr bool stages_rows = !std::is_same_v<A, activations::fp32>;
+
+    using sums_type = std::conditional_t<integer, simd::i32x16, simd::f32x16>;
+    using sum_type = std::conditional_t<integer, std::int32_t, float>;
+
     explicit block_packer(const tile_type& tile) noexcept : tile_(tile) {}
 
     /// Encodes blocks of a token, and writes their scales and sums; false if it finds that a number
