@@ -2,6 +2,11 @@
 // groups that do not; and what only some products meet.
 #include "matmul_cases.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
 using namespace quant;
 
 namespace {
@@ -89,4 +94,50 @@ TEST_CASE("activations packed once serve schemes of several groups", "[matmul]")
     check(std::type_identity<scheme<int4, symmetric, group_wise<32>, fp16>>{});
     check(std::type_identity<scheme<int4, asymmetric_min, group_wise<128>, fp16>>{});
     check(std::type_identity<scheme<int8, symmetric, per_channel, float>>{});
+}
+
+// Whole blocks of finite tokens are packed together; a token that is not finite makes its tile be
+// packed number by number.
+TEMPLATE_TEST_CASE("a token that is not finite changes no other one's products", "[matmul]",
+                   activations::int8<group_wise<32>>, activations::int8<group_wise<16>>,
+                   activations::int8<group_wise<64>>, activations::int8<per_token>,
+                   activations::int16, activations::bf16, activations::fp32) {
+    using S = scheme<int4, asymmetric_min, group_wise<64>, fp16>;
+    constexpr std::size_t rows = 20, tokens = 6;
+    // Fewer blocks than are reduced at once, some times as many, and a part of one.
+    for (const std::size_t cols : {64u, 512u, 1024u, 1387u}) {
+        CAPTURE(cols);
+        const auto w = cases::numbers(5).vector(rows * cols);
+        auto x = cases::numbers(6).vector(tokens * cols);
+        const auto p = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
+        const auto product = [&] {
+            std::vector<float> y(tokens * rows);
+            matmul<TestType>(matrix_view<const float>{x.data(), tokens, cols}, p,
+                             matrix_view<float>{y.data(), tokens, rows});
+            return y;
+        };
+        const auto expected = product();
+        for (const std::size_t bad : {std::size_t{0}, cols - 1}) {
+            const float was = std::exchange(x[3 * cols + bad],
+                                            bad == 0 ? std::numeric_limits<float>::infinity()
+                                                     : std::numeric_limits<float>::quiet_NaN());
+            const auto got = product();
+            x[3 * cols + bad] = was;
+            for (std::size_t t = 0; t < tokens; ++t) {
+                CAPTURE(t);
+                const std::vector<float> row(got.begin() + static_cast<std::ptrdiff_t>(t * rows),
+                                             got.begin() +
+                                                 static_cast<std::ptrdiff_t>((t + 1) * rows));
+                const std::vector<float> same(
+                    expected.begin() + static_cast<std::ptrdiff_t>(t * rows),
+                    expected.begin() + static_cast<std::ptrdiff_t>((t + 1) * rows));
+                if (t != 3) {
+                    CHECK(cases::same_bytes(row, same));
+                } else {
+                    CHECK(
+                        std::all_of(row.begin(), row.end(), [](float y) { return std::isnan(y); }));
+                }
+            }
+        }
+    }
 }

@@ -76,7 +76,9 @@ void check_products() {
     CAPTURE(quant::to_string(quant::describe<S>()));
     quant::thread_pool pool(3);
     for (const shape size : shapes) {
-        for (const std::size_t tokens : {1u, 2u, 3u, 6u, 9u}) { // tiles of every size
+        // Tiles of every size, and two of five or six.
+        for (const std::size_t tokens : {1u, 2u, 3u, 6u, 9u, 12u, 16u}) {
+            if (tokens > 9 && (S::bits == 1 || S::bits % 2 == 0)) continue; // one by one
             CAPTURE(size.rows, size.cols, tokens);
             check_product<S, A>(size, tokens, pool);
         }

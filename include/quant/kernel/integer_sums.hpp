@@ -97,14 +97,16 @@ inline constexpr std::array<std::uint8_t, 128> raised_steps = [] {
 }();
 
 /// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
-/// the code as stored and x̂ one half of an activation's code.
+/// the code as stored and x̂ one half of an activation's code; or the code of token t in the h-th of
+/// U tiles, which codes of weights then are decoded for at once.
 ///
 /// What is multiplied is unsigned: the code u, 2u + 1 for midrise, or a step raised by as much as
 /// the least one needs, for codes that name their steps themselves. Each sum starts at what that
 /// is too much, −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U = 1>
 struct integer_sums {
-    static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
+    static_assert(U == 1 || A::halves == 1);
+    static constexpr std::size_t halves = U * static_cast<std::size_t>(A::halves);
     simd::i32x16 sum[halves][P][T];
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
     static_assert(T <= simd::native_size<std::int32_t>);
@@ -256,17 +258,18 @@ struct integer_sums {
         }
     }
 
-    /// The step's dot product as float: exact integers, rounded once.
-    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
+    /// The step's dot product as float: exact integers, rounded once. u: the tile.
+    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t u, std::size_t p,
+                                           std::size_t t) const noexcept {
         const auto half = [&](std::size_t h)
                               QUANT_DETAIL_LAMBDA { return simd::to_float(sum[h][p][t]); };
-        if constexpr (halves == 1) return half(0);
+        if constexpr (A::halves == 1) return half(u);
         return simd::fma(half(halves - 1), simd::broadcast(256.0f), half(0));
     }
 
-    /// Σ x̂ of the step, one lane per token.
-    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
-        if constexpr (halves == 1) return simd::native_to_float(activation_sum[0]);
+    /// Σ x̂ of the step, one lane per token of tile u.
+    QUANT_DETAIL_INLINE simd::native<float> activation_totals(std::size_t u) const noexcept {
+        if constexpr (A::halves == 1) return simd::native_to_float(activation_sum[u]);
         return simd::native_to_float(activation_sum[0] +
                                      simd::native_shift_left<8>(activation_sum[halves - 1]));
     }

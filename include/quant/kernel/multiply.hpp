@@ -89,18 +89,19 @@ template <quantization_scheme S>
     return div_ceil(w.cols(), superblock_cols);
 }
 
-/// One tile of T tokens times panels first … last − 1.
-template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
+/// One tile of T tokens, or U that follow one another, times panels first … last − 1.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t U, class Tile,
+          class Output>
 void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>& w,
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
-    constexpr std::size_t P = tile_panels<S, A, T>;
-    const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
-    alignas(64) float sums[P * T * panel_rows];
+    constexpr std::size_t P = U == 1 ? tile_panels<S, A, T> : 1;
+    const std::size_t requests = look_ahead_requests<S, T, U * P> * superblocks(w);
+    alignas(64) float sums[U * P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
         const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests));
-        out.finish_tile(sums, first_token, T, panel, group.count);
+        multiply_tile<S, A, T, P, U>(group.panels, w.cols(), x, sums, next.take(requests));
+        out.finish_tile(sums, first_token, U * T, panel, group.count);
     }
 }
 
@@ -159,10 +160,18 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
         const std::size_t end = std::min(panel + block, last);
         const std::size_t next_panels = ask ? std::min(end + block, last) - end : 0;
         look_ahead_shares next(w.panel(end), next_panels * w.panel_bytes(), requests);
-        for (std::size_t i = 0; i < x.tiles(); ++i) {
+        for (std::size_t i = 0; i < x.tiles();) {
             const auto tile = x.tile(i);
+            const bool alike = i + 1 < x.tiles() && x.tokens_in(i + 1) == tile.at.tokens;
+            const auto multiply = [&](auto tokens, auto tiles) {
+                multiply_panels<S, A, tokens, tiles>(tile, x.first_token(i), w, out, panel, end,
+                                                     next);
+                i += tiles;
+            };
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                multiply_panels<S, A, tokens>(tile, x.first_token(i), w, out, panel, end, next);
+                constexpr std::size_t tiles = tiles_at_once<S, A, tokens>;
+                if (tiles > 1 && alike) return multiply(tokens, index_constant<tiles>{});
+                multiply(tokens, index_constant<1>{});
             });
         }
     }

@@ -39,6 +39,17 @@ template <activation A>
 template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
 
+/// Tiles of T tokens that a panel is multiplied with at once instead of two panels with one tile:
+/// where a plane of one bit makes decoding as dear as multiplying, half of it is saved for reading
+/// more activations. Few sizes, since each is one kernel more.
+template <quantization_scheme S, activation A, std::size_t T>
+inline constexpr std::size_t tiles_at_once = [] {
+    if constexpr (is_integer_activation<A> && isa::current::vector_bytes == 64) {
+        if (A::halves == 1 && (T == 5 || T == 6) && S::bits > 1 && S::bits % 2 == 1) return 2;
+    }
+    return 1;
+}();
+
 /// Where the walk stands, in bytes or elements from the start of the panel and of the tile.
 struct tile_walk {
     std::size_t weights = 0; ///< the superblock's place
@@ -46,14 +57,15 @@ struct tile_walk {
     std::size_t blocks = 0;  ///< blocks of activations before the step
 };
 
-/// Outputs of P panels for T tokens: out[(p·T + t)·16 + lane].
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+/// Outputs of P panels for T tokens of each of U tiles: out[((u·P + p)·T + t)·16 + lane].
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U>
 class tile_product {
     using plan = product_plan<S, A>;
     using tile = activation_tile<A, plan::section, plan::block>;
     using at = layout<S>;
     static constexpr bool integer = is_integer_activation<A>;
-    using sums_type = std::conditional_t<integer, integer_sums<S, A, T, P>, float_sums<S, A, T, P>>;
+    using sums_type =
+        std::conditional_t<integer, integer_sums<S, A, T, P, U>, float_sums<S, A, T, P>>;
     using stored_sum = std::conditional_t<integer, std::int32_t, float>;
     static constexpr bool scale_per_block =
         tile_layout<A, plan::section, plan::block>::scale_per_block;
@@ -82,13 +94,14 @@ public:
     QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
                                      look_ahead ahead) noexcept
         : ahead_(ahead), panels_(panels), values_(widened ? x.widened(0) : x.base),
-          half_bytes_((widened ? 2 : 1) * x.at.half_bytes()), half_sums_(x.at.sums_per_half()),
+          half_bytes_(U == 2 ? x.at.bytes() : (widened ? 2 : 1) * x.at.half_bytes()),
+          half_sums_(U == 2 ? x.at.bytes() / sizeof(stored_sum) : x.at.sums_per_half()),
           blocks_(x.at.row.blocks()), sums_(x.template sums<stored_sum>(0, 0)),
           scales_(x.scales(0)), out_(out) {}
 
     QUANT_DETAIL_INLINE void run(std::size_t cols) noexcept {
-        unroll<P * T>([&](auto i)
-                          QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
+        unroll<U * P * T>([&](auto i)
+                              QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
             lane_grid<S> grid[P];
@@ -97,10 +110,11 @@ public:
         } else {
             groups(cols);
         }
-        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
+        unroll<U * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
             simd::f32x16 value = get(i / T, i % T);
             if constexpr (integer && !scale_per_block) {
-                value = simd::rounded_product(value, simd::broadcast(scales_[i % T]));
+                const float* scales = scales_ + i / (P * T) * half_sums_;
+                value = simd::rounded_product(value, simd::broadcast(scales[i % T]));
             }
             simd::store(out_ + i * panel_rows, value);
         });
@@ -218,7 +232,7 @@ private:
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
-            ahead_.template fetch<look_ahead_requests<S, T, P>>();
+            ahead_.template fetch<look_ahead_requests<S, T, U * P>>();
         }
     }
 
@@ -232,21 +246,24 @@ private:
             if constexpr (S::has_minimum) minimums[p] = grid[p].minimum();
         });
         if constexpr (integer) sums.template end<sums_fit_16_bits>(grid, memory);
-        const float* x_scales = scales_ + (scale_per_block ? block * T : 0);
-        float x_total[simd::native_size<float>];
-        if constexpr (S::has_minimum) {
-            simd::native<float> totals = sums.activation_totals();
-            if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
-            simd::store_to_broadcast(x_total, totals);
-        }
-        unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                simd::f32x16 scale = scales[p];
-                if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
-                simd::f32x16 y = simd::fma(sums.total(p, t), scale, get(p, t));
-                if constexpr (S::has_minimum)
-                    y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
-                put(p, t, y);
+        unroll<U>([&](auto u) QUANT_DETAIL_LAMBDA {
+            const float* x_scales = scales_ + u * half_sums_ + (scale_per_block ? block * T : 0);
+            float x_total[simd::native_size<float>];
+            if constexpr (S::has_minimum) {
+                simd::native<float> totals = sums.activation_totals(u);
+                if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
+                simd::store_to_broadcast(x_total, totals);
+            }
+            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                    constexpr std::size_t place = u * P + p;
+                    simd::f32x16 scale = scales[p];
+                    if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
+                    simd::f32x16 y = simd::fma(sums.total(u, p, t), scale, get(place, t));
+                    if constexpr (S::has_minimum)
+                        y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
+                    put(place, t, y);
+                });
             });
         });
     }
@@ -267,21 +284,23 @@ private:
     look_ahead ahead_;
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
-    std::size_t half_bytes_, half_sums_, blocks_;
+    std::size_t half_bytes_, half_sums_; ///< from one half, or one tile, to the next
+    std::size_t blocks_;
     const stored_sum* sums_;
     const float* scales_;
     float* out_;
     tile_walk walk_;
-    simd::f32x16 y_[in_registers ? P : 1][in_registers ? T : 1];
+    simd::f32x16 y_[in_registers ? U * P : 1][in_registers ? T : 1];
 };
 
-/// One function per scheme, activation and tile, not inlined: its registers are its own.
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+/// One function per scheme, activation and tile, not inlined: its registers are its own. x: the
+/// first of U tiles that follow one another.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U = 1>
 QUANT_DETAIL_OUTLINE void
 multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
               const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
               float* out, look_ahead ahead) noexcept {
-    tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
+    tile_product<S, A, T, P, U>(panels, x, out, ahead).run(cols);
 }
 
 } // namespace detail
