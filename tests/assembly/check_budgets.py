@@ -10,8 +10,8 @@
 
 Compilers have tables of their own, because what one can do does not excuse the other; where there is
 none, only that every kernel has a hot loop is checked. Each kernel has a line: scheme | activations |
-tokens x panels, and the most instructions of each class per superblock and token that its hot loop
-may have. docs/assembly.md explains the classes.
+tokens x panels, or tokens x panels x tiles at once, and the most instructions of each class per
+superblock and token that its hot loop may have. docs/assembly.md explains the classes.
 A kernel fails if a class exceeds its budget, if it has no hot loop, or if it has no budget.
 """
 import argparse

@@ -266,7 +266,8 @@ def shortened(argument):
 
 def key_of(name):
     """(key, activation) of a kernel's function, or None for other functions: what its template
-    arguments say, whatever their number: scheme, activation, then numbers (tokens, panels)."""
+    arguments say, whatever their number: scheme, activation, then numbers (tokens, panels, and tiles
+    of as many tokens if they are several)."""
     match = re.search(r"(\w+)<(?:\w+::)*scheme<", name)
     if match:
         arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
@@ -283,6 +284,8 @@ def key_of(name):
         del arguments[1:3]
     activation = next((a for a in arguments if re.match(r"int8|int16|bf16|fp32", a)), "")
     numbers = [a for a in arguments if re.fullmatch(r"-?\d+|true|false", a)]
+    if len(numbers) == 3 and numbers[2] == "1":
+        del numbers[2]
     key = f"{what} | {activation} | {' x '.join(numbers)}"
     return key if match[1] in KERNELS else f"{key} | {match[1]}", activation
 

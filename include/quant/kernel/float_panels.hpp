@@ -134,6 +134,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
         });
         const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
         const std::byte* ahead = next_x + step.first_quad * quad_bytes<A> * T;
+        for (std::size_t i = 0; i < step.operands * 4 * T; i += 64) simd::prefetch(ahead + i);
         for (std::size_t k = 0; k < step.operands; ++k) {
             simd::lanes<level> operand[P];
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
@@ -145,9 +146,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                     sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
                 });
             });
-            simd::prefetch(ahead);
             from += 4 * T;
-            ahead += 4 * T;
             levels += P * panel_rows * 4;
         }
         if constexpr (LongSteps) {
