@@ -191,7 +191,7 @@ struct integer_sums {
                 simd::i32x16 codes[P];
                 decode<First + q>(panels, at, codes);
                 multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
-                              [](auto& s, const auto& c, std::int32_t quad)
+                              [](auto& s, const auto& c, const std::int8_t* quad)
                                   QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
             });
         } else if constexpr (operand_bits == 8) { // by halves of four bits
@@ -229,7 +229,7 @@ struct integer_sums {
                 if constexpr (odd) return codes[i % P] + codes[i % P] + simd::broadcast(0x01010101);
                 return codes[i % P];
             }();
-            s = add_quad(s, operand, simd::load_quad(from));
+            s = add_quad(s, operand, from);
         });
     }
 
@@ -277,9 +277,10 @@ struct integer_sums {
 private:
     /// sum + codes · quad, as sums are from start() to end().
     QUANT_DETAIL_INLINE static simd::i32x16
-    add_quad(const simd::i32x16& to, const simd::i32x16& codes, std::int32_t quad) noexcept {
-        if constexpr (pairs_hold_step) return simd::add_pairs(to, codes, quad);
-        return simd::dot4<operand_bits>(to, codes, quad);
+    add_quad(const simd::i32x16& to, const simd::i32x16& codes, const std::int8_t* quad) noexcept {
+        if constexpr (pairs_hold_step) return simd::add_pairs(to, codes, simd::load_quad(quad));
+        if constexpr (P == 1) return simd::dot4_at<operand_bits>(to, codes, quad);
+        return simd::dot4<operand_bits>(to, codes, simd::load_quad(quad));
     }
 
     /// f(sum, shift) for each sum, with the shift −(offset + z)·Σ x̂ that is due to it.
@@ -371,8 +372,10 @@ private:
             decode<First + q>(panels, at, codes);
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { part(codes[p]); });
             multiply_quad(codes, x + q * T * quad_cols, half_bytes, pairs,
-                          [](auto& s, const auto& c, std::int32_t quad)
-                              QUANT_DETAIL_LAMBDA { s = simd::add_pairs(s, c, quad); });
+                          [](auto& s, const auto& c, const std::int8_t* quad)
+                              QUANT_DETAIL_LAMBDA {
+                                  s = simd::add_pairs(s, c, simd::load_quad(quad));
+                              });
         });
         unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
             auto& s = sum[i / (P * T)][i / T % P][i % T];
@@ -408,9 +411,7 @@ private:
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
             [&]<std::size_t... I>(std::index_sequence<I...>) QUANT_DETAIL_LAMBDA {
-                (dot(sums[h][I % P][I / P], codes[I % P],
-                     simd::load_quad(from + I / P * quad_cols)),
-                 ...);
+                (dot(sums[h][I % P][I / P], codes[I % P], from + I / P * quad_cols), ...);
             }(std::make_index_sequence<P * T>{});
         });
     }

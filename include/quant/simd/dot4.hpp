@@ -323,5 +323,23 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
 #undef QUANT_DETAIL_PAIR_SUMS
 #undef QUANT_DETAIL_SPLITS_CODES
 
+/// dot4 with the quad at `quad`, to be read for this one product. g++ 12 does not let vpdpbusd read it
+/// as it goes, and has twice as many instructions for that.
+template <int Bits>
+QUANT_DETAIL_INLINE i32x16 dot4_at(const i32x16& acc, const i32x16& codes,
+                                   const std::int8_t* quad) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512VNNI__) && defined(__AVX512BW__) && \
+    defined(__GNUC__) && !defined(__clang__)
+    __m512i sum = acc.r[0];
+    const __m512i operand = codes.r[0];
+    __asm__("{vpdpbusd %2%{1to16%}, %1, %0|vpdpbusd %0, %1, %2%{1to16%}}"
+            : "+v"(sum)
+            : "v"(operand), "m"(*reinterpret_cast<const std::int8_t(*)[4]>(quad)));
+    return {{sum}};
+#else
+    return dot4<Bits>(acc, codes, load_quad(quad));
+#endif
+}
+
 } // namespace simd
 } // namespace quant::inline QUANT_ABI
