@@ -372,10 +372,9 @@ private:
             decode<First + q>(panels, at, codes);
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { part(codes[p]); });
             multiply_quad(codes, x + q * T * quad_cols, half_bytes, pairs,
-                          [](auto& s, const auto& c, const std::int8_t* quad)
-                              QUANT_DETAIL_LAMBDA {
-                                  s = simd::add_pairs(s, c, simd::load_quad(quad));
-                              });
+                          [](auto& s, const auto& c, const std::int8_t* quad) QUANT_DETAIL_LAMBDA {
+                              s = simd::add_pairs(s, c, simd::load_quad(quad));
+                          });
         });
         unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
             auto& s = sum[i / (P * T)][i / T % P][i % T];

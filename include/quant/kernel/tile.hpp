@@ -41,10 +41,11 @@ inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
 
 /// Tiles of T tokens that a panel is multiplied with at once instead of two panels with one tile:
 /// that saves half of the decoding, which is dear where codes lie in several planes, and reads more
-/// activations. Few sizes, since each is one kernel more.
+/// activations, which dot products do as they go. Few sizes, since each is one kernel more.
 template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tiles_at_once = [] {
-    if constexpr (is_integer_activation<A> && isa::current::vector_bytes == 64) {
+    using isa = isa::current;
+    if constexpr (is_integer_activation<A> && isa::vector_bytes == 64 && isa::dot_product) {
         if (A::halves == 1 && (T == 5 || T == 6) && planes<S::bits>::count > 1) return 2;
     }
     return 1;

@@ -323,8 +323,8 @@ QUANT_DETAIL_INLINE i32x16 multiply_low_halves(const i32x16& a, const i32x16& b)
 #undef QUANT_DETAIL_PAIR_SUMS
 #undef QUANT_DETAIL_SPLITS_CODES
 
-/// dot4 with the quad at `quad`, to be read for this one product. g++ 12 does not let vpdpbusd read it
-/// as it goes, and has twice as many instructions for that.
+/// dot4 with the quad at `quad`, to be read for this one product. g++ 12 does not let vpdpbusd read
+/// it as it goes, and has twice as many instructions for that.
 template <int Bits>
 QUANT_DETAIL_INLINE i32x16 dot4_at(const i32x16& acc, const i32x16& codes,
                                    const std::int8_t* quad) noexcept {
