@@ -188,7 +188,7 @@ AREAS = [
      "Weights (padded ones for 64x172) per second and token, and percent of what 4096x4096 reaches."),
     ("elements", "Quantizing, dequantizing, packing", listed,
      "For quantize and dequantize the target is a rate in G elements/s; pack and unpack are percent of "
-     "reading L2."),
+     "reading L2, by the bytes on both sides."),
 ]
 
 
