@@ -100,6 +100,7 @@ std::size_t dot_failures() {
         const auto line = simd::load_line(reinterpret_cast<const std::byte*>(codes));
         const auto sums =
             values_of(simd::dot4<Bits>(simd::broadcast(acc), line, simd::load_quad(x)));
+        if (values_of(simd::dot4_at<Bits>(simd::broadcast(acc), line, x)) != sums) ++failed;
         for (std::size_t lane = 0; lane < 16; ++lane) {
             if (sums[lane] != defined_dot(acc, codes + 4 * lane, x)) ++failed;
         }

@@ -1,6 +1,7 @@
 // What quantize and pack are made of: reductions of sixteen vectors, clamped bytes, rounding to
-// narrow types, tiles.
+// narrow types, tiles, rows side by side.
 #include <quant/simd/convert.hpp>
+#include <quant/simd/interleave.hpp>
 #include <quant/simd/reduce.hpp>
 #include <quant/simd/tile.hpp>
 
@@ -136,12 +137,39 @@ bool is_line(const std::byte* line, const std::byte* rows, std::size_t stride, s
     return true;
 }
 
+template <std::size_t Rows>
+void check_interleaved(generator& numbers) {
+    for (const std::size_t quads : {1u, 16u, 37u}) {
+        CAPTURE(Rows, quads);
+        std::vector<std::byte> rows[Rows];
+        const std::byte* starts[Rows];
+        for (std::size_t t = 0; t < Rows; ++t) {
+            rows[t].resize(quads * 4);
+            for (std::byte& b : rows[t]) b = static_cast<std::byte>(numbers.next() & 0xFF);
+            starts[t] = rows[t].data();
+        }
+        constexpr std::byte untouched{0x5A};
+        std::vector<std::byte> made(quads * Rows * 4 + 64, untouched);
+        simd::interleave_rows<Rows>(starts, quads, made.data());
+        bool same = true;
+        for (std::size_t q = 0; q < quads; ++q) {
+            for (std::size_t t = 0; t < Rows; ++t) {
+                same = same &&
+                       std::memcmp(made.data() + (q * Rows + t) * 4, starts[t] + q * 4, 4) == 0;
+            }
+        }
+        CHECK(same);
+        CHECK(std::all_of(made.end() - 64, made.end(), [](std::byte b) { return b == untouched; }));
+    }
+}
+
 } // namespace
 
 TEST_CASE("tiles hold quads as documented, and come back", "[elements][simd]") {
     generator numbers;
     for (const std::size_t stride : {std::size_t{32}, std::size_t{37}, std::size_t{4096}}) {
         std::vector<std::byte> rows(15 * stride + 32), back(rows.size());
+        std::vector<std::byte> two(rows.size() + 16 * 32);
         for (std::byte& b : rows) b = static_cast<std::byte>(numbers.next());
         alignas(64) std::byte lines[8][64], whole[8][64], upper[8][64];
         constexpr std::size_t piece = sizeof(simd::native<std::int32_t>);
@@ -168,14 +196,20 @@ TEST_CASE("tiles hold quads as documented, and come back", "[elements][simd]") {
                               [](std::byte b) { return b == std::byte{0}; }));
         }
         detail::unroll<simd::tile_blocks>([&](auto b) {
-            simd::tile_block block;
+            simd::tile_block blocks[2]; // the second tile is the first one again
             for (std::size_t s = 0; s < 4; ++s) {
-                block.quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
+                blocks[0].quads[s] = simd::load_lines<b>(lines[s], lines[s + 4]);
             }
-            simd::store_block<b>(back.data(), stride, block);
+            blocks[1] = blocks[0];
+            simd::store_blocks<b>(two.data(), stride + 32, blocks);
+            const simd::tile_block single[1] = {blocks[0]};
+            simd::store_blocks<b>(back.data(), stride, single);
         });
         for (std::size_t r = 0; r < 16; ++r) {
-            CHECK(std::memcmp(back.data() + r * stride, rows.data() + r * stride, 32) == 0);
+            const std::byte *row = rows.data() + r * stride, *both = two.data() + r * (stride + 32);
+            CHECK(std::memcmp(back.data() + r * stride, row, 32) == 0);
+            CHECK(std::memcmp(both, row, 32) == 0);
+            CHECK(std::memcmp(both + 32, row, 32) == 0);
         }
     }
 }
@@ -188,9 +222,9 @@ TEST_CASE("halves of a line's bytes are told apart by block", "[elements][simd]"
     simd::store_line(line, simd::load<std::int32_t>(lanes));
     std::byte rows[16 * 32] = {};
     detail::unroll<simd::tile_blocks>([&](auto b) { // a row is its lane, in each of its quads
-        simd::tile_block block;
-        for (auto& quad : block.quads) quad = simd::load_nibbles<b>(line);
-        simd::store_block<b>(rows, 32, block);
+        simd::tile_block block[1];
+        for (auto& quad : block[0].quads) quad = simd::load_nibbles<b>(line);
+        simd::store_blocks<b>(rows, 32, block);
     });
     for (std::size_t r = 0; r < 16; ++r) {
         for (std::size_t q = 0; q < 8; ++q) {
@@ -200,6 +234,40 @@ TEST_CASE("halves of a line's bytes are told apart by block", "[elements][simd]"
                 CHECK(std::to_integer<std::uint32_t>(rows[r * 32 + q * 4 + j]) ==
                       (expected >> (8 * j) & 0xFF));
             }
+        }
+    }
+}
+
+TEST_CASE("rows are laid side by side quad by quad", "[elements][simd]") {
+    generator numbers;
+    check_interleaved<1>(numbers);
+    check_interleaved<2>(numbers);
+    check_interleaved<3>(numbers);
+    check_interleaved<4>(numbers);
+    check_interleaved<5>(numbers);
+    check_interleaved<6>(numbers);
+}
+
+TEST_CASE("bytes of 64 lanes, and the first lanes of a vector, are stored in their order",
+          "[elements][simd]") {
+    std::int32_t values[64];
+    for (int i = 0; i < 64; ++i) values[i] = i * 4 - 128 + i % 3;
+    simd::i32x16 lanes[4];
+    for (std::size_t i = 0; i < 4; ++i) lanes[i] = simd::load<std::int32_t>(values + 16 * i);
+    std::int8_t bytes[64];
+    simd::store_i8(bytes, lanes);
+    CHECK(std::equal(bytes, bytes + 64, values));
+
+    for (std::size_t n = 0; n <= 16; ++n) {
+        CAPTURE(n);
+        std::int32_t some[16] = {};
+        simd::store_partial(some, lanes[0], n);
+        float floats[16] = {};
+        simd::store_partial(floats, simd::to_float(lanes[0]), n);
+        for (std::size_t i = 0; i < 16; ++i) {
+            const std::int32_t expected = i < n ? values[i] : 0;
+            CHECK(some[i] == expected);
+            CHECK(floats[i] == static_cast<float>(expected));
         }
     }
 }
