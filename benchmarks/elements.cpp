@@ -3,16 +3,16 @@
 //
 // pack and unpack are compared with reading L2, by the bytes they read and the bytes they write:
 // codes of a byte each on one side, of B bits on the other. (A copy is counted alike, and shows
-// what L2 gives to reads and writes at once.) A call includes all that a user of it pays for, the allocation of its result too; but
-// that comes from memory that the process keeps (else it would be faulted in again at each call,
-// which is the system's speed, not ours).
+// what L2 gives to reads and writes at once.) A call includes all that a user of it pays for, the
+// allocation of its result too; but that comes from memory that the process keeps (else it would be
+// faulted in again at each call, which is the system's speed, not ours).
 #include "named_schemes.hpp"
 #include "registry.hpp"
 #include "weights.hpp"
 
 #include <cstddef>
-#include <cstring>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <utility>
@@ -126,9 +126,9 @@ void add_copying(registry& to) {
                 const auto from = std::make_shared<std::vector<char>>(of.outputs * of.inputs, 'x');
                 const auto copy = std::make_shared<std::vector<char>>(of.outputs * of.inputs);
                 return prepared{.calls = {[from, copy] {
-                    std::memcpy(copy->data(), from->data(), from->size());
-                    use(*copy);
-                }}};
+                                    std::memcpy(copy->data(), from->data(), from->size());
+                                    use(*copy);
+                                }}};
             }});
 }
 

@@ -1,4 +1,4 @@
-// Activations as codes or rounded floats, sixteen at a time.
+// Activations as codes, sixteen at a time, and their scales.
 #pragma once
 
 #include <quant/core/bit_cast.hpp>

@@ -27,7 +27,8 @@ inline constexpr std::size_t float_panel_count = isa::current::vector_bytes != 6
                                                  : has_long_steps<S, A>           ? 4
                                                                                   : 2;
 
-/// Tiles that share decoded levels of P panels; their outputs (and chains) lie on the stack.
+/// Tiles that share decoded levels of P panels; their outputs lie on the stack, at most 18 KB, and
+/// as many chains where steps are long (four panels).
 template <std::size_t P>
 inline constexpr std::size_t float_batch_tiles = P == 4 ? 12 : 24;
 
@@ -107,7 +108,7 @@ private:
 /// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
 /// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
 /// memory between stretches; else whole steps, and the outputs are kept in registers between them.
-/// next_x: the activations that the next call takes; fetched meanwhile.
+/// next_x: activations like x that are fetched meanwhile for the next call.
 template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, const std::byte* x,
                                            const std::byte* next_x, const float* block_sums,

@@ -121,7 +121,8 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
             const auto tile = x.tile(i);
-            const auto next = x.tile(std::min(i + 1, last_tile - 1));
+            const auto after = x.tile(std::min(i + 1, last_tile - 1));
+            const auto next = after.at.tokens == tile.at.tokens ? after : tile;
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
@@ -170,7 +171,9 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
             };
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
                 constexpr std::size_t tiles = tiles_at_once<S, A, tokens>;
-                if (tiles > 1 && alike) return multiply(tokens, index_constant<tiles>{});
+                if constexpr (tiles > 1) {
+                    if (alike) return multiply(tokens, index_constant<tiles>{});
+                }
                 multiply(tokens, index_constant<1>{});
             });
         }

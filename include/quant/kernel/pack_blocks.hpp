@@ -41,8 +41,8 @@ public:
     static constexpr bool own_scale = applies && integer && activation_group<A>() == Block;
 
     /// Packs the whole blocks of tokens first … first + tokens.size() − 1 of a tile; returns how
-    /// many blocks. With scales of their own, none if a number is not finite; otherwise all must
-    /// be.
+    /// many blocks. With scales of their own, none if a number is not finite; else the caller knows
+    /// that all are.
     static std::size_t pack(const tile_type& tile, std::size_t first,
                             std::span<token_to_pack> tokens) noexcept {
         const std::size_t blocks = tile.at.row.cols / Block;
@@ -62,10 +62,11 @@ private:
     static constexpr std::size_t halves = layout::halves;
     /// Blocks of a token that are encoded before its tile's other tokens are.
     static constexpr std::size_t chunk_blocks =
-        applies ? std::min<std::size_t>(16, 512 / std::max<std::size_t>(Block, 1)) : 1;
+        applies ? std::min<std::size_t>(16, 512 / Block) : 1;
     /// Blocks that make 64 columns or more: bytes are put together four vectors at a time.
-    static constexpr std::size_t step_blocks =
-        applies && Block < 64 ? 64 / std::max<std::size_t>(Block, 1) : 1;
+    static constexpr std::size_t step_blocks = applies && Block < 64 ? 64 / Block : 1;
+    /// Reductions that are done one by one: sixteen at once cost as much as five alone.
+    static constexpr std::size_t few = 4;
     /// Rows of floats need no encoding.
     static constexpr bool stages_rows = !std::is_same_v<A, activations::fp32>;
 
@@ -79,7 +80,7 @@ private:
     QUANT_DETAIL_INLINE bool encode(token_to_pack& token, std::size_t row, std::size_t place,
                                     std::size_t block, std::size_t n) noexcept {
         const float* x = token.x + block * Block;
-        alignas(64) float inverse[16];
+        float inverse[16] = {};
         if constexpr (own_scale) {
             if (!set_scales(x, place, block, n, inverse)) return false;
         } else if constexpr (integer) {
@@ -149,8 +150,6 @@ private:
         return true;
     }
 
-    /// Reductions that are done one by one: sixteen at once cost as much as five alone.
-    static constexpr std::size_t few = 4;
     struct sum_of {
         template <class V>
         QUANT_DETAIL_INLINE V operator()(const V& a, const V& b) const noexcept {
@@ -164,8 +163,11 @@ private:
         }
     };
     QUANT_DETAIL_INLINE static sum_type sum_of_lanes(const sums_type& v) noexcept {
-        if constexpr (integer) return simd::reduce_add(v);
-        if constexpr (!integer) return simd::sum_of_lanes(v);
+        if constexpr (integer) {
+            return simd::reduce_add(v);
+        } else {
+            return simd::sum_of_lanes(v);
+        }
     }
 
     /// Encodes N blocks of a row from block b on.
@@ -183,7 +185,9 @@ private:
                 encode_vector<v>(x + col + 16 * v, factor, value);
                 for (std::size_t h = 0; h < halves; ++h) {
                     auto& total = sum[h][b + block];
-                    total = place % vectors == 0 ? value[h][v] : total + value[h][v];
+                    // 0 and more, so that no sum is −0.
+                    if (place % vectors == 0) total = simd::broadcast(sum_type{0});
+                    total = total + value[h][v];
                 }
             });
             for (std::size_t h = 0; stages_rows && h < halves; ++h) {
@@ -233,11 +237,11 @@ private:
     /// Lays the rows of all tokens side by side.
     QUANT_DETAIL_INLINE void place(std::span<const token_to_pack> tokens, std::size_t first,
                                    std::size_t block, std::size_t n) noexcept {
-        constexpr std::size_t quads_per_block = Block / 4 * layout::bytes_per_value;
+        constexpr std::size_t block_quads = Block * layout::bytes_per_value / simd::quad_bytes;
         const std::size_t all_tokens = tile_.at.tokens;
         for (std::size_t h = 0; h < halves; ++h) {
             std::byte* to = tile_.base + h * tile_.at.half_bytes() +
-                            block * quads_per_block * all_tokens * simd::quad_bytes;
+                            block * block_quads * all_tokens * simd::quad_bytes;
             const auto row = [&](std::size_t t) QUANT_DETAIL_LAMBDA {
                 return stages_rows
                            ? rows_[t][h]
@@ -247,11 +251,11 @@ private:
                 with_constant<tile_tokens<A>>(all_tokens, [&](auto count) QUANT_DETAIL_LAMBDA {
                     const std::byte* rows[count];
                     for (std::size_t t = 0; t < count; ++t) rows[t] = row(t);
-                    simd::interleave_rows<count>(rows, n * quads_per_block, to);
+                    simd::interleave_rows<count>(rows, n * block_quads, to);
                 });
             } else {
                 for (std::size_t t = 0; t < tokens.size(); ++t) {
-                    simd::spread_row(row(t), n * quads_per_block, all_tokens,
+                    simd::spread_row(row(t), n * block_quads, all_tokens,
                                      to + (first + t) * simd::quad_bytes);
                 }
             }

@@ -62,7 +62,7 @@ pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, st
     sums[1] = A::halves == 2 ? simd::reduce_add(high_sum) : 0;
 }
 
-/// Packs what is left of a token behind its first blocks as integers. A token with a number that is
+/// Packs the blocks of a token from number `packed` on as integers. A token with a number that is
 /// not finite gets NaN scales.
 template <activation A, std::size_t Section, std::size_t Block>
 void pack_integer_rest(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t place,
@@ -113,11 +113,13 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
     }
     std::size_t packed = 0;
     if constexpr (packer::own_scale) {
-        bool rest_is_finite = true;
-        for (const float* row : x) rest_is_finite &= all_finite(row, cols / Block * Block, cols);
-        if (fixed == 0 && rest_is_finite) packed = packer::pack(tile, first, all_tokens);
+        bool rest_is_finite = fixed == 0;
+        for (const float* row : x) {
+            rest_is_finite = rest_is_finite && all_finite(row, cols / Block * Block, cols);
+        }
+        if (rest_is_finite) packed = packer::pack(tile, first, all_tokens);
     }
-    if (packed == 0) {
+    if (packed == 0) { // not by blocks with scales of their own, or there is no whole one
         bool finite = true;
         for (std::size_t t = 0; t < x.size(); ++t) {
             token_to_pack& token = tokens[t];
@@ -127,7 +129,7 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
             token.scale = fixed != 0 ? fixed : activation_scale<A>(largest);
             tile.scales(0)[first + t] =
                 token.finite ? token.scale : std::numeric_limits<float>::quiet_NaN();
-            finite &= token.finite;
+            finite = finite && token.finite;
         }
         if constexpr (packer::applies && !packer::own_scale) {
             if (finite) packed = packer::pack(tile, first, all_tokens);
@@ -165,7 +167,7 @@ QUANT_DETAIL_INLINE void spread_floats(const simd::f32x16& value, std::size_t to
     }
 }
 
-/// Packs what is left of a token behind its first blocks as floats or pairs of bf16. A token with a
+/// Packs the blocks of a token from number `packed` on as floats or pairs of bf16. A token with a
 /// number that is not finite becomes all NaN. A block's sum is that of sixteen sums, of every
 /// sixteenth number each.
 template <activation A, std::size_t Section, std::size_t Block>

@@ -121,7 +121,7 @@ void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matr
                 const prologue_stages<Stages...>& prologue) {
     using A = typename Tiles::activation_type;
     auto* floats = reinterpret_cast<float*>(row_buffer);
-    const bool together = prepared_row_scratch(x, prologue) == 0; // else in one buffer for all
+    const bool together = prepared_row_scratch(x, prologue) == 0; // else all in the same buffer
     for (std::size_t t = first; t < last; ++t) {
         const auto tile = to.mutable_tile(t);
         clear_padding(tile);

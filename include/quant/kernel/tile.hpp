@@ -61,6 +61,7 @@ struct tile_walk {
 /// Outputs of P panels for T tokens of each of U tiles: out[((u·P + p)·T + t)·16 + lane].
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U>
 class tile_product {
+    static_assert(U == 1 || P == 1, "outputs of several tiles follow one another");
     using plan = product_plan<S, A>;
     using tile = activation_tile<A, plan::section, plan::block>;
     using at = layout<S>;
@@ -95,8 +96,8 @@ public:
     QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
                                      look_ahead ahead) noexcept
         : ahead_(ahead), panels_(panels), values_(widened ? x.widened(0) : x.base),
-          half_bytes_(U == 2 ? x.at.bytes() : (widened ? 2 : 1) * x.at.half_bytes()),
-          half_sums_(U == 2 ? x.at.bytes() / sizeof(stored_sum) : x.at.sums_per_half()),
+          part_bytes_(U > 1 ? x.at.bytes() : (widened ? 2 : 1) * x.at.half_bytes()),
+          part_sums_(U > 1 ? x.at.bytes() / sizeof(stored_sum) : x.at.sums_per_half()),
           blocks_(x.at.row.blocks()), sums_(x.template sums<stored_sum>(0, 0)),
           scales_(x.scales(0)), out_(out) {}
 
@@ -114,7 +115,7 @@ public:
         unroll<U * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
             simd::f32x16 value = get(i / T, i % T);
             if constexpr (integer && !scale_per_block) {
-                const float* scales = scales_ + i / (P * T) * half_sums_;
+                const float* scales = scales_ + i / (P * T) * part_sums_;
                 value = simd::rounded_product(value, simd::broadcast(scales[i % T]));
             }
             simd::store(out_ + i * panel_rows, value);
@@ -200,7 +201,7 @@ private:
         typename sums_type::memory memory;
         if constexpr (integer) {
             sums.template start<sums_fit_16_bits>(sums_ + first * T, sums_ + walk_.blocks * T,
-                                                  half_sums_, grid, memory);
+                                                  part_sums_, grid, memory);
         } else {
             sums.start(sums_ + first * T, walk_.blocks - first, grid);
         }
@@ -229,7 +230,7 @@ private:
     QUANT_DETAIL_INLINE void part(sums_type& sums) noexcept {
         sums.template add<First, Last>(panels_, walk_.weights,
                                        values_ + walk_.quads * (T * quad_cols * value_bytes),
-                                       half_bytes_);
+                                       part_bytes_);
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
@@ -248,7 +249,7 @@ private:
         });
         if constexpr (integer) sums.template end<sums_fit_16_bits>(grid, memory);
         unroll<U>([&](auto u) QUANT_DETAIL_LAMBDA {
-            const float* x_scales = scales_ + u * half_sums_ + (scale_per_block ? block * T : 0);
+            const float* x_scales = scales_ + u * part_sums_ + (scale_per_block ? block * T : 0);
             float x_total[simd::native_size<float>];
             if constexpr (S::has_minimum) {
                 simd::native<float> totals = sums.activation_totals(u);
@@ -285,7 +286,7 @@ private:
     look_ahead ahead_;
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
-    std::size_t half_bytes_, half_sums_; ///< from one half, or one tile, to the next
+    std::size_t part_bytes_, part_sums_; ///< from one half, or one tile, to the next
     std::size_t blocks_;
     const stored_sum* sums_;
     const float* scales_;

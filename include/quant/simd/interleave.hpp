@@ -25,8 +25,10 @@ QUANT_DETAIL_INLINE void spread_row(const std::byte* row, std::size_t quads, std
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
 namespace interleaving {
 
-/// Where register j of T, of sixteen quads of T rows side by side, takes its lanes from: quad q of
-/// an even row or, 16 more, of the odd row behind it; and which lanes are those of rows 2p, 2p + 1.
+/// Sixteen quads of T rows side by side are T registers. `from[j]` tells where lanes of register j
+/// come from: q for quad q of an even row, 16 + q for that of an odd row; `rows[j][p]` has the bits
+/// of those lanes that rows 2p and 2p + 1 fill. T = 3, j = 0: lanes are quads 0 0 0 1 1 1 … of rows
+/// 0 1 2 0 1 2 …, so from 0 16 0 1 17 1 …; lanes 0, 1, 3, 4 … are those of rows 0 and 1.
 template <std::size_t T>
 struct pattern {
     alignas(64) std::int32_t from[T][16];
