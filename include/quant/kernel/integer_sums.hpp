@@ -289,21 +289,26 @@ private:
                                             F f) noexcept {
         simd::i32x16 zero_points[P];
         if constexpr (S::has_zero_point) {
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { zero_points[p] = grid[p].zero_point(); });
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) zero_points[p] = grid[p].zero_point();
         }
-        unroll<halves * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            constexpr std::size_t h = i / T, t = i % T;
-            const auto by = simd::broadcast(base[h][t]);
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                if constexpr (!S::has_zero_point) {
-                    f(sum[h][p][t], by);
-                } else if constexpr (SumsFit16Bits) {
-                    f(sum[h][p][t], simd::multiply_low_halves(zero_points[p], by));
-                } else {
-                    f(sum[h][p][t], zero_points[p] * by);
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                const auto by = simd::broadcast(base[h][t]);
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) {
+                    if constexpr (!S::has_zero_point) {
+                        f(sum[h][p][t], by);
+                    } else if constexpr (SumsFit16Bits) {
+                        f(sum[h][p][t], simd::multiply_low_halves(zero_points[p], by));
+                    } else {
+                        f(sum[h][p][t], zero_points[p] * by);
+                    }
                 }
-            });
-        });
+            }
+        }
     }
 
     /// f(sum, sum of the next token) for the tokens that are multiplied two at a time.
@@ -385,10 +390,11 @@ private:
     template <std::size_t Quad>
     QUANT_DETAIL_INLINE void decode(const std::byte* const (&panels)[P], std::size_t at,
                                     simd::i32x16 (&codes)[P]) const noexcept {
-        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
             codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
             if constexpr (!S::is_linear) codes[p] = raised(codes[p], p);
-        });
+        }
     }
 
     /// What is multiplied for codes of a panel that names its steps itself.
@@ -407,12 +413,17 @@ private:
     QUANT_DETAIL_INLINE static void multiply_quad(const simd::i32x16 (&codes)[P],
                                                   const std::byte* x, std::size_t half_bytes,
                                                   Sums& sums, Dot dot) noexcept {
-        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
-            [&]<std::size_t... I>(std::index_sequence<I...>) QUANT_DETAIL_LAMBDA {
-                (dot(sums[h][I % P][I / P], codes[I % P], from + I / P * quad_cols), ...);
-            }(std::make_index_sequence<P * T>{});
-        });
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) {
+                    dot(sums[h][p][t], codes[p], from + t * quad_cols);
+                }
+            }
+        }
     }
 };
 

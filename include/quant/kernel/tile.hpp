@@ -243,12 +243,14 @@ private:
                                     typename sums_type::memory& memory) noexcept {
         if constexpr (reread_sums) out_ = simd::again(out_);
         simd::f32x16 scales[P], minimums[P];
-        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
             scales[p] = grid[p].scale();
             if constexpr (S::has_minimum) minimums[p] = grid[p].minimum();
-        });
+        }
         if constexpr (integer) sums.template end<sums_fit_16_bits>(grid, memory);
-        unroll<U>([&](auto u) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t u = 0; u < U; ++u) {
             const float* x_scales = scales_ + u * part_sums_ + (scale_per_block ? block * T : 0);
             float x_total[simd::native_size<float>];
             if constexpr (S::has_minimum) {
@@ -256,18 +258,20 @@ private:
                 if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
                 simd::store_to_broadcast(x_total, totals);
             }
-            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                    constexpr std::size_t place = u * P + p;
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) {
+                    const std::size_t place = u * P + p;
                     simd::f32x16 scale = scales[p];
                     if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
                     simd::f32x16 y = simd::fma(sums.total(u, p, t), scale, get(place, t));
                     if constexpr (S::has_minimum)
                         y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
                     put(place, t, y);
-                });
-            });
-        });
+                }
+            }
+        }
     }
 
     [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 get(std::size_t p,
