@@ -115,13 +115,16 @@ struct float_sums {
     /// blocks: the sums of the step's `count` blocks of activations, of `tokens` tokens each.
     QUANT_DETAIL_INLINE void start(const float* blocks, std::size_t count,
                                    const lane_grid<S> (&grid)[P], std::size_t tokens = T) noexcept {
-        unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < T; ++t) {
             activation_sum[t] = S::has_minimum ? sum_of_blocks(blocks + t, count, tokens) : 0.0f;
-        });
-        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+        }
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
             shift[p] = level_shift(grid[p]);
-            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA { sum[p][t] = simd::broadcast(0.0f); });
-        });
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) sum[p][t] = simd::broadcast(0.0f);
+        }
     }
 
     /// Adds quads First … Last − 1 of the superblock at `at` in each panel.
@@ -130,9 +133,10 @@ struct float_sums {
                                  const std::byte* x, std::size_t /*half_bytes*/) noexcept {
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
             simd::i32x16 codes[P];
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
                 codes[p] = decode_quad<S::bits, First + q>(panels[p] + at);
-            });
+            }
             add_codes(codes, x + q * quad_bytes<A> * T, T);
         });
     }
@@ -141,7 +145,8 @@ struct float_sums {
     QUANT_DETAIL_INLINE void add_codes(const simd::i32x16 (&codes)[P], const std::byte* x,
                                        std::size_t stride) noexcept {
         unroll<bf16_pairs<A> ? 2 : 4>([&](auto column) QUANT_DETAIL_LAMBDA {
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
                 const auto level = [&]() QUANT_DETAIL_LAMBDA {
                     if constexpr (bf16_pairs<A>) {
                         return level_pair<S, column>(codes[p], shift[p]);
@@ -149,11 +154,12 @@ struct float_sums {
                         return level_of<S, column>(codes[p], shift[p]);
                     }
                 }();
-                unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < T; ++t) {
                     sum[p][t] =
                         multiply_add(level, load_operand<A>(x, column * stride + t), sum[p][t]);
-                });
-            });
+                }
+            }
         });
     }
 

@@ -152,16 +152,18 @@ struct integer_sums {
                                    memory& base) noexcept {
         constexpr int factor = S::has_zero_point ? -1 : -excess;
         if constexpr (S::tables == 2) {
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { tables[p] = grid[p].table(); });
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) tables[p] = grid[p].table();
         }
-        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
             activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                 simd::native_load<std::int32_t>(before + h * half_sums);
             simd::store_to_broadcast(base[h], simd::native_times<factor>(activation_sum[h]));
-        });
+        }
         if constexpr (shift_at_end) {
-            unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                sum[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
+            for_each_sum(sum, [](simd::i32x16& s) QUANT_DETAIL_LAMBDA {
+                s = simd::broadcast<std::int32_t>(0);
             });
         } else {
             for_each_shift<SumsFit16Bits>(grid, base,
@@ -191,7 +193,7 @@ struct integer_sums {
                 simd::i32x16 codes[P];
                 decode<First + q>(panels, at, codes);
                 multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
-                              [](auto& s, const auto& c, const std::int8_t* quad)
+                              [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
                                   QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
             });
         } else if constexpr (operand_bits == 8) { // by halves of four bits
@@ -238,16 +240,16 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         for_token_pairs(simd::deinterleave_tokens);
         if constexpr (pairs_hold_step) {
-            unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                auto& s = sum[i / (P * T)][i / T % P][i % T];
+            for_each_sum(sum, [](simd::i32x16& s) QUANT_DETAIL_LAMBDA {
                 s = simd::fold_pairs<1>(simd::broadcast<std::int32_t>(0), s);
             });
         }
         if constexpr (S::multiplier == 2 && !odd) {
-            unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t h = 0; h < halves; ++h) {
                 simd::store_to_broadcast(base[h],
                                          simd::native_times<-S::offset>(activation_sum[h]));
-            });
+            }
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
                                               QUANT_DETAIL_LAMBDA { s = s + s + shift; });
@@ -275,6 +277,20 @@ struct integer_sums {
     }
 
 private:
+    using sums_type = simd::i32x16[halves][P][T];
+
+    template <class F>
+    QUANT_DETAIL_INLINE static void for_each_sum(sums_type& sums, F f) noexcept {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < T; ++t) f(sums[h][p][t]);
+            }
+        }
+    }
+
     /// sum + codes · quad, as sums are from start() to end().
     QUANT_DETAIL_INLINE static simd::i32x16
     add_quad(const simd::i32x16& to, const simd::i32x16& codes, const std::int8_t* quad) noexcept {
@@ -314,11 +330,16 @@ private:
     /// f(sum, sum of the next token) for the tokens that are multiplied two at a time.
     template <class F>
     QUANT_DETAIL_INLINE void for_token_pairs(F f) noexcept {
-        unroll<halves * P*(paired_tokens / 2)>([&](auto i) QUANT_DETAIL_LAMBDA {
-            constexpr std::size_t pairs = paired_tokens / 2;
-            auto& sums = sum[i / pairs / P][i / pairs % P];
-            f(sums[i % pairs * 2], sums[i % pairs * 2 + 1]);
-        });
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < paired_tokens; t += 2) {
+                    f(sum[h][p][t], sum[h][p][t + 1]);
+                }
+            }
+        }
     }
 
     /// Two quads that follow each other: pairs of tokens by dot8, the odd one by dot4.
@@ -326,20 +347,23 @@ private:
                                                 const simd::i32x16 (&odd_quad)[P],
                                                 const std::byte* x,
                                                 std::size_t half_bytes) noexcept {
-        unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
-            constexpr std::size_t p = i % P;
-            auto& sums = sum[i / P][p];
-            const auto* even_x = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            const auto* even_x = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
             const auto* odd_x = even_x + T * quad_cols;
-            simd::dot8<paired_tokens / 2>(sums, even[p], odd_quad[p], even_x, odd_x);
-            if constexpr (paired_tokens < T) {
-                constexpr std::size_t t = paired_tokens;
-                sums[t] = simd::dot4<operand_bits>(sums[t], even[p],
-                                                   simd::load_quad(even_x + t * quad_cols));
-                sums[t] = simd::dot4<operand_bits>(sums[t], odd_quad[p],
-                                                   simd::load_quad(odd_x + t * quad_cols));
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                auto& sums = sum[h][p];
+                simd::dot8<paired_tokens / 2>(sums, even[p], odd_quad[p], even_x, odd_x);
+                if constexpr (paired_tokens < T) {
+                    constexpr std::size_t t = paired_tokens;
+                    sums[t] = simd::dot4<operand_bits>(sums[t], even[p],
+                                                       simd::load_quad(even_x + t * quad_cols));
+                    sums[t] = simd::dot4<operand_bits>(sums[t], odd_quad[p],
+                                                       simd::load_quad(odd_x + t * quad_cols));
+                }
             }
-        });
+        }
     }
 
     /// Adds quads First … Last − 1 by products of 16 bits; x: widened activations.
@@ -351,14 +375,21 @@ private:
             decode<First + q>(panels, at, codes);
             unroll<2>([&](auto is_odd) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 operand[P];
-                unroll<P>([&](auto p)
-                              QUANT_DETAIL_LAMBDA { operand[p] = simd::widen<is_odd>(codes[p]); });
-                unroll<halves * T * P>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    constexpr std::size_t h = i / (T * P), t = i / P % T, p = i % P;
-                    auto& s = sum[h][p][t];
-                    s = simd::add_products(
-                        s, operand[p], simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t));
-                });
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) operand[p] = simd::widen<is_odd>(codes[p]);
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t h = 0; h < halves; ++h) {
+                    QUANT_DETAIL_UNROLLED
+                    for (std::size_t t = 0; t < T; ++t) {
+                        const auto pair =
+                            simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t);
+                        QUANT_DETAIL_UNROLLED
+                        for (std::size_t p = 0; p < P; ++p) {
+                            auto& s = sum[h][p][t];
+                            s = simd::add_products(s, operand[p], pair);
+                        }
+                    }
+                }
             });
         });
     }
@@ -368,23 +399,29 @@ private:
     QUANT_DETAIL_INLINE void add_pair_sums(const std::byte* const (&panels)[P], std::size_t at,
                                            const std::byte* x, std::size_t half_bytes,
                                            Part part) noexcept {
-        simd::i32x16 pairs[halves][P][T];
-        unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            pairs[i / (P * T)][i / T % P][i % T] = simd::broadcast<std::int32_t>(0);
-        });
+        sums_type pairs;
+        for_each_sum(pairs, [](simd::i32x16& s)
+                                QUANT_DETAIL_LAMBDA { s = simd::broadcast<std::int32_t>(0); });
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
             simd::i32x16 codes[P];
             decode<First + q>(panels, at, codes);
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA { part(codes[p]); });
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) part(codes[p]);
             multiply_quad(codes, x + q * T * quad_cols, half_bytes, pairs,
-                          [](auto& s, const auto& c, const std::int8_t* quad) QUANT_DETAIL_LAMBDA {
+                          [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad) QUANT_DETAIL_LAMBDA {
                               s = simd::add_pairs(s, c, simd::load_quad(quad));
                           });
         });
-        unroll<halves * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            auto& s = sum[i / (P * T)][i / T % P][i % T];
-            s = simd::fold_pairs<Weight>(s, pairs[i / (P * T)][i / T % P][i % T]);
-        });
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < T; ++t) {
+                    sum[h][p][t] = simd::fold_pairs<Weight>(sum[h][p][t], pairs[h][p][t]);
+                }
+            }
+        }
     }
 
     template <std::size_t Quad>
@@ -407,12 +444,12 @@ private:
         }
     }
 
-    /// dot(sum, codes, quad) for all sums of one quad. The same for all quads, and folds instead of
-    /// loops: compilers spend their time on the number of functions.
-    template <class Sums, class Dot>
+    /// dot(sum, codes, quad) for all sums of one quad. The same for all quads: compilers spend their
+    /// time on the number of functions.
+    template <class Dot>
     QUANT_DETAIL_INLINE static void multiply_quad(const simd::i32x16 (&codes)[P],
                                                   const std::byte* x, std::size_t half_bytes,
-                                                  Sums& sums, Dot dot) noexcept {
+                                                  sums_type& sums, Dot dot) noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);

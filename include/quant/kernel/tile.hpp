@@ -102,8 +102,8 @@ public:
           scales_(x.scales(0)), out_(out) {}
 
     QUANT_DETAIL_INLINE void run(std::size_t cols) noexcept {
-        unroll<U * P * T>([&](auto i)
-                              QUANT_DETAIL_LAMBDA { put(i / T, i % T, simd::broadcast(0.0f)); });
+        for_each_output([&](std::size_t place, std::size_t t)
+                            QUANT_DETAIL_LAMBDA { put(place, t, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
             lane_grid<S> grid[P];
@@ -112,13 +112,13 @@ public:
         } else {
             groups(cols);
         }
-        unroll<U * P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::f32x16 value = get(i / T, i % T);
+        for_each_output([&](std::size_t place, std::size_t t) QUANT_DETAIL_LAMBDA {
+            simd::f32x16 value = get(place, t);
             if constexpr (integer && !scale_per_block) {
-                const float* scales = scales_ + i / (P * T) * part_sums_;
-                value = simd::rounded_product(value, simd::broadcast(scales[i % T]));
+                const float* scales = scales_ + place / P * part_sums_;
+                value = simd::rounded_product(value, simd::broadcast(scales[t]));
             }
-            simd::store(out_ + i * panel_rows, value);
+            simd::store(out_ + (place * T + t) * panel_rows, value);
         });
     }
 
@@ -166,10 +166,11 @@ private:
     }
 
     QUANT_DETAIL_INLINE void set_grids(group_place group, lane_grid<S> (&grid)[P]) const noexcept {
-        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
             grid[p] = {panels_[p] + group.scales, panels_[p] + group.offsets,
                        panels_[p] + group.supers};
-        });
+        }
     }
 
     /// The steps of one group of `units` superblocks, or of half superblocks where groups or steps
@@ -271,6 +272,16 @@ private:
                     put(place, t, y);
                 }
             }
+        }
+    }
+
+    /// f(u·P + p, t) for all outputs.
+    template <class F>
+    QUANT_DETAIL_INLINE static void for_each_output(F f) noexcept {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t place = 0; place < U * P; ++place) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) f(place, t);
         }
     }
 

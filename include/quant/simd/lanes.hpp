@@ -41,40 +41,57 @@ using i32x16 = lanes<std::int32_t>;
 /// f applied register by register.
 template <class To, class F, class... From>
 QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
-    // One register needs no loop: the compiler has fewer calls to inline.
-    if constexpr (lanes<To>::count == 1) return {{f(from.r[0]...)}};
+    // Without a loop the compiler has fewer calls to inline.
+    constexpr std::size_t n = lanes<To>::count;
+    static_assert(n == 1 || n == 2 || n == 4);
+    if constexpr (n == 1) return {{f(from.r[0]...)}};
     lanes<To> made;
-    detail::unroll<lanes<To>::count>([&](auto i)
-                                         QUANT_DETAIL_LAMBDA { made.r[i] = f(from.r[i]...); });
+    made.r[0] = f(from.r[0]...);
+    if constexpr (n > 1) made.r[1] = f(from.r[1]...);
+    if constexpr (n > 2) {
+        made.r[2] = f(from.r[2]...);
+        made.r[3] = f(from.r[3]...);
+    }
     return made;
 }
 
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
-    if constexpr (lanes<T>::count == 1) return {{native_broadcast<T>(value)}};
+    constexpr std::size_t n = lanes<T>::count;
     lanes<T> made;
-    detail::unroll<lanes<T>::count>(
-        [&](auto i) QUANT_DETAIL_LAMBDA { made.r[i] = native_broadcast<T>(value); });
+    made.r[0] = native_broadcast<T>(value);
+    if constexpr (n > 1) made.r[1] = native_broadcast<T>(value);
+    if constexpr (n > 2) {
+        made.r[2] = native_broadcast<T>(value);
+        made.r[3] = native_broadcast<T>(value);
+    }
     return made;
 }
 
 /// Sixteen elements at any address, in the host's byte order.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> load(const void* from) noexcept {
-    if constexpr (lanes<T>::count == 1) return {{native_load<T>(from)}};
-    lanes<T> made;
+    constexpr std::size_t n = lanes<T>::count, size = native_size<T> * sizeof(T);
     const auto* bytes = static_cast<const std::byte*>(from);
-    detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-        made.r[i] = native_load<T>(bytes + i * native_size<T> * sizeof(T));
-    });
+    lanes<T> made;
+    made.r[0] = native_load<T>(bytes);
+    if constexpr (n > 1) made.r[1] = native_load<T>(bytes + size);
+    if constexpr (n > 2) {
+        made.r[2] = native_load<T>(bytes + 2 * size);
+        made.r[3] = native_load<T>(bytes + 3 * size);
+    }
     return made;
 }
 template <class T>
 QUANT_DETAIL_INLINE void store(void* to, const lanes<T>& value) noexcept {
+    constexpr std::size_t n = lanes<T>::count, size = native_size<T> * sizeof(T);
     auto* bytes = static_cast<std::byte*>(to);
-    detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-        native_store<T>(bytes + i * native_size<T> * sizeof(T), value.r[i]);
-    });
+    native_store<T>(bytes, value.r[0]);
+    if constexpr (n > 1) native_store<T>(bytes + size, value.r[1]);
+    if constexpr (n > 2) {
+        native_store<T>(bytes + 2 * size, value.r[2]);
+        native_store<T>(bytes + 3 * size, value.r[3]);
+    }
 }
 
 /// The first n ≤ 16 elements; the rest of the lanes get `fill`.
