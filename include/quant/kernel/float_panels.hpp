@@ -105,6 +105,29 @@ private:
     }
 };
 
+/// Sums or outputs of T tokens and P panels in memory: at[(p·T + t)·16 + lane].
+template <std::size_t P, std::size_t T>
+QUANT_DETAIL_INLINE void load_tile(simd::f32x16 (&tile)[P][T], const float* at) noexcept {
+    QUANT_DETAIL_UNROLLED
+    for (std::size_t p = 0; p < P; ++p) {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < T; ++t) {
+            tile[p][t] = simd::load<float>(at + (p * T + t) * panel_rows);
+        }
+    }
+}
+/// @copydoc load_tile
+template <std::size_t P, std::size_t T>
+QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T]) noexcept {
+    QUANT_DETAIL_UNROLLED
+    for (std::size_t p = 0; p < P; ++p) {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < T; ++t) {
+            simd::store(at + (p * T + t) * panel_rows, tile[p][t]);
+        }
+    }
+}
+
 /// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
 /// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
 /// memory between stretches; else whole steps, and the outputs are kept in registers between them.
@@ -116,63 +139,62 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     simd::f32x16 y[P][T];
     if constexpr (!LongSteps) {
-        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            y[i / T][i % T] = simd::load<float>(out + i * panel_rows);
-        });
+        load_tile(y, out);
     }
     const auto* levels = &stretch.levels[0][0][0];
     std::size_t s = 0;
     do { // a stretch has a step
         const stretch_step<P>& step = stretch.steps[s];
         simd::f32x16 sum[P][T];
-        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            sum[i / T][i % T] = simd::broadcast(0.0f);
-            if constexpr (LongSteps) {
-                if (!stretch.begins) {
-                    sum[i / T][i % T] = simd::load<float>(chains + i * panel_rows);
-                }
-            }
-        });
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) sum[p][t] = simd::broadcast(0.0f);
+        }
+        if constexpr (LongSteps) {
+            if (!stretch.begins) load_tile(sum, chains);
+        }
         const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
         const std::byte* ahead = next_x + step.first_quad * quad_bytes<A> * T;
         for (std::size_t i = 0; i < step.operands * 4 * T; i += 64) simd::prefetch(ahead + i);
         for (std::size_t k = 0; k < step.operands; ++k) {
             simd::lanes<level> operand[P];
-            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
                 operand[p] = simd::load<level>(levels + p * panel_rows * 4);
-            });
-            unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
+            }
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
                 const auto value = load_operand<A>(from, t);
-                unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) {
                     sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
-                });
-            });
+                }
+            }
             from += 4 * T;
             levels += P * panel_rows * 4;
         }
         if constexpr (LongSteps) {
             if (!stretch.ends) {
-                unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                    simd::store(chains + i * panel_rows, sum[i / T][i % T]);
-                });
+                store_tile(chains, sum);
                 return;
             }
-            unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-                y[i / T][i % T] = simd::load<float>(out + i * panel_rows);
-            });
+            load_tile(y, out);
         }
-        unroll<P * T>([&](auto i) QUANT_DETAIL_LAMBDA {
-            auto& value = y[i / T][i % T];
-            value = simd::fma(sum[i / T][i % T], step.scale[i / T], value);
-            if constexpr (HasMinimum) {
-                const float total =
-                    sum_of_blocks(block_sums + step.first_block * T + i % T, step.blocks, T);
-                value = simd::fma(simd::broadcast(total), step.minimum[i / T], value);
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                y[p][t] = simd::fma(sum[p][t], step.scale[p], y[p][t]);
+                if constexpr (HasMinimum) {
+                    const float total =
+                        sum_of_blocks(block_sums + step.first_block * T + t, step.blocks, T);
+                    y[p][t] = simd::fma(simd::broadcast(total), step.minimum[p], y[p][t]);
+                }
             }
-        });
+        }
     } while (++s < stretch.count);
-    unroll<P * T>([&](auto i)
-                      QUANT_DETAIL_LAMBDA { simd::store(out + i * panel_rows, y[i / T][i % T]); });
+    store_tile(out, y);
 }
 
 /// f(stretch) for the stretches of P panels in the order of their columns.

@@ -57,20 +57,20 @@ void interleave_rows(const std::byte* const (&rows)[T], std::size_t quads, std::
     constexpr auto& pattern = interleaving::pattern_of<T>;
     for (; q + 16 <= quads; q += 16) {
         __m512i row[T + T % 2];
-        detail::unroll<T>([&](auto t) QUANT_DETAIL_LAMBDA {
-            row[t] = _mm512_loadu_si512(rows[t] + q * quad_bytes);
-        });
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < T; ++t) row[t] = _mm512_loadu_si512(rows[t] + q * quad_bytes);
         if constexpr (T % 2 == 1) row[T] = row[T - 1];
-        detail::unroll<T>([&](auto j) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t j = 0; j < T; ++j) {
             const __m512i from = _mm512_load_si512(pattern.from[j]);
             __m512i made = _mm512_permutex2var_epi32(row[0], from, row[1]);
-            detail::unroll<(T - 1) / 2>([&](auto p) QUANT_DETAIL_LAMBDA {
-                constexpr std::size_t t = 2 * (p + 1);
-                made = _mm512_mask_mov_epi32(made, pattern.rows[j][p + 1],
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 2; t < T; t += 2) {
+                made = _mm512_mask_mov_epi32(made, pattern.rows[j][t / 2],
                                              _mm512_permutex2var_epi32(row[t], from, row[t + 1]));
-            });
+            }
             _mm512_storeu_si512(to + (q * T + 16 * j) * quad_bytes, made);
-        });
+        }
     }
 #endif
     for (std::size_t t = 0; t < T; ++t) {
