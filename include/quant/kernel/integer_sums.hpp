@@ -327,19 +327,15 @@ private:
         }
     }
 
-    /// f(sum, sum of the next token) for the tokens that are multiplied two at a time.
+    /// f(sum, sum of the next token) for the tokens that are multiplied two at a time. By constant
+    /// indices: clang 19 keeps more sums on the stack where f exchanges their lanes in a loop.
     template <class F>
     QUANT_DETAIL_INLINE void for_token_pairs(F f) noexcept {
-        QUANT_DETAIL_UNROLLED
-        for (std::size_t h = 0; h < halves; ++h) {
-            QUANT_DETAIL_UNROLLED
-            for (std::size_t p = 0; p < P; ++p) {
-                QUANT_DETAIL_UNROLLED
-                for (std::size_t t = 0; t < paired_tokens; t += 2) {
-                    f(sum[h][p][t], sum[h][p][t + 1]);
-                }
-            }
-        }
+        unroll<halves * P*(paired_tokens / 2)>([&](auto i) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t pairs = paired_tokens / 2;
+            auto& sums = sum[i / pairs / P][i / pairs % P];
+            f(sums[i % pairs * 2], sums[i % pairs * 2 + 1]);
+        });
     }
 
     /// Two quads that follow each other: pairs of tokens by dot8, the odd one by dot4.
