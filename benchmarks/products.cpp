@@ -6,7 +6,7 @@ using namespace bench;
 namespace {
 
 const registration here([](registry& to) {
-    add_integer_products<per_channel<8>>(to, {95, 0});
+    add_integer_products<per_channel<8>>(to, {95, 35});
     add_integer_products<per_channel<4>>(to, {95, 0});
     add_integer_products<grouped<8, 32>>(to, {82, 35});
     add_integer_products<grouped<4, 128>>(to, {90, 52});
