@@ -104,7 +104,8 @@ class [[nodiscard]] result<void> {
 public:
     using value_type = void;
 
-    result() noexcept = default;
+    /// Not defaulted: `{}` then would fill the room for an error with zeros, as often as all is well.
+    result() noexcept {}
     result(error failure) noexcept : failure_(failure) {}
 
     [[nodiscard]] bool has_value() const noexcept { return !failure_.has_value(); }

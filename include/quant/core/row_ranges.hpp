@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -29,7 +28,7 @@ template <class E, class Body>
 [[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
                                               const char* where, Body&& body) noexcept {
     mutex failing;
-    std::optional<error> failure; // of the first range that has one
+    result<void> failure; // of the first range that has one
     std::size_t failed_range = 0;
     auto outcome = run_tasks(
         run, div_ceil(rows, per_task),
@@ -40,14 +39,13 @@ template <class E, class Body>
             });
             if (done) return;
             const mutex_guard lock(failing);
-            if (!failure || index < failed_range) {
-                failure = done.failure();
+            if (failure || index < failed_range) {
+                failure = done;
                 failed_range = index;
             }
         },
         where);
-    if (failure) return *failure;
-    return outcome;
+    return failure ? outcome : failure;
 }
 
 } // namespace detail

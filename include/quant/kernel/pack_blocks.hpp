@@ -19,11 +19,11 @@ namespace detail {
 
 /// What is known of a token before its blocks are packed, and the sums so far.
 struct token_to_pack {
-    const float* x = nullptr;
-    bool finite = true;
-    float scale = 0; ///< of activations with one scale per token
+    const float* x;
+    bool finite;
+    float scale; ///< of activations with one scale per token
     /// Σ x̂ before the next block; may wrap over very long rows, differences within a step do not.
-    std::uint32_t running[2] = {};
+    std::uint32_t running[2];
 };
 
 template <activation A, std::size_t Section, std::size_t Block>

@@ -106,7 +106,7 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
     token_to_pack tokens[tile_tokens<A>];
     const std::span<token_to_pack> all_tokens(tokens, x.size());
     for (std::size_t t = 0; t < x.size(); ++t) {
-        tokens[t].x = x[t];
+        tokens[t] = {x[t], true, 0, {0, 0}};
         for (std::size_t h = 0; h < tile.at.halves; ++h) {
             tile.template sums<std::int32_t>(h, 0)[first + t] = 0;
         }
@@ -208,8 +208,7 @@ void pack_float_tokens(const activation_tile<A, Section, Block, std::byte>& tile
     token_to_pack tokens[tile_tokens<A>];
     bool finite = true;
     for (std::size_t t = 0; t < x.size(); ++t) {
-        tokens[t].x = x[t];
-        tokens[t].finite = std::isfinite(largest_magnitude(x[t], tile.at.row.cols));
+        tokens[t] = {x[t], std::isfinite(largest_magnitude(x[t], tile.at.row.cols)), 0, {0, 0}};
         finite = finite && tokens[t].finite;
     }
     std::size_t packed = 0;
