@@ -104,7 +104,8 @@ class [[nodiscard]] result<void> {
 public:
     using value_type = void;
 
-    /// Not defaulted: `{}` then would fill the room for an error with zeros, as often as all is well.
+    /// Not defaulted: `{}` then would fill the room for an error with zeros, as often as all is
+    /// well.
     result() noexcept {}
     result(error failure) noexcept : failure_(failure) {}
 

@@ -138,9 +138,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                                            float* out, float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     simd::f32x16 y[P][T];
-    if constexpr (!LongSteps) {
-        load_tile(y, out);
-    }
+    if constexpr (!LongSteps) load_tile(y, out);
     const auto* levels = &stretch.levels[0][0][0];
     std::size_t s = 0;
     do { // a stretch has a step

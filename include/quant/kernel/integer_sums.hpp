@@ -1,6 +1,7 @@
 // Integer sums of one step: T tokens × P panels of 16 outputs, exact.
 #pragma once
 
+#include <quant/core/unroll.hpp>
 #include <quant/kernel/activation_tiles.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/planes.hpp>
@@ -16,7 +17,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
-#include <utility>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -107,7 +107,8 @@ template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std
 struct integer_sums {
     static_assert(U == 1 || A::halves == 1);
     static constexpr std::size_t halves = U * static_cast<std::size_t>(A::halves);
-    simd::i32x16 sum[halves][P][T];
+    using sum_array = simd::i32x16[halves][P][T];
+    sum_array sum;
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
     static_assert(T <= simd::native_size<std::int32_t>);
     simd::native<std::int32_t> activation_sum[halves];
@@ -162,9 +163,8 @@ struct integer_sums {
             simd::store_to_broadcast(base[h], simd::native_times<factor>(activation_sum[h]));
         }
         if constexpr (shift_at_end) {
-            for_each_sum(sum, [](simd::i32x16& s) QUANT_DETAIL_LAMBDA {
-                s = simd::broadcast<std::int32_t>(0);
-            });
+            for_each_sum(sum, [](simd::i32x16& s)
+                                  QUANT_DETAIL_LAMBDA { s = simd::broadcast<std::int32_t>(0); });
         } else {
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
@@ -223,16 +223,19 @@ struct integer_sums {
                                        std::size_t half_bytes) noexcept
         requires(T == 1)
     {
-        unroll<halves * P>([&](auto i) QUANT_DETAIL_LAMBDA {
-            const auto* from = reinterpret_cast<const std::int8_t*>(x + i / P * half_bytes);
-            auto& s = sum[i / P][i % P][0];
-            const auto operand = [&]() QUANT_DETAIL_LAMBDA {
-                if constexpr (!S::is_linear) return raised(codes[i % P], i % P);
-                if constexpr (odd) return codes[i % P] + codes[i % P] + simd::broadcast(0x01010101);
-                return codes[i % P];
-            }();
-            s = add_quad(s, operand, from);
-        });
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                const auto operand = [&]() QUANT_DETAIL_LAMBDA {
+                    if constexpr (!S::is_linear) return raised(codes[p], p);
+                    if constexpr (odd) return codes[p] + codes[p] + simd::broadcast(0x01010101);
+                    return codes[p];
+                }();
+                sum[h][p][0] = add_quad(sum[h][p][0], operand, from);
+            }
+        }
     }
 
     /// Makes sums of codes sums of levels, as far as start() has not.
@@ -277,10 +280,8 @@ struct integer_sums {
     }
 
 private:
-    using sums_type = simd::i32x16[halves][P][T];
-
     template <class F>
-    QUANT_DETAIL_INLINE static void for_each_sum(sums_type& sums, F f) noexcept {
+    QUANT_DETAIL_INLINE static void for_each_sum(sum_array& sums, F f) noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
             QUANT_DETAIL_UNROLLED
@@ -377,8 +378,7 @@ private:
                 for (std::size_t h = 0; h < halves; ++h) {
                     QUANT_DETAIL_UNROLLED
                     for (std::size_t t = 0; t < T; ++t) {
-                        const auto pair =
-                            simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t);
+                        const auto pair = simd::widened_pair<is_odd>(x + h * half_bytes, q * T + t);
                         QUANT_DETAIL_UNROLLED
                         for (std::size_t p = 0; p < P; ++p) {
                             auto& s = sum[h][p][t];
@@ -395,7 +395,7 @@ private:
     QUANT_DETAIL_INLINE void add_pair_sums(const std::byte* const (&panels)[P], std::size_t at,
                                            const std::byte* x, std::size_t half_bytes,
                                            Part part) noexcept {
-        sums_type pairs;
+        sum_array pairs;
         for_each_sum(pairs, [](simd::i32x16& s)
                                 QUANT_DETAIL_LAMBDA { s = simd::broadcast<std::int32_t>(0); });
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
@@ -403,10 +403,10 @@ private:
             decode<First + q>(panels, at, codes);
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) part(codes[p]);
-            multiply_quad(codes, x + q * T * quad_cols, half_bytes, pairs,
-                          [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad) QUANT_DETAIL_LAMBDA {
-                              s = simd::add_pairs(s, c, simd::load_quad(quad));
-                          });
+            multiply_quad(
+                codes, x + q * T * quad_cols, half_bytes, pairs,
+                [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
+                    QUANT_DETAIL_LAMBDA { s = simd::add_pairs(s, c, simd::load_quad(quad)); });
         });
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
@@ -440,12 +440,12 @@ private:
         }
     }
 
-    /// dot(sum, codes, quad) for all sums of one quad. The same for all quads: compilers spend their
-    /// time on the number of functions.
+    /// dot(sum, codes, quad) for all sums of one quad. One function for all quads: compilers' time
+    /// goes by their number.
     template <class Dot>
     QUANT_DETAIL_INLINE static void multiply_quad(const simd::i32x16 (&codes)[P],
                                                   const std::byte* x, std::size_t half_bytes,
-                                                  sums_type& sums, Dot dot) noexcept {
+                                                  sum_array& sums, Dot dot) noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);

@@ -32,6 +32,7 @@ template <class T>
 struct lanes {
     static constexpr std::size_t size = 16;
     static constexpr std::size_t count = size / native_size<T>;
+    static_assert(count == 1 || count == 2 || count == 4, "written out below");
     native<T> r[count];
 };
 
@@ -43,8 +44,6 @@ template <class To, class F, class... From>
 QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noexcept {
     // Without a loop the compiler has fewer calls to inline.
     constexpr std::size_t n = lanes<To>::count;
-    static_assert(n == 1 || n == 2 || n == 4);
-    if constexpr (n == 1) return {{f(from.r[0]...)}};
     lanes<To> made;
     made.r[0] = f(from.r[0]...);
     if constexpr (n > 1) made.r[1] = f(from.r[1]...);
@@ -71,7 +70,8 @@ QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
 /// Sixteen elements at any address, in the host's byte order.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> load(const void* from) noexcept {
-    constexpr std::size_t n = lanes<T>::count, size = native_size<T> * sizeof(T);
+    constexpr std::size_t n = lanes<T>::count;
+    [[maybe_unused]] constexpr std::size_t size = native_size<T> * sizeof(T);
     const auto* bytes = static_cast<const std::byte*>(from);
     lanes<T> made;
     made.r[0] = native_load<T>(bytes);
@@ -84,7 +84,8 @@ QUANT_DETAIL_INLINE lanes<T> load(const void* from) noexcept {
 }
 template <class T>
 QUANT_DETAIL_INLINE void store(void* to, const lanes<T>& value) noexcept {
-    constexpr std::size_t n = lanes<T>::count, size = native_size<T> * sizeof(T);
+    constexpr std::size_t n = lanes<T>::count;
+    [[maybe_unused]] constexpr std::size_t size = native_size<T> * sizeof(T);
     auto* bytes = static_cast<std::byte*>(to);
     native_store<T>(bytes, value.r[0]);
     if constexpr (n > 1) native_store<T>(bytes + size, value.r[1]);
