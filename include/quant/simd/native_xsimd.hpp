@@ -80,7 +80,11 @@ QUANT_DETAIL_INLINE native<float> native_abs(native<float> a) noexcept { return 
 /// a·b + c, rounded once where isa::current::fused_multiply_add.
 QUANT_DETAIL_INLINE native<float> native_fma(native<float> a, native<float> b,
                                              native<float> c) noexcept {
+#if defined(__AVXVNNI__) && defined(__FMA__) && !defined(__AVX512F__)
+    return _mm256_fmadd_ps(a, b, c); // xsimd's architecture for AVX-VNNI multiplies, then adds
+#else
     return xsimd::fma(a, b, c);
+#endif
 }
 /// Nearest integer, ties to even.
 QUANT_DETAIL_INLINE native<std::int32_t> native_nearest(native<float> a) noexcept {
