@@ -56,15 +56,7 @@ QUANT_DETAIL_INLINE lanes<To> per_register(F f, const lanes<From>&... from) noex
 
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> broadcast(T value) noexcept {
-    constexpr std::size_t n = lanes<T>::count;
-    lanes<T> made;
-    made.r[0] = native_broadcast<T>(value);
-    if constexpr (n > 1) made.r[1] = native_broadcast<T>(value);
-    if constexpr (n > 2) {
-        made.r[2] = native_broadcast<T>(value);
-        made.r[3] = native_broadcast<T>(value);
-    }
-    return made;
+    return per_register<T>([value]() QUANT_DETAIL_LAMBDA { return native_broadcast<T>(value); });
 }
 
 /// Sixteen elements at any address, in the host's byte order.
