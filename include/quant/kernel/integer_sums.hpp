@@ -189,9 +189,15 @@ struct integer_sums {
         } else if constexpr (widened) {
             add_widened<First, Last>(panels, at, x, half_bytes);
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
+            kept_lines<S::bits> lines; // where products read activations, ports for more are few
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 codes[P];
-                decode<First + q>(panels, at, codes);
+                if constexpr (U > 1) {
+                    codes[0] = lines.template decode<First + q, First, odd>(panels[0] + at);
+                    if constexpr (!S::is_linear) codes[0] = raised(codes[0], 0);
+                } else {
+                    decode<First + q>(panels, at, codes);
+                }
                 multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
                               [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
                                   QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });

@@ -94,6 +94,29 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
     });
 }
 
+/// The lines of a superblock whose quads are decoded in order: each is read once, by the first quad
+/// that needs it, and stays in a register.
+template <int B>
+class kept_lines {
+public:
+    /// As decode_quad. First: the first quad that is decoded.
+    template <std::size_t Quad, std::size_t First, bool Odd>
+    QUANT_DETAIL_INLINE simd::i32x16 decode(const std::byte* superblock) noexcept {
+        unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
+            constexpr auto place = plane_place<B>::of(plane, Quad);
+            if constexpr (place.shift == 0 || Quad == First) {
+                lines_[place.line] =
+                    simd::keep_in_register(simd::load_line(superblock + place.line * line_bytes));
+            }
+        });
+        return decode_quad_of<B, Quad, Odd>([&](auto line)
+                                                QUANT_DETAIL_LAMBDA { return lines_[line]; });
+    }
+
+private:
+    simd::i32x16 lines_[static_cast<std::size_t>(B)];
+};
+
 /// Eight quads of codes, one byte per code: 64 bytes per quad, lane = row, byte = column.
 struct superblock_codes {
     alignas(64) std::byte quads[8][line_bytes];

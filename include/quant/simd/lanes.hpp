@@ -305,6 +305,14 @@ template <class T>
     return from;
 }
 
+/// v, of which the compiler does not know where it was read: g++ would read it for each use again.
+QUANT_DETAIL_INLINE i32x16 keep_in_register(i32x16 v) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
+    __asm__("" : "+v"(v.r[0]));
+#endif
+    return v;
+}
+
 /// a in the lower eight lanes, b in the upper ones.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> broadcast_two(T a, T b) noexcept {
