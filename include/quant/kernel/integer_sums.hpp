@@ -145,6 +145,10 @@ struct integer_sums {
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
+    /// Whether lines of codes are read once for all their quads: where products read activations as
+    /// they go, or there are few products, reading is what takes longest.
+    static constexpr bool keeps_lines = U > 1 || T == 1;
+
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
     template <bool SumsFit16Bits>
@@ -189,12 +193,14 @@ struct integer_sums {
         } else if constexpr (widened) {
             add_widened<First, Last>(panels, at, x, half_bytes);
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
-            kept_lines<S::bits> lines; // where products read activations, ports for more are few
+            [[maybe_unused]] kept_lines<S::bits> lines[P];
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
                 simd::i32x16 codes[P];
-                if constexpr (U > 1) {
-                    codes[0] = lines.template decode<First + q, First, odd>(panels[0] + at);
-                    if constexpr (!S::is_linear) codes[0] = raised(codes[0], 0);
+                if constexpr (keeps_lines) {
+                    unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                        codes[p] = lines[p].template decode<First + q, First, odd>(panels[p] + at);
+                        if constexpr (!S::is_linear) codes[p] = raised(codes[p], p);
+                    });
                 } else {
                     decode<First + q>(panels, at, codes);
                 }
