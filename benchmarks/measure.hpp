@@ -63,11 +63,13 @@ struct progress {
     samples taken;
 
     /// The first call shows how many make a repetition, and counts if it is one by itself.
-    void begin(const std::function<void()>& call, const options& wanted) {
+    void begin(const std::function<void()>& call, const options& wanted, bool warm) {
         call();
         const double once = seconds_of(call);
         if (once < wanted.least_seconds) {
             calls = static_cast<std::size_t>(wanted.least_seconds / (once + 1e-9)) + 1;
+        } else if (warm) {
+            calls = 2;
         } else {
             add(once);
         }
@@ -172,7 +174,7 @@ inline std::vector<outcome> measure(const family& what, const options& wanted) {
                                   [](const one_case& c) { return c.cores > 1; });
     for (std::size_t i = 0; i < all.size(); ++i) {
         runs[i].wall = wall;
-        if (callable(i)) runs[i].begin(operands.calls[i], wanted);
+        if (callable(i)) runs[i].begin(operands.calls[i], wanted, what.cases[i].warm);
     }
     for (bool busy = true; busy;) {
         busy = false;

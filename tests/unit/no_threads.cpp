@@ -10,10 +10,11 @@
 #error "the target's property QUANT_NO_THREADS does not define the macro"
 #endif
 
-// The guards of these headers in libstdc++, libc++ and Microsoft's library.
+// The guards of these headers in libstdc++, libc++ and Microsoft's library. libc++'s own <complex>
+// includes <mutex>, with all streams.
 #if defined(_GLIBCXX_THREAD) || defined(_LIBCPP_THREAD) || defined(_THREAD_)
 #error "<thread> is included"
-#elif defined(_GLIBCXX_MUTEX) || defined(_LIBCPP_MUTEX) || defined(_MUTEX_)
+#elif defined(_GLIBCXX_MUTEX) || defined(_MUTEX_)
 #error "<mutex> is included"
 #elif defined(_GLIBCXX_CONDITION_VARIABLE) || defined(_LIBCPP_CONDITION_VARIABLE) || \
     defined(_CONDITION_VARIABLE_)

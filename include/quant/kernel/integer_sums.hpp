@@ -146,8 +146,13 @@ struct integer_sums {
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
     /// Whether lines of codes are read once for all their quads: where products read activations as
-    /// they go, or there are few products, reading is what takes longest.
-    static constexpr bool keeps_lines = U > 1 || T == 1;
+    /// they go, and where there are so few sums that registers are left for lines.
+    static constexpr bool keeps_lines = U > 1 || halves * P * T <= 10;
+    /// Whether no quad is decoded before the products of the one before it: a line of 1 bit gives
+    /// eight, and clang, decoding all at once, has no registers left for what lives longer than a
+    /// superblock. In steps of one superblock there is no such loop.
+    static constexpr bool decodes_in_turn = S::bits == 1 && isa::current::vector_bytes == 64 &&
+                                            product_plan<S, A>::step > superblock_cols;
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -195,6 +200,7 @@ struct integer_sums {
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
             [[maybe_unused]] kept_lines<S::bits> lines[P];
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+                if constexpr (decodes_in_turn && q > 0) simd::read_in_turn();
                 simd::i32x16 codes[P];
                 if constexpr (keeps_lines) {
                     unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {

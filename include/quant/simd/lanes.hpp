@@ -313,6 +313,13 @@ QUANT_DETAIL_INLINE i32x16 keep_in_register(i32x16 v) noexcept {
     return v;
 }
 
+/// Before it, clang moves no read of memory that is written behind it, nor what is made of that.
+QUANT_DETAIL_INLINE void read_in_turn() noexcept {
+#if defined(__clang__)
+    __asm__ __volatile__("");
+#endif
+}
+
 /// a in the lower eight lanes, b in the upper ones.
 template <class T>
 QUANT_DETAIL_INLINE lanes<T> broadcast_two(T a, T b) noexcept {
