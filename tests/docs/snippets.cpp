@@ -8,6 +8,7 @@
 #include <catch2/catch_test_macros.hpp>
 
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -222,7 +223,7 @@ TEST_CASE("docs/formats.md: a model runs as it is, or is rewritten in float32", 
     std::vector<float> values(w->elements()), expected(w->elements());
     quant::gguf::dequantize(w->type(), w->data(), values);
     quant::gguf::dequantize(quant::gguf::type::q4_1, blocks, expected);
-    CHECK(values == expected);
+    if constexpr (std::endian::native == std::endian::little) CHECK(values == expected);
 }
 
 TEST_CASE("docs/formats.md: weights with a factor", "[docs]") {

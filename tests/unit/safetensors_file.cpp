@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -139,7 +140,8 @@ TEST_CASE("safetensors: typed access", "[safetensors]") {
     CHECK(model.find("h")->try_view<float>().failure().code() == errc::unsupported);
     CHECK(model.find("i")->try_copy<std::int32_t>({}).failure().code() == errc::shape_mismatch);
 
-    // One byte after the other is where an element of four may start.
+    // One byte after the other is where an element of four may start. Big-endian hosts have no views.
+    constexpr bool views = std::endian::native == std::endian::little;
     int aligned = 0;
     for (std::size_t shift = 0; shift < 4; ++shift) {
         std::vector<std::byte> shifted(shift);
@@ -150,10 +152,10 @@ TEST_CASE("safetensors: typed access", "[safetensors]") {
             ++aligned;
             CHECK(view->front() == 0x09080706);
         } else {
-            CHECK(view.failure().code() == errc::misaligned);
+            CHECK(view.failure().code() == (views ? errc::misaligned : errc::unsupported));
         }
     }
-    CHECK(aligned == 1);
+    CHECK(aligned == (views ? 1 : 0));
 }
 
 TEST_CASE("safetensors hostile: truncated at every byte", "[safetensors]") {

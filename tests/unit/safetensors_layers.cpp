@@ -1,10 +1,11 @@
 // Broken layers of other quantizers: each is refused with an error that names the tensor.
 #include "safetensors_image.hpp"
 
+#include <quant/core/little_endian.hpp>
 #include <quant/policy/presets.hpp>
 #include <quant/quantize/dequantize.hpp>
 
-#include <cstring>
+#include <cstddef>
 #include <initializer_list>
 #include <map>
 
@@ -20,7 +21,10 @@ public:
     layer& put(const std::string& name, std::string_view type, std::string_view shape,
                const std::vector<T>& values) {
         std::string bytes(values.size() * sizeof(T), '\0');
-        if (!values.empty()) std::memcpy(bytes.data(), values.data(), bytes.size());
+        auto* to = reinterpret_cast<std::byte*>(bytes.data());
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            quant::detail::store_le(to + i * sizeof(T), values[i]);
+        }
         tensors_[name] = {std::string(type), std::string(shape), bytes};
         return *this;
     }

@@ -4,6 +4,7 @@
 
 #include <catch2/catch_test_macros.hpp>
 
+#include <bit>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -108,7 +109,9 @@ TEST_CASE("safetensors writer: what is written is read", "[safetensors]") {
     CHECK(model.find("empty")->cols() == 7);
     CHECK(model.find_metadata("") == odd);
     CHECK(model.find_metadata(odd) == "");
-    CHECK(model.find("w")->try_view<double>().has_value()); // at a multiple of 64 bytes
+    if constexpr (std::endian::native == std::endian::little) {
+        CHECK(model.find("w")->try_view<double>().has_value()); // at a multiple of 64 bytes
+    }
 
     auto nothing = writer::create(at / "b");
     nothing.finish();
