@@ -58,24 +58,24 @@ namespace detail {
 /// One case's repetitions so far.
 struct progress {
     std::size_t calls = 1; ///< per repetition
+    bool warm = false;     ///< called once before each repetition
     bool wall = false;     ///< several threads work: the wall's clock alone sees all of them
     double spent = 0;
     samples taken;
 
     /// The first call shows how many make a repetition, and counts if it is one by itself.
-    void begin(const std::function<void()>& call, const options& wanted, bool warm) {
+    void begin(const std::function<void()>& call, const options& wanted) {
         call();
         const double once = seconds_of(call);
         if (once < wanted.least_seconds) {
             calls = static_cast<std::size_t>(wanted.least_seconds / (once + 1e-9)) + 1;
-        } else if (warm) {
-            calls = 2;
+            warm = true;
         } else {
             add(once);
         }
     }
     void repeat(const std::function<void()>& call) {
-        if (calls > 1) call(); // its operands back into the nearest cache
+        if (warm) call(); // its operands back into the nearest cache that holds them
         add(seconds_of([&] {
             for (std::size_t i = 0; i < calls; ++i) call();
         }));
@@ -174,7 +174,8 @@ inline std::vector<outcome> measure(const family& what, const options& wanted) {
                                   [](const one_case& c) { return c.cores > 1; });
     for (std::size_t i = 0; i < all.size(); ++i) {
         runs[i].wall = wall;
-        if (callable(i)) runs[i].begin(operands.calls[i], wanted, what.cases[i].warm);
+        runs[i].warm = what.cases[i].warm;
+        if (callable(i)) runs[i].begin(operands.calls[i], wanted);
     }
     for (bool busy = true; busy;) {
         busy = false;

@@ -71,8 +71,8 @@ struct one_case {
     std::size_t other = 0;
     /// Skipped on fewer cores than this.
     unsigned cores = 1;
-    /// Called before each repetition, so that what the family's other cases pushed out of the last
-    /// cache is there again. Calls that take microseconds always are.
+    /// Called once before each repetition, as short calls always are, so that what the family's other
+    /// cases pushed out of the last cache is there again.
     bool warm = false;
     /// Instead of a call: measures once and tells the rate. For limits.
     std::function<double()> figure = {};

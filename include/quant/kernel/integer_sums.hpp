@@ -145,14 +145,16 @@ struct integer_sums {
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
-    /// Whether lines of codes are read once for all their quads: where products read activations as
-    /// they go, and where there are so few sums that registers are left for lines.
-    static constexpr bool keeps_lines = U > 1 || halves * P * T <= 10;
-    /// Whether no quad is decoded before the products of the one before it: a line of 1 bit gives
-    /// eight, and clang, decoding all at once, has no registers left for what lives longer than a
-    /// superblock. In steps of one superblock there is no such loop.
-    static constexpr bool decodes_in_turn = S::bits == 1 && isa::current::vector_bytes == 64 &&
+    /// Whether no quad is read before the products of the one before it: a line of 1 bit gives
+    /// eight, and clang, which decodes all at once, puts sums of longer steps on the stack
+    /// meanwhile.
+    static constexpr bool decodes_in_turn = simd::can_read_in_turn && S::bits == 1 &&
+                                            isa::current::vector_bytes == 64 &&
                                             product_plan<S, A>::step > superblock_cols;
+    /// Whether lines of codes are read once for all their quads: where products read activations as
+    /// they go, and where there are so few sums that 32 registers have room for lines.
+    static constexpr bool keeps_lines =
+        isa::current::vector_bytes == 64 && !decodes_in_turn && (U > 1 || halves * P * T <= 10);
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.

@@ -32,36 +32,43 @@ struct look_ahead {
     }
 };
 
-/// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own.
-/// From four tokens on there are mostly several tiles to share them. Few tokens decode 4 and 8 bits
-/// and multiply faster than memory gives them: the processor's own fetching ahead keeps up, and
-/// more requests would slow it down.
+/// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
+/// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
+/// faster than memory gives them: the processor's own fetching ahead keeps up, and requests would
+/// slow it down. 8 bits have so many lines that half must do.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);
     if (bits % 4 == 0 && 2 * T <= bits) return std::size_t{0};
     const std::size_t lines = div_ceil(P * layout<S>::superblock_bytes, cache_line);
-    return T < 4 ? lines : div_ceil(lines, 2);
+    return T >= 4 && bits == 8 ? div_ceil(lines, 2) : lines;
 }();
 
-/// Cuts a block's bytes into shares of walks, in order.
+/// Cuts a block's bytes into shares of walks, in order. Where walks are many, the first ones take
+/// all of them, so that no line is asked for more than four times: each request takes the place of
+/// a read.
 class look_ahead_shares {
 public:
     /// For `requests` in all.
     look_ahead_shares(const std::byte* from, std::size_t bytes, std::size_t requests) noexcept
-        : from_(from),
-          step_(std::min(cache_line, div_ceil(bytes, std::max(requests, std::size_t{1})))) {}
+        : from_(from), left_(bytes),
+          step_(std::clamp(div_ceil(bytes, std::max(requests, std::size_t{1})), cache_line / 4,
+                           cache_line)) {}
 
-    /// Those of the next walk, of so many requests.
-    [[nodiscard]] look_ahead take(std::size_t requests) noexcept {
+    /// Those of the next walk, of so many requests; if nothing is left, for what is at `near`, which
+    /// should be in the first-level cache.
+    [[nodiscard]] look_ahead take(std::size_t requests, const void* near) noexcept {
+        if (left_ == 0) return {static_cast<const std::byte*>(near), 0};
         const look_ahead share{from_, step_};
-        from_ += requests * step_;
+        const std::size_t bytes = std::min(requests * step_, left_);
+        from_ += bytes;
+        left_ -= bytes;
         return share;
     }
 
 private:
     const std::byte* from_;
-    std::size_t step_;
+    std::size_t left_, step_;
 };
 
 } // namespace detail

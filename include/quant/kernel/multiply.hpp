@@ -100,7 +100,7 @@ void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>
     alignas(64) float sums[U * P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
         const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P, U>(group.panels, w.cols(), x, sums, next.take(requests));
+        multiply_tile<S, A, T, P, U>(group.panels, w.cols(), x, sums, next.take(requests, sums));
         out.finish_tile(sums, first_token, U * T, panel, group.count);
     }
 }
@@ -150,8 +150,10 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     const std::size_t together = std::lcm(group, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
     const std::size_t block = x.tiles() == 1 ? group : std::max(fit, together);
-    // What does not stay in the second-level cache until its turn is not asked for.
-    const bool ask = x.tiles() > 1 || group * w.panel_bytes() <= 2 * panel_block_bytes;
+    // What does not stay in the second-level cache until its turn is not asked for; and a single tile
+    // of 8 bits is better served by what processors fetch by themselves.
+    const bool ask =
+        x.tiles() > 1 || (S::bits < 8 && group * w.panel_bytes() <= 2 * panel_block_bytes);
     std::size_t requests = 0; // of all tiles in a block
     with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
         requests = look_ahead_requests<S, tokens, tile_panels<S, A, tokens>> * superblocks(w) *

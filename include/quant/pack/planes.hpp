@@ -95,7 +95,7 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
 }
 
 /// The lines of a superblock whose quads are decoded in order: each is read once, by the first quad
-/// that needs it, and stays in a register.
+/// that needs it. With AVX-512 g++ is told to keep it in a register; clang does.
 template <int B>
 class kept_lines {
 public:

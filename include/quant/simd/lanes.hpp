@@ -313,12 +313,14 @@ QUANT_DETAIL_INLINE i32x16 keep_in_register(i32x16 v) noexcept {
     return v;
 }
 
-/// Before it, clang moves no read of memory that is written behind it, nor what is made of that.
-QUANT_DETAIL_INLINE void read_in_turn() noexcept {
+/// What the source reads after it is not read before it, by compilers that can be told so and need it.
 #if defined(__clang__)
-    __asm__ __volatile__("");
+inline constexpr bool can_read_in_turn = true;
+QUANT_DETAIL_INLINE void read_in_turn() noexcept { __asm__ __volatile__("" : : : "memory"); }
+#else
+inline constexpr bool can_read_in_turn = false;
+QUANT_DETAIL_INLINE void read_in_turn() noexcept {}
 #endif
-}
 
 /// a in the lower eight lanes, b in the upper ones.
 template <class T>
