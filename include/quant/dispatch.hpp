@@ -81,7 +81,15 @@ inline void report_unknown_isa(const char* name) noexcept {
                                           used == 0 ? "" : ", ", to_string(isa));
         if (written > 0) used += static_cast<std::size_t>(written);
     }
-    std::fprintf(stderr, "quant: QUANT_MAX_ISA is '%.64s', not one of %s; ignored\n", name, known);
+    char shown[65] = ""; // without what would steer a terminal
+    std::size_t length = 0;
+    for (; length < 64 && name[length] != '\0'; ++length) {
+        const char c = name[length];
+        shown[length] = c >= ' ' && c <= '~' ? c : '?';
+    }
+    const char* const more = name[length] == '\0' ? "" : "...";
+    std::fprintf(stderr, "quant: QUANT_MAX_ISA is '%s%s', not one of %s; ignored\n", shown, more,
+                 known);
 }
 
 /// What QUANT_MAX_ISA in the environment allows; everything if it is unset, empty or unknown.

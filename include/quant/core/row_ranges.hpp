@@ -28,7 +28,7 @@ template <class E, class Body>
 [[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
                                               const char* where, Body&& body) noexcept {
     mutex failing;
-    result<void> ranges; // the failure of the first that has one
+    result<void> worked; // or the failure of the first range that has one
     std::size_t failed_range = 0;
     auto outcome = run_tasks(
         run, div_ceil(rows, per_task),
@@ -39,13 +39,13 @@ template <class E, class Body>
             });
             if (done) return;
             const mutex_guard lock(failing);
-            if (ranges || index < failed_range) {
-                ranges = done;
+            if (worked || index < failed_range) {
+                worked = done;
                 failed_range = index;
             }
         },
         where);
-    return ranges ? outcome : ranges;
+    return worked ? outcome : worked;
 }
 
 } // namespace detail
