@@ -234,8 +234,7 @@ TEST_CASE("docs/formats.md: weights with a factor", "[docs]") {
     out.add_tensor("up.scale", quant::gguf::type::f32, {1});
     out.write(std::vector<std::byte>(4, std::byte{0x38}));  // scales of 1
     out.write(std::vector<std::byte>(32, std::byte{0x22})); // weights of 1
-    const float half[] = {0.5f};
-    out.write(std::as_bytes(std::span(half)));
+    out.write(std::vector<std::byte>{{}, {}, {}, std::byte{0x3F}}); // 0.5
     out.finish();
 
     const auto model = quant::gguf::file::open(path, quant::gguf::file_access::read);
