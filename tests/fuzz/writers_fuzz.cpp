@@ -103,7 +103,8 @@ void check(const gguf::file& model, const std::vector<taken>& entries,
     require(model.tensors().size() == tensors.size());
     for (const taken& each : tensors) {
         const gguf::tensor* const found = model.find(each.name);
-        require(found != nullptr && std::ranges::equal(found->data(), each.bytes));
+        require(found != nullptr && std::equal(found->data().begin(), found->data().end(),
+                                               each.bytes.begin(), each.bytes.end()));
     }
 }
 
@@ -205,7 +206,8 @@ void write_safetensors(choices& from) {
     }
     for (const taken& each : tensors) {
         const st::tensor* const found = model->find(each.name);
-        require(found != nullptr && std::ranges::equal(found->data(), each.bytes));
+        require(found != nullptr && std::equal(found->data().begin(), found->data().end(),
+                                               each.bytes.begin(), each.bytes.end()));
     }
 }
 

@@ -146,7 +146,8 @@ TEST_CASE("shapes that the bytes cannot have are refused", "[errors][packed]") {
     }
     // More rows than there are panels, but of a possible size.
     CHECK(with(packed, 32, std::uint64_t{49}) == errc::truncated);
-    CHECK(with(packed, 32, std::uint64_t{1} << 50) == errc::truncated);
+    CHECK(with(packed, 32, std::uint64_t{1} << 50) ==
+          (has_endless_sizes ? errc::truncated : errc::bad_layout));
     // Another panel size than the columns give; columns that another panel size would need.
     const std::uint64_t panel_bytes = packed.view().panel_bytes();
     CHECK(with(packed, 48, panel_bytes + 64) == errc::bad_layout);

@@ -314,7 +314,7 @@ TEST_CASE("a matrix from given codes is checked", "[errors][quantized_matrix]") 
     CHECK(of(make(beyond_half, beyond_half)).code == errc::size_overflow);
     CHECK(of(make(SIZE_MAX, 2)).code == errc::size_overflow);
     // A shape that is wrong and huge is found to be wrong before memory is asked for.
-    CHECK(of(make(std::size_t{1} << 20, std::size_t{1} << 25)).code == errc::shape_mismatch);
+    CHECK(of(make(two_to(20), two_to(has_endless_sizes ? 25 : 9))).code == errc::shape_mismatch);
     CHECK(of(make(2, 5)).code == errc::shape_mismatch);
     scales.pop_back();
     CHECK(of(make()).code == errc::shape_mismatch);

@@ -108,7 +108,8 @@ inline bool loads(type which, std::span<const std::byte> block) {
             if ((four & four >> 1 & 0x55u) != 0) return false;
         }
     }
-    return std::ranges::all_of(values, [](float value) { return std::isfinite(value); });
+    return std::all_of(values.begin(), values.end(),
+                       [](float value) { return std::isfinite(value); });
 }
 
 inline bytes loadable_blocks(type which, std::size_t count, std::mt19937& random) {

@@ -55,7 +55,7 @@ std::vector<double> add_blocks(image& to, std::size_t count) {
 /// An NVFP4 tensor and the tensor of its factors.
 struct scaled_file {
     scaled_file(std::string_view name, std::string_view scale_name,
-                const std::vector<float>& scales, std::uint64_t experts = 1,
+                const std::vector<float>& scales, std::size_t experts = 1,
                 type of_scales = type::f32) {
         const std::size_t bytes = rows * experts * cols / 64 * 36;
         made.header(2, 0);
