@@ -26,7 +26,7 @@ def tokens_of(case):
     return int(case.case.partition(":")[2])
 
 
-def roofline(build, folder):
+def roofline(build, folder, chart):
     """GOPS over operations per byte of weights, between the roofs of the machine."""
     figure, axes = plt.subplots(figsize=(7, 4.2))
     peak = build.limit("dot_product")
@@ -45,7 +45,7 @@ def roofline(build, folder):
              ylabel="GOPS, one thread", title=f"1 to 16 tokens, 4096 x 4096: {build.name}")
     axes.grid(alpha=0.3, which="both", linewidth=0.4)
     axes.legend(fontsize=7, frameon=False)
-    save(figure, folder, f"roofline_{build.slug}.svg")
+    save(figure, folder, f"roofline_{chart}.svg")
 
 
 def bars(builds, area, folder, name, title, pick):
@@ -81,7 +81,7 @@ def bars(builds, area, folder, name, title, pick):
     save(figure, folder, name)
 
 
-def time_per_token(build, folder):
+def time_per_token(build, folder, chart):
     figure, axes = plt.subplots(figsize=(7, 3.4))
     for i, (family, cases) in enumerate(build.families("small_batches").items()):
         points = [c for c in cases if c.work_per_byte]
@@ -95,11 +95,11 @@ def time_per_token(build, folder):
              title=f"4096 x 4096: {build.name}")
     axes.legend(fontsize=7, frameon=False)
     axes.grid(alpha=0.3, linewidth=0.4)
-    save(figure, folder, f"time_per_token_{build.slug}.svg")
+    save(figure, folder, f"time_per_token_{chart}.svg")
 
 
 def draw(builds, folder, suffix=""):
-    """All charts; the suffix goes into the names of those that show several builds."""
+    """All charts; the suffix, the page's, goes into their names."""
     def worst(cases):
         with_targets = [c for c in cases if c.target] or cases
         return min(with_targets, key=lambda c: c.percent)
@@ -108,5 +108,5 @@ def draw(builds, folder, suffix=""):
     bars(builds, "one_token", folder, f"one_token{suffix}.svg", "One token", worst)
     for b in builds:
         if b.families("small_batches"):
-            roofline(b, folder)
-            time_per_token(b, folder)
+            roofline(b, folder, b.chart_name(suffix))
+            time_per_token(b, folder, b.chart_name(suffix))

@@ -85,6 +85,10 @@ class Build:
         self.by_name = {c.name: c for c in self.cases}
         self.take_best_peaks()
 
+    def chart_name(self, suffix):
+        """The build's part of its charts' names; two pages may show builds of one name."""
+        return self.slug if self.slug.endswith(suffix) else self.slug + suffix
+
     def take_best_peaks(self):
         self.peaks = {}
         for peak in PEAKS:
@@ -220,10 +224,10 @@ def summary_part(builds):
     return "Targets met:\n\n" + table([""] + [b.name for b in builds], rows)
 
 
-def charts_part(builds):
-    return "\n\n".join(f"![Roofline](images/roofline_{b.slug}.svg)\n\n"
-                       f"![Time per token](images/time_per_token_{b.slug}.svg)"
-                       for b in builds if b.families("small_batches"))
+def charts_part(builds, suffix):
+    names = [b.chart_name(suffix) for b in builds if b.families("small_batches")]
+    return "\n\n".join(f"![Roofline](images/roofline_{name}.svg)\n\n"
+                       f"![Time per token](images/time_per_token_{name}.svg)" for name in names)
 
 
 def losses_part(builds):
@@ -296,18 +300,19 @@ def main():
     parser.add_argument("results", nargs="+")
     arguments = parser.parse_args()
     builds = read_builds(arguments.results)
+    page = arguments.root / "docs" / arguments.page
+    suffix = page.stem.removeprefix("performance")
     parts = {"machine": machine_part(builds), "summary": summary_part(builds),
-             "charts": charts_part(builds), "losses": losses_part(builds), "figures": figures_part(builds)}
+             "charts": charts_part(builds, suffix), "losses": losses_part(builds), "figures": figures_part(builds)}
     if arguments.rivals:
         parts["rivals"] = rivals_part(arguments.rivals)
-    page = arguments.root / "docs" / arguments.page
     replace_parts(page, parts)
     try:
         import charts
     except ImportError as missing:
         print(f"no charts: {missing}", file=sys.stderr)
         return 0
-    charts.draw(builds, arguments.root / "docs" / "images", page.stem.removeprefix("performance"))
+    charts.draw(builds, arguments.root / "docs" / "images", suffix)
     return 0
 
 
