@@ -7,6 +7,7 @@
 //   TMPDIR=/dev/shm ./writers_fuzz -max_len=1024 corpus/writers_fuzz
 //
 // The bytes are a row of calls; the files are in the folder for temporary files.
+#include "../unit/equal_ranges.hpp"
 #include "choices.hpp"
 #include "meter.hpp"
 
@@ -103,8 +104,7 @@ void check(const gguf::file& model, const std::vector<taken>& entries,
     require(model.tensors().size() == tensors.size());
     for (const taken& each : tensors) {
         const gguf::tensor* const found = model.find(each.name);
-        require(found != nullptr && std::equal(found->data().begin(), found->data().end(),
-                                               each.bytes.begin(), each.bytes.end()));
+        require(found != nullptr && equal_ranges(found->data(), each.bytes));
     }
 }
 
@@ -206,8 +206,7 @@ void write_safetensors(choices& from) {
     }
     for (const taken& each : tensors) {
         const st::tensor* const found = model->find(each.name);
-        require(found != nullptr && std::equal(found->data().begin(), found->data().end(),
-                                               each.bytes.begin(), each.bytes.end()));
+        require(found != nullptr && equal_ranges(found->data(), each.bytes));
     }
 }
 

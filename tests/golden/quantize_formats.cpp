@@ -1,7 +1,8 @@
 // The presets of GGUF's formats against the reference implementation's quantizers: no larger error
 // on the rows in the shared data; and the same numbers as blocks of a file.
+#include "golden_data.hpp"
+
 #include <quant/calibrate/metrics.hpp>
-#include <quant/core/little_endian.hpp>
 #include <quant/io/gguf/quantize.hpp>
 #include <quant/policy/presets.hpp>
 #include <quant/quantize/dequantize.hpp>
@@ -12,8 +13,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
@@ -21,17 +20,6 @@
 namespace {
 
 constexpr std::size_t rows = 4, cols = 512;
-
-std::vector<float> read_floats(const std::string& name) {
-    std::ifstream file(QUANT_SHARED_DATA "/gguf_golden/" + name, std::ios::binary);
-    const std::vector<char> bytes{std::istreambuf_iterator<char>(file), {}};
-    std::vector<float> values(bytes.size() / sizeof(float));
-    const auto* from = reinterpret_cast<const std::byte*>(bytes.data());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = quant::detail::load_le<float>(from + i * sizeof(float));
-    }
-    return values;
-}
 
 /// Empty where there is no such data.
 std::vector<float> source() {

@@ -1,6 +1,7 @@
 // Against the reference implementation of the formats that are compositions of ours: the same
 // scales, and no larger error, on the rows in the shared data.
-#include <quant/core/little_endian.hpp>
+#include "golden_data.hpp"
+
 #include <quant/quant.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -10,8 +11,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -20,21 +19,6 @@ using namespace quant;
 namespace {
 
 constexpr std::size_t rows = 4, cols = 512;
-
-std::vector<std::uint8_t> read_bytes(const std::string& name) {
-    std::ifstream file(std::string(QUANT_SHARED_DATA) + "/gguf_golden/" + name, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
-}
-
-std::vector<float> read_floats(const std::string& name) {
-    const auto bytes = read_bytes(name);
-    std::vector<float> values(bytes.size() / sizeof(float));
-    const auto* from = reinterpret_cast<const std::byte*>(bytes.data());
-    for (std::size_t i = 0; i < values.size(); ++i) {
-        values[i] = quant::detail::load_le<float>(from + i * sizeof(float));
-    }
-    return values;
-}
 
 std::vector<float> source() {
     auto w = read_floats("source.f32");

@@ -205,10 +205,11 @@ struct integer_sums {
                 if constexpr (decodes_in_turn && q > 0) simd::read_in_turn();
                 simd::i32x16 codes[P];
                 if constexpr (keeps_lines) {
-                    unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
-                        codes[p] = lines[p].template decode<First + q, First, odd>(panels[p] + at);
-                        if constexpr (!S::is_linear) codes[p] = raised(codes[p], p);
-                    });
+                    QUANT_DETAIL_UNROLLED
+                    for (std::size_t p = 0; p < P; ++p) {
+                        codes[p] = raised(
+                            lines[p].template decode<First + q, First, odd>(panels[p] + at), p);
+                    }
                 } else {
                     decode<First + q>(panels, at, codes);
                 }
@@ -445,15 +446,16 @@ private:
                                     simd::i32x16 (&codes)[P]) const noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {
-            codes[p] = decode_quad<S::bits, Quad, odd>(panels[p] + at);
-            if constexpr (!S::is_linear) codes[p] = raised(codes[p], p);
+            codes[p] = raised(decode_quad<S::bits, Quad, odd>(panels[p] + at), p);
         }
     }
 
-    /// What is multiplied for codes of a panel that names its steps itself.
+    /// What is multiplied for decoded codes: a step, where they name their steps themselves.
     QUANT_DETAIL_INLINE simd::i32x16 raised(const simd::i32x16& codes,
                                             [[maybe_unused]] std::size_t panel) const noexcept {
-        if constexpr (S::tables == 2) {
+        if constexpr (S::is_linear) {
+            return codes;
+        } else if constexpr (S::tables == 2) {
             return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes | tables[panel]);
         } else {
             return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes);
