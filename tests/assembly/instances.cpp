@@ -17,10 +17,9 @@ using by_channel = scheme<int_code<Bits>, symmetric, per_channel, float>;
 
 using per_token_int8 = activations::int8<per_token>;
 
-/// Products of tiles of T tokens, as many at once as are, with as many panels as they meet there.
-template <class S, class A, std::size_t T, std::size_t AtOnce = detail::tiles_at_once<S, A, T>>
-constexpr auto tile =
-    &detail::multiply_tile<S, A, T, AtOnce == 1 ? detail::tile_panels<S, A, T> : 1, AtOnce>;
+/// Products of tiles of T tokens with as many panels as they meet.
+template <class S, class A, std::size_t T>
+constexpr auto tile = &detail::multiply_tile<S, A, T, detail::tile_panels<S, A, T>>;
 template <class S, class A, std::size_t... T>
 constexpr std::tuple tiles{tile<S, A, T>...};
 

@@ -75,10 +75,13 @@ template <class S, class A>
 void check_products() {
     CAPTURE(quant::to_string(quant::describe<S>()));
     quant::thread_pool pool(3);
+    // Tiles of every size, and as many as operands are made ahead of, if they are.
+    constexpr std::size_t ahead =
+        quant::detail::least_tiles_ahead<S, A> * quant::detail::tile_tokens<A>;
     for (const shape size : shapes) {
-        // Tiles of every size; three of five or six, of which two are multiplied at once.
-        for (const std::size_t tokens : {1u, 2u, 3u, 6u, 9u, 15u, 18u}) {
-            if (tokens > 9 && (S::bits & (S::bits - 1)) == 0) continue; // one by one
+        for (const std::size_t tokens : {std::size_t{1}, std::size_t{2}, std::size_t{3},
+                                         std::size_t{6}, std::size_t{9}, ahead}) {
+            if (tokens == 0) continue;
             CAPTURE(size.rows, size.cols, tokens);
             check_product<S, A>(size, tokens, pool);
         }

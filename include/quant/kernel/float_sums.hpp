@@ -163,11 +163,10 @@ struct float_sums {
         });
     }
 
-    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t /*tile*/, std::size_t p,
-                                           std::size_t t) const noexcept {
+    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
         return sum[p][t];
     }
-    QUANT_DETAIL_INLINE simd::native<float> activation_totals(std::size_t /*tile*/) const noexcept {
+    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
         return simd::native_load<float>(activation_sum);
     }
 };

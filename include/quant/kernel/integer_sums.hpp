@@ -3,6 +3,7 @@
 
 #include <quant/core/unroll.hpp>
 #include <quant/kernel/activation_tiles.hpp>
+#include <quant/kernel/integer_operand.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/planes.hpp>
 #include <quant/quantize/group.hpp>
@@ -74,39 +75,31 @@ private:
     }
 };
 
-/// What steps that are looked up are raised by, so that none is negative: the least 2^n − 1 or 2^n
-/// that does.
-template <quantization_scheme S>
-inline constexpr int raised_by = [] {
-    const int least = -static_cast<int>(S::least_step);
-    int raise = 0;
-    while (raise < least && raise < 127) raise = 2 * raise + 1;
-    return raise < least ? 128 : raise;
-}();
-/// Steps so raised, by code.
-template <quantization_scheme S>
-inline constexpr std::array<std::uint8_t, 128> raised_steps = [] {
-    std::array<std::uint8_t, 128> table{};
-    for (std::size_t i = 0; i < step_entries<S>; ++i) {
-        const int u = static_cast<int>(i) & ((1 << S::bits) - 1);
-        if (!S::is_level(u)) continue;
-        const int step = static_cast<int>(S::step(u, static_cast<int>(i) >> S::bits));
-        table[i] = static_cast<std::uint8_t>(step + raised_by<S>);
-    }
-    return table;
-}();
+/// A step's dot product as float, from sums of both halves of activations, or of the only one:
+/// exact integers, rounded once.
+template <activation A>
+QUANT_DETAIL_INLINE simd::f32x16 total_of(const simd::i32x16& low,
+                                          const simd::i32x16& high) noexcept {
+    if constexpr (A::halves == 1) return simd::to_float(low);
+    return simd::fma(simd::to_float(high), simd::broadcast(256.0f), simd::to_float(low));
+}
+/// Σ x̂ of a step from the sums of activations' halves, one lane per token.
+template <activation A>
+QUANT_DETAIL_INLINE simd::native<float>
+activation_total(const simd::native<std::int32_t> (&sums)[A::halves]) noexcept {
+    if constexpr (A::halves == 1) return simd::native_to_float(sums[0]);
+    return simd::native_to_float(sums[0] + simd::native_shift_left<8>(sums[A::halves - 1]));
+}
 
 /// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
 /// the code as stored and x̂ one half of an activation's code; or the code of token t in the h-th of
 /// U tiles, which codes of weights then are decoded for at once.
 ///
-/// What is multiplied is unsigned: the code u, 2u + 1 for midrise, or a step raised by as much as
-/// the least one needs, for codes that name their steps themselves. Each sum starts at what that
-/// is too much, −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U = 1>
+/// What is multiplied is unsigned (integer_operand.hpp). Each sum starts at what that is too much,
+/// −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
-    static_assert(U == 1 || A::halves == 1);
-    static constexpr std::size_t halves = U * static_cast<std::size_t>(A::halves);
+    static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
     using sum_array = simd::i32x16[halves][P][T];
     sum_array sum;
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
@@ -117,16 +110,10 @@ struct integer_sums {
     /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
     using memory = std::int32_t[halves][simd::native_size<std::int32_t>];
 
-    /// Whether 2u + 1 is multiplied; the bits of what is; and what it exceeds a level by.
-    static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
-    static constexpr int operand_bits =
-        S::is_linear ? S::bits + (odd ? 1 : 0)
-                     : std::bit_width(static_cast<unsigned>(static_cast<int>(S::greatest_step)) +
-                                      static_cast<unsigned>(raised_by<S>));
-    static constexpr int excess = !S::is_linear        ? raised_by<S>
-                                  : odd                ? 1 << S::bits
-                                  : S::multiplier == 2 ? 0
-                                                       : S::offset;
+    using operand = integer_operand<S>;
+    static constexpr bool odd = operand::odd;
+    static constexpr int operand_bits = operand::bits;
+    static constexpr int excess = operand::excess;
     /// Whether add() takes widened activations.
     static constexpr bool widened = simd::widens_quads<operand_bits>;
     /// Where sums of 16 bits take the registers, or all products would wait for the shift, sums
@@ -151,10 +138,10 @@ struct integer_sums {
     static constexpr bool decodes_in_turn = simd::can_read_in_turn && S::bits == 1 &&
                                             isa::current::vector_bytes == 64 &&
                                             product_plan<S, A>::step > superblock_cols;
-    /// Whether lines of codes are read once for all their quads: where products read activations as
-    /// they go, and where there are so few sums that 32 registers have room for lines.
+    /// Whether lines of codes are read once for all their quads: where there are so few sums that
+    /// 32 registers have room for lines.
     static constexpr bool keeps_lines =
-        isa::current::vector_bytes == 64 && !decodes_in_turn && (U > 1 || halves * P * T <= 10);
+        isa::current::vector_bytes == 64 && !decodes_in_turn && halves * P * T <= 10;
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -249,12 +236,12 @@ struct integer_sums {
             const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) {
-                const auto operand = [&]() QUANT_DETAIL_LAMBDA {
+                const auto multiplied = [&]() QUANT_DETAIL_LAMBDA {
                     if constexpr (!S::is_linear) return raised(codes[p], p);
                     if constexpr (odd) return codes[p] + codes[p] + simd::broadcast(0x01010101);
                     return codes[p];
                 }();
-                sum[h][p][0] = add_quad(sum[h][p][0], operand, from);
+                sum[h][p][0] = add_quad(sum[h][p][0], multiplied, from);
             }
         }
     }
@@ -268,7 +255,7 @@ struct integer_sums {
                 s = simd::fold_pairs<1>(simd::broadcast<std::int32_t>(0), s);
             });
         }
-        if constexpr (S::multiplier == 2 && !odd) {
+        if constexpr (operand::doubles_sums) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
                 simd::store_to_broadcast(base[h],
@@ -284,20 +271,14 @@ struct integer_sums {
         }
     }
 
-    /// The step's dot product as float: exact integers, rounded once. u: the tile.
-    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t u, std::size_t p,
-                                           std::size_t t) const noexcept {
-        const auto half = [&](std::size_t h)
-                              QUANT_DETAIL_LAMBDA { return simd::to_float(sum[h][p][t]); };
-        if constexpr (A::halves == 1) return half(u);
-        return simd::fma(half(halves - 1), simd::broadcast(256.0f), half(0));
+    /// The step's dot product as float.
+    QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
+        return total_of<A>(sum[0][p][t], sum[halves - 1][p][t]);
     }
 
-    /// Σ x̂ of the step, one lane per token of tile u.
-    QUANT_DETAIL_INLINE simd::native<float> activation_totals(std::size_t u) const noexcept {
-        if constexpr (A::halves == 1) return simd::native_to_float(activation_sum[u]);
-        return simd::native_to_float(activation_sum[0] +
-                                     simd::native_shift_left<8>(activation_sum[halves - 1]));
+    /// Σ x̂ of the step, one lane per token.
+    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
+        return activation_total<A>(activation_sum);
     }
 
 private:
@@ -392,9 +373,10 @@ private:
             simd::i32x16 codes[P];
             decode<First + q>(panels, at, codes);
             unroll<2>([&](auto is_odd) QUANT_DETAIL_LAMBDA {
-                simd::i32x16 operand[P];
+                simd::i32x16 widened_codes[P];
                 QUANT_DETAIL_UNROLLED
-                for (std::size_t p = 0; p < P; ++p) operand[p] = simd::widen<is_odd>(codes[p]);
+                for (std::size_t p = 0; p < P; ++p)
+                    widened_codes[p] = simd::widen<is_odd>(codes[p]);
                 QUANT_DETAIL_UNROLLED
                 for (std::size_t h = 0; h < halves; ++h) {
                     QUANT_DETAIL_UNROLLED
@@ -403,7 +385,7 @@ private:
                         QUANT_DETAIL_UNROLLED
                         for (std::size_t p = 0; p < P; ++p) {
                             auto& s = sum[h][p][t];
-                            s = simd::add_products(s, operand[p], pair);
+                            s = simd::add_products(s, widened_codes[p], pair);
                         }
                     }
                 }
@@ -453,13 +435,8 @@ private:
     /// What is multiplied for decoded codes: a step, where they name their steps themselves.
     QUANT_DETAIL_INLINE simd::i32x16 raised(const simd::i32x16& codes,
                                             [[maybe_unused]] std::size_t panel) const noexcept {
-        if constexpr (S::is_linear) {
-            return codes;
-        } else if constexpr (S::tables == 2) {
-            return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes | tables[panel]);
-        } else {
-            return simd::lookup_bytes<step_entries<S>>(raised_steps<S>, codes);
-        }
+        if constexpr (S::tables == 2) return operand::of(codes, tables[panel]);
+        return operand::of(codes, codes);
     }
 
     /// dot(sum, codes, quad) for all sums of one quad. One function for all quads: compilers' time

@@ -9,6 +9,7 @@
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/kernel/float_panels.hpp>
+#include <quant/kernel/operand_panels.hpp>
 #include <quant/kernel/packed_tiles.hpp>
 #include <quant/kernel/schedule.hpp>
 #include <quant/kernel/tile.hpp>
@@ -89,19 +90,18 @@ template <quantization_scheme S>
     return div_ceil(w.cols(), superblock_cols);
 }
 
-/// One tile of T tokens, or U that follow one another, times panels first … last − 1.
-template <quantization_scheme S, activation A, std::size_t T, std::size_t U, class Tile,
-          class Output>
+/// One tile of T tokens times panels first … last − 1.
+template <quantization_scheme S, activation A, std::size_t T, class Tile, class Output>
 void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>& w,
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
-    constexpr std::size_t P = U == 1 ? tile_panels<S, A, T> : 1;
-    const std::size_t requests = look_ahead_requests<S, T, U * P> * superblocks(w);
-    alignas(64) float sums[U * P * T * panel_rows];
+    constexpr std::size_t P = tile_panels<S, A, T>;
+    const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
+    alignas(64) float sums[P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
         const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P, U>(group.panels, w.cols(), x, sums, next.take(requests, sums));
-        out.finish_tile(sums, first_token, U * T, panel, group.count);
+        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests, sums));
+        out.finish_tile(sums, first_token, T, panel, group.count);
     }
 }
 
@@ -138,6 +138,65 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     }
 }
 
+/// Tiles first_tile … last_tile − 1 of integer activations times the panels of one group, whose
+/// operands are made once.
+template <quantization_scheme S, class X, class Output>
+void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
+                            const panel_list<S>& w, const Output& out, std::size_t panel,
+                            std::size_t last) noexcept {
+    using A = typename X::activation_type;
+    constexpr stretch_shape shape = shape_of<S, A>;
+    constexpr std::size_t P = stretch_panels, largest = tile_tokens<A>;
+    constexpr std::size_t tile_outputs = largest * P * panel_rows;
+    constexpr std::size_t tile_sums = static_cast<std::size_t>(A::halves) * tile_outputs;
+    constexpr bool both = shape.cut_steps && !shape.whole_rows; // outputs, and sums beside them
+    constexpr std::size_t tiles = stretch_tiles<shape>;
+    alignas(64) float outputs[tiles * (shape.whole_rows ? tile_sums : tile_outputs)];
+    alignas(64) std::int32_t cut_sums[both ? tiles * tile_sums : 1];
+    const auto outputs_of = [&](std::size_t i) {
+        return outputs + (i - first_tile) * (shape.whole_rows ? tile_sums : tile_outputs);
+    };
+    const auto sums_of = [&](std::size_t i) {
+        return both ? cut_sums + (i - first_tile) * tile_sums
+                    : reinterpret_cast<std::int32_t*>(outputs_of(i));
+    };
+    std::fill_n(outputs, std::size(outputs), 0.0f);
+    const panel_group<S, P> group(w, panel, last);
+    const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
+    operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
+    stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
+        for (std::size_t i = first_tile; i < last_tile; ++i) {
+            const auto tile = x.tile(i);
+            const auto after = x.tile(std::min(i + 1, last_tile - 1));
+            const auto next = after.at.tokens == tile.at.tokens ? after : tile;
+            // The first tiles ask for the next stretch, a panel each.
+            const look_ahead weights =
+                i - first_tile < P ? stretch.next[i - first_tile]
+                                   : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
+            with_constant<largest>(tile.at.tokens, [&](auto tokens) {
+                if constexpr (tokens >= least_stretch_tokens<A>) {
+                    multiply_operands<A, shape, tokens>(stretch, stretch_tile(tile), next.base,
+                                                        weights, outputs_of(i), sums_of(i));
+                }
+            });
+        }
+    });
+    for (std::size_t i = first_tile; i < last_tile; ++i) {
+        const auto tile = x.tile(i);
+        float* y = outputs_of(i);
+        if constexpr (!shape.scale_per_block) {
+            for (std::size_t p = 0; p < P; ++p) {
+                for (std::size_t t = 0; t < tile.at.tokens; ++t) {
+                    float* at = y + (p * tile.at.tokens + t) * panel_rows;
+                    const auto scale = simd::broadcast(tile.scales(0)[t]);
+                    simd::store(at, simd::rounded_product(simd::load<float>(at), scale));
+                }
+            }
+        }
+        out.finish_tile(y, x.first_token(i), x.tokens_in(i), panel, group.count);
+    }
+}
+
 /// All tokens times panels first … last − 1, block by block, by tiles that decode as they go.
 template <quantization_scheme S, class X, class Output>
 void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
@@ -150,8 +209,8 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     const std::size_t together = std::lcm(group, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / together * together;
     const std::size_t block = x.tiles() == 1 ? group : std::max(fit, together);
-    // What does not stay in the second-level cache until its turn is not asked for; and a single tile
-    // of 8 bits is better served by what processors fetch by themselves.
+    // What does not stay in the second-level cache until its turn is not asked for; and a single
+    // tile of 8 bits is better served by what processors fetch by themselves.
     const bool ask =
         x.tiles() > 1 || (S::bits < 8 && group * w.panel_bytes() <= 2 * panel_block_bytes);
     std::size_t requests = 0; // of all tiles in a block
@@ -163,23 +222,25 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
         const std::size_t end = std::min(panel + block, last);
         const std::size_t next_panels = ask ? std::min(end + block, last) - end : 0;
         look_ahead_shares next(w.panel(end), next_panels * w.panel_bytes(), requests);
-        for (std::size_t i = 0; i < x.tiles();) {
+        for (std::size_t i = 0; i < x.tiles(); ++i) {
             const auto tile = x.tile(i);
-            const bool alike = i + 1 < x.tiles() && x.tokens_in(i + 1) == tile.at.tokens;
-            const auto multiply = [&](auto tokens, auto tiles) {
-                multiply_panels<S, A, tokens, tiles>(tile, x.first_token(i), w, out, panel, end,
-                                                     next);
-                i += tiles;
-            };
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                constexpr std::size_t tiles = tiles_at_once<S, A, tokens>;
-                if constexpr (tiles > 1) {
-                    if (alike) return multiply(tokens, index_constant<tiles>{});
-                }
-                multiply(tokens, index_constant<1>{});
+                multiply_panels<S, A, tokens>(tile, x.first_token(i), w, out, panel, end, next);
             });
         }
     }
+}
+
+/// Whether operands are made ahead of the products.
+template <quantization_scheme S, class X>
+[[nodiscard]] bool makes_operands_ahead(const X& x) noexcept {
+    using A = typename X::activation_type;
+    constexpr std::size_t least = least_tiles_ahead<S, A>;
+    if constexpr (least != 0) {
+        if (shape_of<S, A>.whole_rows && x.cols() > product_plan<S, A>::step) return false;
+        return x.tiles() >= least && x.tokens_in(x.tiles() - 1) >= least_stretch_tokens<A>;
+    }
+    return false;
 }
 
 /// All tokens times panels first … last − 1.
@@ -208,6 +269,20 @@ void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::
                     multiply_float_batch<S, A>(x, tile, tiles_end, w, out, panel, last);
                 }
             }
+        }
+    } else if (makes_operands_ahead<S>(x)) {
+        if constexpr (least_tiles_ahead<S, A> != 0) {
+            constexpr std::size_t batch = stretch_tiles<shape_of<S, A>>;
+            // Half a group of panels and less is better served by tiles, which take two.
+            const std::size_t rest = (last - first) % stretch_panels;
+            const std::size_t whole = last - (rest <= stretch_panels / 2 ? rest : 0);
+            for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
+                const std::size_t tiles_end = std::min(tile + batch, x.tiles());
+                for (std::size_t panel = first; panel < whole; panel += stretch_panels) {
+                    multiply_integer_batch<S>(x, tile, tiles_end, w, out, panel, last);
+                }
+            }
+            if (whole < last) multiply_blocks<S>(x, w, out, whole, last);
         }
     } else {
         multiply_blocks<S>(x, w, out, first, last);

@@ -39,18 +39,6 @@ template <activation A>
 template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
 
-/// Tiles of T tokens that a panel is multiplied with at once instead of two panels with one tile:
-/// that saves half of the decoding, which is dear where codes lie in several planes, and reads more
-/// activations, which dot products do as they go. Few sizes, since each is one kernel more.
-template <quantization_scheme S, activation A, std::size_t T>
-inline constexpr std::size_t tiles_at_once = [] {
-    using isa = isa::current;
-    if constexpr (is_integer_activation<A> && isa::vector_bytes == 64 && isa::dot_product) {
-        if (A::halves == 1 && (T == 5 || T == 6) && planes<S::bits>::count > 1) return 2;
-    }
-    return 1;
-}();
-
 /// Where the walk stands, in bytes or elements from the start of the panel and of the tile.
 struct tile_walk {
     std::size_t weights = 0; ///< the superblock's place
@@ -58,16 +46,14 @@ struct tile_walk {
     std::size_t blocks = 0;  ///< blocks of activations before the step
 };
 
-/// Outputs of P panels for T tokens of each of U tiles: out[((u·P + p)·T + t)·16 + lane].
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U>
+/// Outputs of P panels for T tokens: out[(p·T + t)·16 + lane].
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 class tile_product {
-    static_assert(U == 1 || P == 1, "outputs of several tiles follow one another");
     using plan = product_plan<S, A>;
     using tile = activation_tile<A, plan::section, plan::block>;
     using at = layout<S>;
     static constexpr bool integer = is_integer_activation<A>;
-    using sums_type =
-        std::conditional_t<integer, integer_sums<S, A, T, P, U>, float_sums<S, A, T, P>>;
+    using sums_type = std::conditional_t<integer, integer_sums<S, A, T, P>, float_sums<S, A, T, P>>;
     using stored_sum = std::conditional_t<integer, std::int32_t, float>;
     static constexpr bool scale_per_block =
         tile_layout<A, plan::section, plan::block>::scale_per_block;
@@ -96,14 +82,13 @@ public:
     QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
                                      look_ahead ahead) noexcept
         : ahead_(ahead), panels_(panels), values_(widened ? x.widened(0) : x.base),
-          part_bytes_(U > 1 ? x.at.bytes() : (widened ? 2 : 1) * x.at.half_bytes()),
-          part_sums_(U > 1 ? x.at.bytes() / sizeof(stored_sum) : x.at.sums_per_half()),
+          half_bytes_((widened ? 2 : 1) * x.at.half_bytes()), half_sums_(x.at.sums_per_half()),
           blocks_(x.at.row.blocks()), sums_(x.template sums<stored_sum>(0, 0)),
           scales_(x.scales(0)), out_(out) {}
 
     QUANT_DETAIL_INLINE void run(std::size_t cols) noexcept {
-        for_each_output([&](std::size_t place, std::size_t t)
-                            QUANT_DETAIL_LAMBDA { put(place, t, simd::broadcast(0.0f)); });
+        for_each_output([&](std::size_t p, std::size_t t)
+                            QUANT_DETAIL_LAMBDA { put(p, t, simd::broadcast(0.0f)); });
         walk_.weights = at::header_bytes;
         if constexpr (whole_rows) {
             lane_grid<S> grid[P];
@@ -112,13 +97,12 @@ public:
         } else {
             groups(cols);
         }
-        for_each_output([&](std::size_t place, std::size_t t) QUANT_DETAIL_LAMBDA {
-            simd::f32x16 value = get(place, t);
+        for_each_output([&](std::size_t p, std::size_t t) QUANT_DETAIL_LAMBDA {
+            simd::f32x16 value = get(p, t);
             if constexpr (integer && !scale_per_block) {
-                const float* scales = scales_ + place / P * part_sums_;
-                value = simd::rounded_product(value, simd::broadcast(scales[t]));
+                value = simd::rounded_product(value, simd::broadcast(scales_[t]));
             }
-            simd::store(out_ + (place * T + t) * panel_rows, value);
+            simd::store(out_ + (p * T + t) * panel_rows, value);
         });
     }
 
@@ -202,7 +186,7 @@ private:
         typename sums_type::memory memory;
         if constexpr (integer) {
             sums.template start<sums_fit_16_bits>(sums_ + first * T, sums_ + walk_.blocks * T,
-                                                  part_sums_, grid, memory);
+                                                  half_sums_, grid, memory);
         } else {
             sums.start(sums_ + first * T, walk_.blocks - first, grid);
         }
@@ -231,11 +215,11 @@ private:
     QUANT_DETAIL_INLINE void part(sums_type& sums) noexcept {
         sums.template add<First, Last>(panels_, walk_.weights,
                                        values_ + walk_.quads * (T * quad_cols * value_bytes),
-                                       part_bytes_);
+                                       half_bytes_);
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
-            ahead_.template fetch<look_ahead_requests<S, T, U * P>>();
+            ahead_.template fetch<look_ahead_requests<S, T, P>>();
         }
     }
 
@@ -250,38 +234,34 @@ private:
             if constexpr (S::has_minimum) minimums[p] = grid[p].minimum();
         }
         if constexpr (integer) sums.template end<sums_fit_16_bits>(grid, memory);
+        const float* x_scales = scales_ + (scale_per_block ? block * T : 0);
+        float x_total[simd::native_size<float>];
+        if constexpr (S::has_minimum) {
+            simd::native<float> totals = sums.activation_totals();
+            if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
+            simd::store_to_broadcast(x_total, totals);
+        }
         QUANT_DETAIL_UNROLLED
-        for (std::size_t u = 0; u < U; ++u) {
-            const float* x_scales = scales_ + u * part_sums_ + (scale_per_block ? block * T : 0);
-            float x_total[simd::native_size<float>];
-            if constexpr (S::has_minimum) {
-                simd::native<float> totals = sums.activation_totals(u);
-                if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
-                simd::store_to_broadcast(x_total, totals);
-            }
+        for (std::size_t t = 0; t < T; ++t) {
             QUANT_DETAIL_UNROLLED
-            for (std::size_t t = 0; t < T; ++t) {
-                QUANT_DETAIL_UNROLLED
-                for (std::size_t p = 0; p < P; ++p) {
-                    const std::size_t place = u * P + p;
-                    simd::f32x16 scale = scales[p];
-                    if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
-                    simd::f32x16 y = simd::fma(sums.total(u, p, t), scale, get(place, t));
-                    if constexpr (S::has_minimum)
-                        y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
-                    put(place, t, y);
-                }
+            for (std::size_t p = 0; p < P; ++p) {
+                simd::f32x16 scale = scales[p];
+                if constexpr (scale_per_block) scale = scale * simd::broadcast(x_scales[t]);
+                simd::f32x16 y = simd::fma(sums.total(p, t), scale, get(p, t));
+                if constexpr (S::has_minimum)
+                    y = simd::fma(simd::broadcast(x_total[t]), minimums[p], y);
+                put(p, t, y);
             }
         }
     }
 
-    /// f(u·P + p, t) for all outputs.
+    /// f(p, t) for all outputs.
     template <class F>
     QUANT_DETAIL_INLINE static void for_each_output(F f) noexcept {
         QUANT_DETAIL_UNROLLED
-        for (std::size_t place = 0; place < U * P; ++place) {
+        for (std::size_t p = 0; p < P; ++p) {
             QUANT_DETAIL_UNROLLED
-            for (std::size_t t = 0; t < T; ++t) f(place, t);
+            for (std::size_t t = 0; t < T; ++t) f(p, t);
         }
     }
 
@@ -301,23 +281,22 @@ private:
     look_ahead ahead_;
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
-    std::size_t part_bytes_, part_sums_; ///< from one half, or one tile, to the next
+    std::size_t half_bytes_, half_sums_; ///< from one half of activations to the next
     std::size_t blocks_;
     const stored_sum* sums_;
     const float* scales_;
     float* out_;
     tile_walk walk_;
-    simd::f32x16 y_[in_registers ? U * P : 1][in_registers ? T : 1];
+    simd::f32x16 y_[in_registers ? P : 1][in_registers ? T : 1];
 };
 
-/// One function per scheme, activation and tile, not inlined: its registers are its own. x: the
-/// first of U tiles that follow one another.
-template <quantization_scheme S, activation A, std::size_t T, std::size_t P, std::size_t U = 1>
+/// One function per scheme, activation and tile, not inlined: its registers are its own.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void
 multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
               const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
               float* out, look_ahead ahead) noexcept {
-    tile_product<S, A, T, P, U>(panels, x, out, ahead).run(cols);
+    tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
 }
 
 } // namespace detail

@@ -136,7 +136,16 @@ QUANT_DETAIL_INLINE native<std::int32_t>
 native_dot4(native<std::int32_t> acc, native<std::int32_t> codes, std::int32_t quad) noexcept {
     const __m512i x = _mm512_set1_epi32(quad);
 #if defined(__AVX512VNNI__)
+#if defined(__GNUC__) && !defined(__clang__)
+    // g++ keeps sums of the intrinsic twice in loops: as the integers of 64 bits that __m512i
+    // holds, and as those of 32 bits that the instruction takes.
+    __m512i sum = acc;
+    const __m512i operand = codes;
+    __asm__("{vpdpbusd %2, %1, %0|vpdpbusd %0, %1, %2}" : "+v"(sum) : "v"(operand), "v"(x));
+    return sum;
+#else
     return _mm512_dpbusd_epi32(acc, codes, x);
+#endif
 #else
     if constexpr (Bits <= 7) {
         const __m512i pairs = _mm512_maddubs_epi16(codes, x);

@@ -1,0 +1,352 @@
+// Products of many tokens with integer activations: operands of a stretch of columns are made of
+// codes once, in the first-level cache, and multiplied with all tokens of a batch.
+//
+// Each output's steps are those of tile.hpp in the same order, so its bits are the same. Where a
+// stretch ends within a step, its sums are kept in memory, exact as they are.
+#pragma once
+
+#include <quant/kernel/integer_sums.hpp>
+#include <quant/kernel/look_ahead.hpp>
+#include <quant/pack/planes.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Panels of a stretch: with the largest tile their sums take three quarters of 32 registers.
+inline constexpr std::size_t stretch_panels = 4;
+/// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
+inline constexpr std::size_t stretch_quads = 64;
+/// Tokens of the smallest tile of which there is a kernel.
+template <activation A>
+inline constexpr std::size_t least_stretch_tokens = tile_tokens<A> / 2 + 1;
+
+/// From how many tiles on operands are made ahead of products; 0 for never. Tiles that decode as
+/// they go do so beside products, if not for nothing: that is made up for soon by codes in several
+/// planes, late by others. Codes of 8 bits need no making, and gain by whole rows most, since
+/// neither weights nor sums then leave the caches. Short steps spend their time elsewhere.
+template <quantization_scheme S, activation A>
+inline constexpr std::size_t least_tiles_ahead = [] {
+    std::size_t least = 0;
+    if constexpr (is_integer_activation<A>) {
+        using plan = product_plan<S, A>;
+        if (isa::current::vector_bytes != 64 || !isa::current::dot_product) return least;
+        if (!plan::by_superblocks || integer_operand<S>::doubles_sums) return least;
+        if (plan::step <= 32 && A::halves == 1) return least;
+        least = S::bits == 8 ? (S::group_cols == all ? 2 : 4) : planes<S::bits>::count > 1 ? 4 : 8;
+    }
+    return least;
+}();
+
+/// What the kernel depends on of a scheme and activations: all that are alike share one.
+struct stretch_shape {
+    bool whole_rows; ///< each row is a step
+    bool cut_steps;  ///< a stretch holds one step or part of one, else whole steps
+    bool has_minimum;
+    bool has_zero_point;
+    bool narrow_sums; ///< |z·Σ x̂| of a step is a product of 16-bit numbers
+    bool scale_per_block;
+    int excess; ///< of operands over levels, but for zero points
+};
+
+template <quantization_scheme S, activation A>
+inline constexpr stretch_shape shape_of = [] {
+    using plan = product_plan<S, A>;
+    return stretch_shape{S::group_cols == all && plan::act_group == all,
+                         plan::step > stretch_quads * quad_cols,
+                         S::has_minimum,
+                         S::has_zero_point,
+                         S::has_zero_point && plan::step <= 255,
+                         tile_layout<A, plan::section, plan::block>::scale_per_block,
+                         S::has_zero_point ? 1 : integer_operand<S>::excess};
+}();
+
+/// Tiles that share operands. Their outputs lie on the stack, 36 KiB at most, and as much again for
+/// sums where steps are cut, unless rows are steps: then outputs come into being where sums were.
+template <stretch_shape Shape>
+inline constexpr std::size_t stretch_tiles = Shape.cut_steps && !Shape.whole_rows ? 12 : 24;
+
+/// A step within a stretch, or a part of one.
+struct operand_step {
+    const std::byte* operands[stretch_panels]; ///< a line for each quad
+    std::size_t quads;
+    std::size_t first_quad; ///< of the activations
+    std::size_t first_block, blocks;
+    simd::f32x16 scale[stretch_panels];
+    simd::f32x16 minimum[stretch_panels];
+    simd::i32x16 zero_point[stretch_panels];
+};
+
+/// Operands of consecutive columns, with the numbers of the steps that they belong to.
+struct operand_stretch {
+    alignas(64) std::byte operands[stretch_panels][stretch_quads][line_bytes];
+    operand_step steps[stretch_quads / 4];
+    std::size_t count = 0; ///< steps
+    bool begins = true;    ///< whether the (only) step begins here, and ends
+    bool ends = true;
+    /// What the next stretch reads of each panel, as a walk over this one should ask for it.
+    look_ahead next[stretch_panels];
+};
+
+/// Where the numbers of a tile lie.
+struct stretch_tile {
+    const std::byte* codes;
+    std::size_t half_bytes;
+    const std::int32_t* sums;
+    std::size_t sums_per_half;
+    const float* scales;
+
+    template <class Tile>
+    explicit stretch_tile(const Tile& x) noexcept
+        : codes(x.base), half_bytes(x.at.half_bytes()), sums(x.template sums<std::int32_t>(0, 0)),
+          sums_per_half(x.at.sums_per_half()), scales(x.scales(0)) {}
+};
+
+/// Multiplies one stretch with the T tokens of a tile: out[(p·T + t)·16 + lane], and likewise for
+/// each half the sums of a step that is cut. One function per tile and what shape says.
+/// next_codes: a tile like x, which is fetched meanwhile for the next call; weights likewise.
+template <activation A, stretch_shape Shape, std::size_t T>
+QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, const stretch_tile& x,
+                                            const std::byte* next_codes, look_ahead weights,
+                                            float* out, std::int32_t* cut_sums) noexcept {
+    constexpr std::size_t P = stretch_panels, halves = static_cast<std::size_t>(A::halves);
+    const auto for_each_sum = [](auto f) QUANT_DETAIL_LAMBDA {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) f(h, p, t);
+            }
+        }
+    };
+    const auto cut_sum = [&](std::size_t h, std::size_t p, std::size_t t)
+                             QUANT_DETAIL_LAMBDA { return cut_sums + ((h * P + p) * T + t) * 16; };
+    const operand_step* step = stretch.steps;
+    std::size_t left = stretch.count;
+    do {                        // a stretch has a step
+        out = simd::again(out); // else g++ keeps outputs on the stack from step to step, too
+        simd::native<std::int32_t> activation_sum[halves];
+        std::int32_t base[halves][simd::native_size<std::int32_t>];
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            const std::int32_t* before = x.sums + h * x.sums_per_half + step->first_block * T;
+            activation_sum[h] = simd::native_load<std::int32_t>(before + step->blocks * T) -
+                                simd::native_load<std::int32_t>(before);
+            simd::store_to_broadcast(base[h], simd::native_times<-Shape.excess>(activation_sum[h]));
+        }
+        const auto first_sum = [&](std::size_t h, std::size_t p,
+                                   std::size_t t) QUANT_DETAIL_LAMBDA {
+            const auto by = simd::broadcast(base[h][t]);
+            if constexpr (!Shape.has_zero_point) return by;
+            if constexpr (Shape.narrow_sums)
+                return simd::multiply_low_halves(step->zero_point[p], by);
+            return step->zero_point[p] * by;
+        };
+        simd::i32x16 sum[halves][P][T];
+        if constexpr (Shape.cut_steps) { // by way of memory in any case, or g++ keeps both ways
+            if (stretch.begins) {
+                for_each_sum([&](std::size_t h, std::size_t p, std::size_t t) QUANT_DETAIL_LAMBDA {
+                    simd::store(cut_sum(h, p, t), first_sum(h, p, t));
+                });
+            }
+            cut_sums = simd::again(cut_sums);
+            for_each_sum([&](std::size_t h, std::size_t p, std::size_t t) QUANT_DETAIL_LAMBDA {
+                sum[h][p][t] = simd::keep_in_register(simd::load<std::int32_t>(cut_sum(h, p, t)));
+            });
+        } else {
+            for_each_sum([&](std::size_t h, std::size_t p, std::size_t t)
+                             QUANT_DETAIL_LAMBDA { sum[h][p][t] = first_sum(h, p, t); });
+        }
+
+        const std::byte* codes = x.codes + step->first_quad * quad_cols * T;
+        const std::byte* ahead = next_codes + step->first_quad * quad_cols * T;
+        const std::byte* operands[P];
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) operands[p] = step->operands[p];
+        const std::size_t quads = step->quads;
+        std::size_t q = 0;
+        do {
+            simd::i32x16 operand[P];
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t p = 0; p < P; ++p) {
+                operand[p] = simd::load_line(operands[p] + q * line_bytes);
+            }
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t h = 0; h < halves; ++h) {
+                const auto* from = reinterpret_cast<const std::int8_t*>(codes + h * x.half_bytes);
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < T; ++t) {
+                    const std::int32_t quad = simd::load_quad(from + t * quad_cols);
+                    QUANT_DETAIL_UNROLLED
+                    for (std::size_t p = 0; p < P; ++p) {
+                        sum[h][p][t] = simd::dot4<8>(sum[h][p][t], operand[p], quad);
+                    }
+                }
+            }
+            simd::prefetch(ahead);
+            weights.fetch<1>();
+            codes += quad_cols * T;
+            ahead += quad_cols * T;
+        } while (++q < quads);
+
+        if (Shape.cut_steps && !stretch.ends) {
+            for_each_sum([&](std::size_t h, std::size_t p, std::size_t t)
+                             QUANT_DETAIL_LAMBDA { simd::store(cut_sum(h, p, t), sum[h][p][t]); });
+            return;
+        }
+        const float* scales = x.scales + (Shape.scale_per_block ? step->first_block * T : 0);
+        float x_total[simd::native_size<float>];
+        if constexpr (Shape.has_minimum) {
+            auto totals = activation_total<A>(activation_sum);
+            if constexpr (Shape.scale_per_block) {
+                totals = totals * simd::native_load<float>(scales);
+            }
+            simd::store_to_broadcast(x_total, totals);
+        }
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t p = 0; p < P; ++p) {
+            const simd::f32x16 panel_scale = step->scale[p];
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t t = 0; t < T; ++t) {
+                simd::f32x16 scale = panel_scale;
+                if constexpr (Shape.scale_per_block) scale = scale * simd::broadcast(scales[t]);
+                float* at = out + (p * T + t) * panel_rows;
+                simd::f32x16 y = Shape.whole_rows ? simd::broadcast(0.0f) : simd::load<float>(at);
+                y = simd::fma(total_of<A>(sum[0][p][t], sum[halves - 1][p][t]), scale, y);
+                if constexpr (Shape.has_minimum) {
+                    y = simd::fma(simd::broadcast(x_total[t]), step->minimum[p], y);
+                }
+                simd::store(at, y);
+            }
+        }
+        ++step;
+    } while (!Shape.cut_steps && --left > 0);
+}
+
+/// Operands of `quads` quads from the one `inside` a superblock on, a line each; both are multiples
+/// of four.
+template <quantization_scheme S>
+QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t inside,
+                                        std::size_t quads, const simd::i32x16& table,
+                                        std::byte (*to)[line_bytes]) noexcept {
+    using operand = integer_operand<S>;
+    const simd::i32x16 chosen = table;
+    const auto make = [&](auto first, auto last) QUANT_DETAIL_LAMBDA {
+        unroll<last - first>([&](auto i) QUANT_DETAIL_LAMBDA {
+            const auto codes = decode_quad<S::bits, first + i, operand::odd>(superblock);
+            simd::store_line(to[i], operand::of(codes, chosen));
+        });
+        to += last - first;
+        quads -= last - first;
+    };
+    if (inside != 0) {
+        make(index_constant<4>{}, index_constant<8>{});
+        superblock += layout<S>::superblock_bytes;
+    }
+    for (; quads >= 8; superblock += layout<S>::superblock_bytes) {
+        make(index_constant<0>{}, index_constant<8>{});
+    }
+    if (quads != 0) make(index_constant<0>{}, index_constant<4>{});
+}
+
+/// Cuts the columns of four panels into stretches, in order.
+template <quantization_scheme S, activation A>
+class operand_stretches {
+    using plan = product_plan<S, A>;
+    using at = layout<S>;
+    static constexpr std::size_t P = stretch_panels;
+    static constexpr stretch_shape shape = shape_of<S, A>;
+    /// Whether operands lie in the panels as they are needed.
+    static constexpr bool in_place = S::bits == 8 && S::is_linear;
+
+public:
+    /// next_panels: those that are multiplied after these.
+    operand_stretches(const std::byte* const (&panels)[P], const std::byte* const (&next_panels)[P],
+                      std::size_t panel_bytes) noexcept
+        : panels_(panels), next_panels_(next_panels), panel_bytes_(panel_bytes) {}
+
+    /// f(stretch) for each; row: where activations lie.
+    template <class Row, class F>
+    void for_each(const Row& row, F&& f) noexcept {
+        const std::size_t cols = row.cols, group_size = S::group_size(cols);
+        std::size_t g = 0;
+        for (std::size_t c = 0; c < cols; c += group_size, ++g) {
+            const std::size_t group_cols = std::min(group_size, cols - c);
+            for (std::size_t s = 0; s < group_cols; s += plan::step) {
+                const std::size_t n = std::min(plan::step, group_cols - s);
+                const std::size_t quads = round_up(div_ceil(n, quad_cols), std::size_t{4});
+                if (!shape.cut_steps && (quads > stretch_quads - filled_ ||
+                                         stretch_.count == std::size(stretch_.steps))) {
+                    flush(f);
+                }
+                for (std::size_t k = 0; k < quads; k += stretch_quads) {
+                    operand_step& step = stretch_.steps[stretch_.count];
+                    step.first_quad = row.quad_at(c + s) + k;
+                    step.first_block = row.block_at(c + s);
+                    step.blocks = row.blocks_of(n);
+                    step.quads = std::min(stretch_quads, quads - k);
+                    fill(step, g, s / quad_cols + k);
+                    if constexpr (shape.cut_steps) {
+                        stretch_.begins = k == 0;
+                        stretch_.ends = k + step.quads == quads;
+                        flush(f);
+                    }
+                }
+            }
+        }
+        if (stretch_.count > 0) flush(f);
+    }
+
+private:
+    /// The numbers of a step, whose first quad is given by its number within group g.
+    void fill(operand_step& step, std::size_t g, std::size_t first) noexcept {
+        const std::size_t superblock = at::superblock_at(g, first);
+        const std::size_t inside = at::quad_in_superblock(g, first);
+        for (std::size_t p = 0; p < P; ++p) {
+            const auto grid = lane_grid<S>::of(panels_[p], g);
+            step.scale[p] = grid.scale();
+            if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
+            if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
+            if constexpr (in_place) {
+                step.operands[p] = panels_[p] + superblock + inside * line_bytes;
+            } else {
+                auto table = simd::broadcast<std::int32_t>(0);
+                if constexpr (S::tables == 2) table = grid.table();
+                step.operands[p] = stretch_.operands[p][filled_];
+                make_operands<S>(panels_[p] + superblock, inside, step.quads, table,
+                                 stretch_.operands[p] + filled_);
+            }
+        }
+        read_to_ = at::superblock_at(g, first + step.quads - 1) + at::superblock_bytes;
+        filled_ += step.quads;
+        ++stretch_.count;
+    }
+
+    template <class F>
+    void flush(F&& f) noexcept {
+        const std::size_t bytes = read_to_ - read_from_;
+        const bool more = read_to_ + bytes <= panel_bytes_;
+        for (std::size_t p = 0; p < P; ++p) {
+            stretch_.next[p] = {more ? panels_[p] + read_to_ : next_panels_[p],
+                                div_ceil(bytes, filled_)};
+        }
+        f(std::as_const(stretch_));
+        read_from_ = read_to_;
+        stretch_.count = filled_ = 0;
+    }
+
+    operand_stretch stretch_;
+    const std::byte* const (&panels_)[P];
+    const std::byte* const (&next_panels_)[P];
+    std::size_t panel_bytes_;
+    std::size_t filled_ = 0;                  ///< quads so far
+    std::size_t read_from_ = 0, read_to_ = 0; ///< the stretch's bytes within a panel
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

@@ -1,0 +1,74 @@
+// Products of so many tokens that operands are made of codes ahead of them: every shape of their
+// kernels, and every way in which steps, stretches and panels end.
+#include "matmul_cases.hpp"
+
+#include <tuple>
+
+using namespace quant;
+
+namespace {
+
+template <class Code, class Mapping, class Granularity, class Activations>
+struct tested_product {
+    using scheme = quant::scheme<Code, Mapping, Granularity, fp16>;
+    using activations = Activations;
+};
+using per_token_int8 = activations::int8<per_token>;
+
+using products = std::tuple<
+    // Rows as steps, in place and made; with zero points and minimums.
+    tested_product<int8, symmetric, per_channel, per_token_int8>,
+    tested_product<int4, asymmetric, per_channel, per_token_int8>,
+    tested_product<int5, asymmetric_min, per_tensor, per_token_int8>,
+    tested_product<int8, asymmetric, per_channel, activations::int16>,
+    // Steps longer than a stretch that are not rows, and one that ends within its second.
+    tested_product<int6, symmetric, group_wise<1024>, per_token_int8>,
+    tested_product<int8, asymmetric, group_wise<320>, per_token_int8>,
+    tested_product<int3, asymmetric_min, group_wise<272>, activations::int16>,
+    // Several steps to a stretch: whole superblocks, and groups that end in their middle.
+    tested_product<int3, symmetric, group_wise<64>, per_token_int8>,
+    tested_product<int7, asymmetric, group_wise<48>, per_token_int8>,
+    tested_product<int2, midrise, group_wise<128>, per_token_int8>,
+    tested_product<binary, midrise, group_wise<96>, per_token_int8>,
+    tested_product<fp4, symmetric, group_wise<80>, per_token_int8>,
+    tested_product<int4, symmetric, group_wise<16>, activations::int16>,
+    tested_product<int5, asymmetric_min, group_wise<32>, activations::int16>,
+    // Scales of activations for each step.
+    tested_product<int8, symmetric, group_wise<128>, activations::int8<group_wise<64>>>,
+    tested_product<int6, asymmetric_min, group_wise<64>, activations::int8<group_wise<64>>>,
+    tested_product<int4, asymmetric, per_channel, activations::int8<group_wise<512>>>>;
+
+} // namespace
+
+TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
+                        cases::sample<products>) {
+    using S = typename TestType::scheme;
+    using A = typename TestType::activations;
+    CAPTURE(to_string(describe<S>()));
+    constexpr std::size_t largest = detail::tile_tokens<A>, least = detail::least_tiles_ahead<S, A>;
+    if (isa::current::dot_product && isa::current::vector_bytes == 64) STATIC_CHECK(least != 0);
+    thread_pool pool(3);
+    // Seven panels, of which three are left over; six, of which two are; and columns of which the
+    // last superblock has few.
+    for (const cases::shape size : {cases::shape{100, 1060}, {83, 333}, {64, 2052}}) {
+        // Tiles of the smallest size, and of two sizes.
+        const std::size_t tiles = std::max<std::size_t>(least, 2);
+        for (const std::size_t tokens :
+             {tiles * detail::least_stretch_tokens<A>, tiles * largest + largest / 2}) {
+            CAPTURE(size.rows, size.cols, tokens);
+            cases::check_product<S, A>(size, tokens, pool);
+        }
+    }
+}
+
+TEST_CASE("many tokens: more than share operands", "[matmul]") {
+    thread_pool pool(2);
+    cases::check_product<scheme<int4, symmetric, group_wise<128>, fp16>, per_token_int8>(
+        {64, 300}, 24 * detail::tile_tokens<per_token_int8> + 40, pool);
+}
+
+TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
+    thread_pool pool(2);
+    cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>(
+        {50, 66'000}, 12, pool);
+}
