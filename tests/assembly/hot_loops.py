@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 SUPERBLOCK = 512
-KERNELS = ("multiply_tile", "multiply_stretch")
+KERNELS = ("multiply_tile", "multiply_stretch", "multiply_operands")
 CLASSES = ("dot", "load", "convert", "shuffle", "bits", "float", "stack", "total")
 
 # What an instruction is, by its mnemonic; the first match counts. (A load is a matter of operands.)
@@ -244,9 +244,9 @@ def template_arguments(name, opening):
     """The top-level template arguments that begin behind the bracket at `opening`."""
     depth, start, arguments = 0, opening + 1, []
     for i in range(opening, len(name)):
-        if name[i] in "<(":
+        if name[i] in "<({":
             depth += 1
-        elif name[i] in ">)":
+        elif name[i] in ">)}":
             depth -= 1
         if (name[i] == "," and depth == 1) or depth == 0:
             arguments.append(name[start:i].strip())
@@ -264,6 +264,17 @@ def shortened(argument):
     return argument.replace(" >", ">").replace("> >", ">>")
 
 
+def operands_of(shape):
+    """What a stretch_shape{…} says, of whose fields compilers leave out zeros at the end."""
+    fields = template_arguments(shape, shape.index("{"))
+    said = [field in ("true", "1") for field in fields[:6]] + [False] * 6
+    whole_rows, cut, minimum, zero_point, _, per_block = said[:6]
+    excess = fields[6] if len(fields) > 6 else "0"
+    words = ["operands of " + ("rows" if whole_rows else "cut steps" if cut else "steps")]
+    words += ["minimum"] * minimum + ["zero point"] * zero_point + ["scale per block"] * per_block
+    return ", ".join(words + ([] if zero_point else [f"excess {excess}"]))
+
+
 def key_of(name):
     """(key, activation) of a kernel's function, or None for other functions: what its template
     arguments say, whatever their number: scheme, activation, then numbers (tokens, panels, and tiles
@@ -274,14 +285,17 @@ def key_of(name):
         inside = template_arguments(arguments[0], arguments[0].index("<"))
         what = re.sub(r"^int_code<(\d)>$", r"W\1", inside[0]) + " " + " ".join(inside[1:])
     else:
-        match = re.search(r"(multiply_stretch)<", name)
+        match = re.search(r"(multiply_stretch|multiply_operands)<", name)
         if not match:
             return None
         arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
-        long_steps, has_minimum = [a in ("true", "1") for a in arguments[1:3]]
-        what = "stretch of " + ("long" if long_steps else "short") + " steps"
-        what += ", minimum" if has_minimum else ""
-        del arguments[1:3]
+        if match[1] == "multiply_stretch":
+            long_steps, has_minimum = [a in ("true", "1") for a in arguments[1:3]]
+            what = "stretch of " + ("long" if long_steps else "short") + " steps"
+            what += ", minimum" if has_minimum else ""
+            del arguments[1:3]
+        else:
+            what = operands_of(arguments.pop(1))
     activation = next((a for a in arguments if re.match(r"int8|int16|bf16|fp32", a)), "")
     numbers = [a for a in arguments if re.fullmatch(r"-?\d+|true|false", a)]
     if len(numbers) == 3 and numbers[2] == "1":

@@ -43,6 +43,17 @@ constexpr auto float_kernels =
     std::tuple_cat(tiles<grouped<4, 32>, A, 1>, stretch<grouped<4, 32>, A>,
                    stretch<grouped<4, 32, asymmetric_min>, A>, stretch<by_channel<8>, A>);
 
+/// Products of operands that are made ahead, of any scheme like S; where they are.
+template <class S, class A = per_token_int8>
+constexpr auto ahead = [] {
+    if constexpr (detail::least_tiles_ahead<S, A> != 0) {
+        return std::tuple(
+            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>>);
+    } else {
+        return std::tuple<>();
+    }
+}();
+
 // What every instruction set is asked for; compilers take long over registers of 128 bits.
 [[gnu::used]] constexpr auto few =
     std::tuple_cat(one_and_largest<grouped<3, 64>>, one_and_largest<by_channel<8>>,
@@ -50,12 +61,15 @@ constexpr auto float_kernels =
                    float_kernels<activations::fp32>);
 
 #if !defined(QUANT_FEW_INSTANCES)
-[[gnu::used]] constexpr auto others =
-    std::tuple_cat(four<by_channel<8>>, four<grouped<4, 32>>, largest<grouped<1, 64, midrise>>,
-                   largest<grouped<2, 64>>, largest<grouped<5, 64>>, largest<grouped<6, 64>>,
-                   largest<grouped<4, 32, asymmetric>>,
-                   largest<grouped<4, 32>, default_activations<grouped<4, 32>>>,
-                   largest<grouped<4, 32>, activations::int16>, float_kernels<activations::bf16>);
+[[gnu::used]] constexpr auto others = std::tuple_cat(
+    four<by_channel<8>>, four<grouped<4, 32>>, largest<grouped<1, 64, midrise>>,
+    largest<grouped<2, 64>>, largest<grouped<5, 64>>, largest<grouped<6, 64>>,
+    largest<grouped<4, 32, asymmetric>>,
+    largest<grouped<4, 32>, default_activations<grouped<4, 32>>>,
+    largest<grouped<4, 32>, activations::int16>, float_kernels<activations::bf16>,
+    ahead<by_channel<8>>, ahead<grouped<3, 64>>, ahead<grouped<6, 64, asymmetric_min>>,
+    ahead<grouped<4, 128, asymmetric>>, ahead<grouped<4, 32>, activations::int16>,
+    ahead<grouped<8, 64>, activations::int8<group_wise<64>>>);
 #endif
 
 } // namespace

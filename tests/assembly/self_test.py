@@ -115,6 +115,15 @@ def run(compare):
     stretch_key = "stretch of long steps | fp32 | 6 x 4"
     expect(problems, "a stretch", list(stretch) == [stretch_key] and stretch[stretch_key].counts["total"] == 128,
            stretch)
+    shape = "quant::v0::detail::stretch_shape{%s}"
+    for fields, words in [("true, true, false, false, false, false, 128", "rows, excess 128"),
+                          ("0, 0, 1, 0, 0, 1", "steps, minimum, scale per block, excess 0"),
+                          ("(bool)0, (bool)1, (bool)0, (bool)1, (bool)1, (bool)0, 1", "cut steps, zero point")]:
+        text = STRETCH[:STRETCH.index("multiply_stretch")] + (
+            "multiply_operands<quant::v0::activations::int8<quant::v0::per_token>, "
+            + shape % fields + ", 6ul>(int)")
+        made = list(kernels_of(function(text, vnni_loop())))
+        expect(problems, "operands", made == [f"operands of {words} | int8<per_token> | 6"], made)
     neon = kernels_of(function(name, NEON))[key].counts
     expect(problems, "NEON", (neon["dot"], neon["load"], neon["bits"]) == (32, 16, 32), neon)
     wasm = kernels_of(function(name, WASM))[key].counts

@@ -92,8 +92,7 @@ activation_total(const simd::native<std::int32_t> (&sums)[A::halves]) noexcept {
 }
 
 /// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
-/// the code as stored and x̂ one half of an activation's code; or the code of token t in the h-th of
-/// U tiles, which codes of weights then are decoded for at once.
+/// the code as stored and x̂ one half of an activation's code.
 ///
 /// What is multiplied is unsigned (integer_operand.hpp). Each sum starts at what that is too much,
 /// −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.

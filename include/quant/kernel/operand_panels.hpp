@@ -242,16 +242,17 @@ QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t
             simd::store_line(to[i], operand::of(codes, chosen));
         });
         to += last - first;
-        quads -= last - first;
     };
+    const std::size_t before = inside != 0 ? 4 : 0;
     if (inside != 0) {
         make(index_constant<4>{}, index_constant<8>{});
         superblock += layout<S>::superblock_bytes;
     }
-    for (; quads >= 8; superblock += layout<S>::superblock_bytes) {
+    for (std::size_t i = 0; i < (quads - before) / 8; ++i) {
         make(index_constant<0>{}, index_constant<8>{});
+        superblock += layout<S>::superblock_bytes;
     }
-    if (quads != 0) make(index_constant<0>{}, index_constant<4>{});
+    if ((quads - before) % 8 != 0) make(index_constant<0>{}, index_constant<4>{});
 }
 
 /// Cuts the columns of four panels into stretches, in order.
