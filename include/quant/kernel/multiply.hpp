@@ -29,22 +29,28 @@ struct product_output {
     matrix_view<Y> y;
     std::tuple<const Stages&...> stages;
 
-    /// Applies the stages to sums[(p·tokens + t)·16 + lane] and stores those outputs that exist.
+    /// Applies the stages to sums[(p·tokens + t)·16 + lane], times scales[t] if there are scales,
+    /// and stores those outputs that exist. Token by token, so that what is stored lies together.
     void finish_tile(const float* sums, std::size_t first_token, std::size_t tokens,
-                     std::size_t first_panel, std::size_t panels) const noexcept {
+                     std::size_t first_panel, std::size_t panels,
+                     const float* scales = nullptr) const noexcept {
         const matrix_view<Y> to = y; // what is stored might else be taken for a part of *this
-        for (std::size_t p = 0; p < panels; ++p) {
-            const std::size_t first = (first_panel + p) * panel_rows;
-            const std::size_t n = std::min(panel_rows, to.cols() - first);
-            for (std::size_t t = 0; t < tokens; ++t, sums += panel_rows) {
-                const std::size_t token = first_token + t;
-                simd::f32x16 value = simd::load<float>(sums);
+        for (std::size_t t = 0; t < tokens; ++t) {
+            const std::size_t token = first_token + t;
+            Y* const row = to.row(token);
+            for (std::size_t p = 0; p < panels; ++p) {
+                const std::size_t first = (first_panel + p) * panel_rows;
+                const std::size_t n = std::min(panel_rows, to.cols() - first);
+                simd::f32x16 value = simd::load<float>(sums + (p * tokens + t) * panel_rows);
+                if (scales != nullptr) {
+                    value = simd::rounded_product(value, simd::broadcast(scales[t]));
+                }
                 std::apply(
                     [&](const auto&... stage) {
                         ((value = stage.apply(value, token, first, n)), ...);
                     },
                     stages);
-                simd::store_from_float<Y>(to.row(token) + first, value, n);
+                simd::store_from_float<Y>(row + first, value, n);
             }
         }
     }
@@ -153,47 +159,46 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     constexpr std::size_t tiles = stretch_tiles<shape>;
     alignas(64) float outputs[tiles * (shape.whole_rows ? tile_sums : tile_outputs)];
     alignas(64) std::int32_t cut_sums[both ? tiles * tile_sums : 1];
-    const auto outputs_of = [&](std::size_t i) {
-        return outputs + (i - first_tile) * (shape.whole_rows ? tile_sums : tile_outputs);
+    struct tile_in_batch {
+        stretch_tile x;
+        std::size_t tokens;
+        const std::byte* next_codes; // of a tile like it
+        float* outputs;
+        std::int32_t* sums;
     };
-    const auto sums_of = [&](std::size_t i) {
-        return both ? cut_sums + (i - first_tile) * tile_sums
-                    : reinterpret_cast<std::int32_t*>(outputs_of(i));
-    };
-    std::fill_n(outputs, std::size(outputs), 0.0f);
+    tile_in_batch batch[tiles];
+    const std::size_t count = last_tile - first_tile;
+    for (std::size_t i = 0; i < count; ++i) {
+        const auto tile = x.tile(first_tile + i);
+        const bool alike = i + 1 < count && x.tokens_in(first_tile + i + 1) == tile.at.tokens;
+        float* at = outputs + i * (shape.whole_rows ? tile_sums : tile_outputs);
+        batch[i] = {stretch_tile(tile), tile.at.tokens,
+                    alike ? tile.base + tile.at.bytes() : tile.base, at,
+                    both ? cut_sums + i * tile_sums : reinterpret_cast<std::int32_t*>(at)};
+    }
+    if constexpr (!shape.whole_rows) std::fill_n(outputs, count * tile_outputs, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
     stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
-        for (std::size_t i = first_tile; i < last_tile; ++i) {
-            const auto tile = x.tile(i);
-            const auto after = x.tile(std::min(i + 1, last_tile - 1));
-            const auto next = after.at.tokens == tile.at.tokens ? after : tile;
+        for (std::size_t i = 0; i < count; ++i) {
+            const tile_in_batch& tile = batch[i];
             // The first tiles ask for the next stretch, a panel each.
             const look_ahead weights =
-                i - first_tile < P ? stretch.next[i - first_tile]
-                                   : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
-            with_constant<largest>(tile.at.tokens, [&](auto tokens) {
+                i < P ? stretch.next[i]
+                      : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
+            with_constant<largest>(tile.tokens, [&](auto tokens) {
                 if constexpr (tokens >= least_stretch_tokens<A>) {
-                    multiply_operands<A, shape, tokens>(stretch, stretch_tile(tile), next.base,
-                                                        weights, outputs_of(i), sums_of(i));
+                    multiply_operands<A, shape, tokens>(stretch, tile.x, tile.next_codes, weights,
+                                                        tile.outputs, tile.sums);
                 }
             });
         }
     });
-    for (std::size_t i = first_tile; i < last_tile; ++i) {
-        const auto tile = x.tile(i);
-        float* y = outputs_of(i);
-        if constexpr (!shape.scale_per_block) {
-            for (std::size_t p = 0; p < P; ++p) {
-                for (std::size_t t = 0; t < tile.at.tokens; ++t) {
-                    float* at = y + (p * tile.at.tokens + t) * panel_rows;
-                    const auto scale = simd::broadcast(tile.scales(0)[t]);
-                    simd::store(at, simd::rounded_product(simd::load<float>(at), scale));
-                }
-            }
-        }
-        out.finish_tile(y, x.first_token(i), x.tokens_in(i), panel, group.count);
+    for (std::size_t i = 0; i < count; ++i) {
+        const tile_in_batch& tile = batch[i];
+        out.finish_tile(tile.outputs, x.first_token(first_tile + i), tile.tokens, panel,
+                        group.count, shape.scale_per_block ? nullptr : tile.x.scales);
     }
 }
 

@@ -94,12 +94,13 @@ struct operand_stretch {
 
 /// Where the numbers of a tile lie.
 struct stretch_tile {
-    const std::byte* codes;
-    std::size_t half_bytes;
-    const std::int32_t* sums;
-    std::size_t sums_per_half;
-    const float* scales;
+    const std::byte* codes = nullptr;
+    std::size_t half_bytes = 0;
+    const std::int32_t* sums = nullptr;
+    std::size_t sums_per_half = 0;
+    const float* scales = nullptr;
 
+    stretch_tile() noexcept = default;
     template <class Tile>
     explicit stretch_tile(const Tile& x) noexcept
         : codes(x.base), half_bytes(x.at.half_bytes()), sums(x.template sums<std::int32_t>(0, 0)),
