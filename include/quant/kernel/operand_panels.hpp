@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <utility>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -25,10 +26,15 @@ inline constexpr std::size_t stretch_quads = 64;
 template <activation A>
 inline constexpr std::size_t least_stretch_tokens = tile_tokens<A> / 2 + 1;
 
+/// Whether operands lie in the panels as they are needed.
+template <quantization_scheme S>
+inline constexpr bool operands_in_place = S::bits == 8 && S::is_linear;
+
 /// From how many tiles on operands are made ahead of products; 0 for never. Tiles that decode as
 /// they go do so beside products, if not for nothing: that is made up for soon by codes in several
-/// planes, late by others. Codes of 8 bits need no making, and gain by whole rows most, since
-/// neither weights nor sums then leave the caches. Short steps spend their time elsewhere.
+/// planes, late by others. What lies in place gains most by whole rows, whose weights then are read
+/// from memory once, and from the first-level cache for all tiles. Short steps spend their time
+/// elsewhere.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_ahead = [] {
     std::size_t least = 0;
@@ -37,7 +43,11 @@ inline constexpr std::size_t least_tiles_ahead = [] {
         if (isa::current::vector_bytes != 64 || !isa::current::dot_product) return least;
         if (!plan::by_superblocks || integer_operand<S>::doubles_sums) return least;
         if (plan::step <= 32 && A::halves == 1) return least;
-        least = S::bits == 8 ? (S::group_cols == all ? 2 : 4) : planes<S::bits>::count > 1 ? 4 : 8;
+        if (operands_in_place<S>) {
+            least = S::group_cols == all ? 2 : 4;
+        } else {
+            least = planes<S::bits>::count > 1 ? 4 : 8;
+        }
     }
     return least;
 }();
@@ -263,8 +273,6 @@ class operand_stretches {
     using at = layout<S>;
     static constexpr std::size_t P = stretch_panels;
     static constexpr stretch_shape shape = shape_of<S, A>;
-    /// Whether operands lie in the panels as they are needed.
-    static constexpr bool in_place = S::bits == 8 && S::is_linear;
 
 public:
     /// next_panels: those that are multiplied after these.
@@ -314,7 +322,7 @@ private:
             step.scale[p] = grid.scale();
             if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
             if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
-            if constexpr (in_place) {
+            if constexpr (operands_in_place<S>) {
                 step.operands[p] = panels_[p] + superblock + inside * line_bytes;
             } else {
                 auto table = simd::broadcast<std::int32_t>(0);
