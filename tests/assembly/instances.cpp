@@ -36,7 +36,7 @@ constexpr auto four =
 template <class S, class A>
 constexpr std::tuple stretch{
     &detail::multiply_stretch<A, detail::has_long_steps<S, A>, S::has_minimum,
-                              detail::tile_tokens<A>, detail::float_panel_count<S, A>>};
+                              detail::tile_tokens<A>, detail::float_panels>};
 
 template <class A>
 constexpr auto float_kernels =

@@ -14,23 +14,24 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
+/// Panels decoded together: their chains fill the registers. Outputs are in memory during a step
+/// then; where one panel is all that registers hold chains of, they hold outputs of short steps,
+/// too.
+inline constexpr std::size_t float_panels = isa::current::vector_bytes == 64 ? 4 : 1;
+
 /// Columns of a stretch of P panels: its levels take half of a first-level cache.
 template <std::size_t P>
 inline constexpr std::size_t stretch_cols = 256 / P;
 
-/// Panels decoded together, such that their sums fill the registers: chains alone where steps are
-/// long, chains and outputs where steps are short.
+/// Whether a stretch may hold part of a step.
 template <quantization_scheme S, activation A>
 inline constexpr bool has_long_steps = product_plan<S, A>::step > 64;
-template <quantization_scheme S, activation A>
-inline constexpr std::size_t float_panel_count = isa::current::vector_bytes != 64 ? 1
-                                                 : has_long_steps<S, A>           ? 4
-                                                                                  : 2;
 
-/// Tiles that share decoded levels of P panels; their outputs lie on the stack, at most 18 KB, and
-/// as many chains where steps are long (four panels).
-template <std::size_t P>
-inline constexpr std::size_t float_batch_tiles = P == 4 ? 12 : 24;
+/// Tiles that share decoded levels. Their outputs lie on the stack, 36 KiB at most with those
+/// chains that are cut.
+template <quantization_scheme S, activation A>
+inline constexpr std::size_t float_batch_tiles =
+    float_panels == 4 && has_long_steps<S, A> ? 12 : 24;
 
 /// A step, or with long steps a part of one, within a stretch.
 template <std::size_t P>
@@ -130,19 +131,21 @@ QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T])
 
 /// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
 /// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
-/// memory between stretches; else whole steps, and the outputs are kept in registers between them.
-/// next_x: activations like x that are fetched meanwhile for the next call.
+/// memory between stretches; else whole steps. next_x: activations like x that are fetched
+/// meanwhile for the next call.
 template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P>
 QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, const std::byte* x,
                                            const std::byte* next_x, const float* block_sums,
                                            float* out, float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
+    constexpr bool in_registers = !LongSteps && P == 1;
     simd::f32x16 y[P][T];
-    if constexpr (!LongSteps) load_tile(y, out);
+    if constexpr (in_registers) load_tile(y, out);
     const auto* levels = &stretch.levels[0][0][0];
     std::size_t s = 0;
     do { // a stretch has a step
         const stretch_step<P>& step = stretch.steps[s];
+        if constexpr (!in_registers) out = simd::again(out);
         simd::f32x16 sum[P][T];
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {
@@ -177,7 +180,13 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                 store_tile(chains, sum);
                 return;
             }
-            load_tile(y, out);
+        }
+        if constexpr (!in_registers) load_tile(y, out);
+        float total[T];
+        if constexpr (HasMinimum) {
+            for (std::size_t t = 0; t < T; ++t) {
+                total[t] = sum_of_blocks(block_sums + step.first_block * T + t, step.blocks, T);
+            }
         }
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {
@@ -185,14 +194,13 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
             for (std::size_t t = 0; t < T; ++t) {
                 y[p][t] = simd::fma(sum[p][t], step.scale[p], y[p][t]);
                 if constexpr (HasMinimum) {
-                    const float total =
-                        sum_of_blocks(block_sums + step.first_block * T + t, step.blocks, T);
-                    y[p][t] = simd::fma(simd::broadcast(total), step.minimum[p], y[p][t]);
+                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[p], y[p][t]);
                 }
             }
         }
+        if constexpr (!in_registers) store_tile(out, y);
     } while (++s < stretch.count);
-    store_tile(out, y);
+    if constexpr (in_registers) store_tile(out, y);
 }
 
 /// f(stretch) for the stretches of P panels in the order of their columns.

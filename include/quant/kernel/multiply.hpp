@@ -117,11 +117,11 @@ template <quantization_scheme S, activation A, class X, class Output>
 void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                           const panel_list<S>& w, const Output& out, std::size_t panel,
                           std::size_t last) noexcept {
-    constexpr std::size_t P = float_panel_count<S, A>, largest = tile_tokens<A>;
+    constexpr std::size_t P = float_panels, largest = tile_tokens<A>;
     constexpr std::size_t tile_sums = largest * P * panel_rows;
     constexpr bool long_steps = has_long_steps<S, A>;
-    alignas(64) float sums[float_batch_tiles<P> * tile_sums];
-    alignas(64) float chains[long_steps ? float_batch_tiles<P> * tile_sums : 1];
+    alignas(64) float sums[float_batch_tiles<S, A> * tile_sums];
+    alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
@@ -267,10 +267,10 @@ void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::
         }
     } else if (!is_integer_activation<A> && x.rows() > 1) {
         if constexpr (!is_integer_activation<A>) {
-            constexpr std::size_t P = float_panel_count<S, A>, batch = float_batch_tiles<P>;
+            constexpr std::size_t batch = float_batch_tiles<S, A>;
             for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
                 const std::size_t tiles_end = std::min(tile + batch, x.tiles());
-                for (std::size_t panel = first; panel < last; panel += P) {
+                for (std::size_t panel = first; panel < last; panel += float_panels) {
                     multiply_float_batch<S, A>(x, tile, tiles_end, w, out, panel, last);
                 }
             }
