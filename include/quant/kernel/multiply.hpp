@@ -144,8 +144,8 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     }
 }
 
-/// Tiles first_tile … last_tile − 1 of integer activations times the panels of one group, whose
-/// operands are made once.
+/// Tiles first_tile … last_tile − 1 of integer activations, stretch_tiles at most, for which
+/// makes_operands_ahead, times the panels of one group, whose operands are made once.
 template <quantization_scheme S, class X, class Output>
 void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                             const panel_list<S>& w, const Output& out, std::size_t panel,
@@ -183,7 +183,7 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
             const tile_in_batch& tile = batch[i];
-            // The first tiles ask for the next stretch, a panel each.
+            // The first tiles ask for what is read next, a panel each.
             const look_ahead weights =
                 i < P ? stretch.next[i]
                       : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
@@ -277,7 +277,9 @@ void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::
         }
     } else if (makes_operands_ahead<S>(x)) {
         if constexpr (least_tiles_ahead<S, A> != 0) {
-            constexpr std::size_t batch = stretch_tiles<shape_of<S, A>>;
+            // Batches of one size: a small one would make operands for few.
+            constexpr std::size_t most = stretch_tiles<shape_of<S, A>>;
+            const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
             // Half a group of panels and less is better served by tiles, which take two.
             const std::size_t rest = (last - first) % stretch_panels;
             const std::size_t whole = last - (rest <= stretch_panels / 2 ? rest : 0);

@@ -12,7 +12,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <iterator>
 #include <utility>
 
 namespace quant::inline QUANT_ABI {
@@ -30,6 +29,30 @@ inline constexpr std::size_t least_stretch_tokens = tile_tokens<A> / 2 + 1;
 template <quantization_scheme S>
 inline constexpr bool operands_in_place = S::bits == 8 && S::is_linear;
 
+/// What the kernel depends on of a scheme and activations: all that are alike share one.
+struct stretch_shape {
+    bool whole_rows; ///< each row is a step, if it is no longer than a step may be
+    bool cut_steps;  ///< a stretch holds one step or part of one, else whole steps
+    bool has_minimum;
+    bool has_zero_point;
+    bool narrow_sums; ///< |z·Σ x̂| of a step is a product of 16-bit numbers
+    bool scale_per_block;
+    int excess; ///< of operands over levels, but for zero points
+};
+
+template <quantization_scheme S, activation A>
+inline constexpr stretch_shape shape_of = [] {
+    using plan = product_plan<S, A>;
+    static_assert(!S::has_zero_point || integer_operand<S>::excess == 0);
+    return stretch_shape{S::group_cols == all && plan::act_group == all,
+                         plan::step > stretch_quads * quad_cols,
+                         S::has_minimum,
+                         S::has_zero_point,
+                         S::has_zero_point && plan::step <= 255,
+                         tile_layout<A, plan::section, plan::block>::scale_per_block,
+                         S::has_zero_point ? 1 : integer_operand<S>::excess};
+}();
+
 /// From how many tiles on operands are made ahead of products; 0 for never. Tiles that decode as
 /// they go do so beside products, if not for nothing: that is made up for soon by codes in several
 /// planes, late by others. What lies in place gains most by whole rows, whose weights then are read
@@ -44,7 +67,7 @@ inline constexpr std::size_t least_tiles_ahead = [] {
         if (!plan::by_superblocks || integer_operand<S>::doubles_sums) return least;
         if (plan::step <= 32 && A::halves == 1) return least;
         if (operands_in_place<S>) {
-            least = S::group_cols == all ? 2 : 4;
+            least = shape_of<S, A>.whole_rows ? 2 : 4;
         } else {
             least = planes<S::bits>::count > 1 ? 4 : 8;
         }
@@ -52,31 +75,9 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     return least;
 }();
 
-/// What the kernel depends on of a scheme and activations: all that are alike share one.
-struct stretch_shape {
-    bool whole_rows; ///< each row is a step
-    bool cut_steps;  ///< a stretch holds one step or part of one, else whole steps
-    bool has_minimum;
-    bool has_zero_point;
-    bool narrow_sums; ///< |z·Σ x̂| of a step is a product of 16-bit numbers
-    bool scale_per_block;
-    int excess; ///< of operands over levels, but for zero points
-};
-
-template <quantization_scheme S, activation A>
-inline constexpr stretch_shape shape_of = [] {
-    using plan = product_plan<S, A>;
-    return stretch_shape{S::group_cols == all && plan::act_group == all,
-                         plan::step > stretch_quads * quad_cols,
-                         S::has_minimum,
-                         S::has_zero_point,
-                         S::has_zero_point && plan::step <= 255,
-                         tile_layout<A, plan::section, plan::block>::scale_per_block,
-                         S::has_zero_point ? 1 : integer_operand<S>::excess};
-}();
-
-/// Tiles that share operands. Their outputs lie on the stack, 36 KiB at most, and as much again for
-/// sums where steps are cut, unless rows are steps: then outputs come into being where sums were.
+/// Tiles that share operands, at most. Their outputs lie on the stack, 36 KiB, half of that beside
+/// as much for sums where steps are cut, unless rows are steps: then outputs come into being where
+/// sums were. What operand_stretch takes lies there, too.
 template <stretch_shape Shape>
 inline constexpr std::size_t stretch_tiles = Shape.cut_steps && !Shape.whole_rows ? 12 : 24;
 
@@ -98,7 +99,8 @@ struct operand_stretch {
     std::size_t count = 0; ///< steps
     bool begins = true;    ///< whether the (only) step begins here, and ends
     bool ends = true;
-    /// What the next stretch reads of each panel, as a walk over this one should ask for it.
+    /// What is read next of each panel, as a walk over this stretch should ask for it: of this row
+    /// as much again, or, where less is left, the next panel's beginning.
     look_ahead next[stretch_panels];
 };
 
@@ -239,8 +241,8 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
     } while (!Shape.cut_steps && --left > 0);
 }
 
-/// Operands of `quads` quads from the one `inside` a superblock on, a line each; both are multiples
-/// of four.
+/// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
+/// superblock on, a line each.
 template <quantization_scheme S>
 QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t inside,
                                         std::size_t quads, const simd::i32x16& table,
@@ -280,7 +282,7 @@ public:
                       std::size_t panel_bytes) noexcept
         : panels_(panels), next_panels_(next_panels), panel_bytes_(panel_bytes) {}
 
-    /// f(stretch) for each; row: where activations lie.
+    /// f(stretch) for each, once; row: where activations lie.
     template <class Row, class F>
     void for_each(const Row& row, F&& f) noexcept {
         const std::size_t cols = row.cols, group_size = S::group_size(cols);
@@ -290,10 +292,7 @@ public:
             for (std::size_t s = 0; s < group_cols; s += plan::step) {
                 const std::size_t n = std::min(plan::step, group_cols - s);
                 const std::size_t quads = round_up(div_ceil(n, quad_cols), std::size_t{4});
-                if (!shape.cut_steps && (quads > stretch_quads - filled_ ||
-                                         stretch_.count == std::size(stretch_.steps))) {
-                    flush(f);
-                }
+                if (!shape.cut_steps && quads > stretch_quads - filled_) flush(f);
                 for (std::size_t k = 0; k < quads; k += stretch_quads) {
                     operand_step& step = stretch_.steps[stretch_.count];
                     step.first_quad = row.quad_at(c + s) + k;
