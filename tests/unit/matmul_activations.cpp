@@ -8,14 +8,9 @@
 #include <utility>
 
 using namespace quant;
+using cases::tested_product;
 
 namespace {
-
-template <class Code, class Mapping, class Granularity, class Activations>
-struct tested_product {
-    using scheme = quant::scheme<Code, Mapping, Granularity, fp16>;
-    using activations = Activations;
-};
 
 using products = std::tuple<
     tested_product<int4, symmetric, group_wise<32>, activations::int8<per_token>>,

@@ -5,6 +5,12 @@
 
 namespace cases {
 
+template <class Code, class Mapping, class Granularity, class Activations>
+struct tested_product {
+    using scheme = quant::scheme<Code, Mapping, Granularity, quant::fp16>;
+    using activations = Activations;
+};
+
 /// Sum over all outputs of the squared terms that make them: of steps and of minimums, which may
 /// cancel in the result while the roundings of each stay.
 template <class S>

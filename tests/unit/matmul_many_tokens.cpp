@@ -5,14 +5,10 @@
 #include <tuple>
 
 using namespace quant;
+using cases::tested_product;
 
 namespace {
 
-template <class Code, class Mapping, class Granularity, class Activations>
-struct tested_product {
-    using scheme = quant::scheme<Code, Mapping, Granularity, fp16>;
-    using activations = Activations;
-};
 using per_token_int8 = activations::int8<per_token>;
 
 using products = std::tuple<
@@ -46,7 +42,7 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
     using A = typename TestType::activations;
     CAPTURE(to_string(describe<S>()));
     constexpr std::size_t largest = detail::tile_tokens<A>, least = detail::least_tiles_ahead<S, A>;
-    if (isa::current::dot_product && isa::current::vector_bytes == 64) STATIC_CHECK(least != 0);
+    static_assert(least != 0 || !isa::current::dot_product || isa::current::vector_bytes != 64);
     thread_pool pool(3);
     // Seven panels, of which three are left over; six, of which two are; and columns of which the
     // last superblock has few.
@@ -69,6 +65,6 @@ TEST_CASE("many tokens: more than share operands", "[matmul]") {
 
 TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
     thread_pool pool(2);
-    cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>(
-        {50, 66'000}, 12, pool);
+    cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({50, 66'000},
+                                                                                      12, pool);
 }
