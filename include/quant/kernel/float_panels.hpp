@@ -145,7 +145,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
     std::size_t s = 0;
     do { // a stretch has a step
         const stretch_step<P>& step = stretch.steps[s];
-        if constexpr (!in_registers) out = simd::again(out);
+        if constexpr (!in_registers) out = simd::again(out); // see operand_panels.hpp
         simd::f32x16 sum[P][T];
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {

@@ -137,8 +137,9 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
             }
         }
     };
-    const auto cut_sum = [&](std::size_t h, std::size_t p, std::size_t t)
-                             QUANT_DETAIL_LAMBDA { return cut_sums + ((h * P + p) * T + t) * 16; };
+    const auto cut_sum = [&](std::size_t h, std::size_t p, std::size_t t) QUANT_DETAIL_LAMBDA {
+        return cut_sums + ((h * P + p) * T + t) * panel_rows;
+    };
     const operand_step* step = stretch.steps;
     std::size_t left = stretch.count;
     do {                        // a stretch has a step
