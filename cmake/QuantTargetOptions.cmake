@@ -26,10 +26,16 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     set(QUANT_AVX512_WARNINGS -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 
+# clang 19 warns of what its own -march=native stands for on CPUs with AVX10.1.
+set(QUANT_NATIVE_WARNINGS ${QUANT_AVX512_WARNINGS})
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION MATCHES "^19\\.")
+    list(APPEND QUANT_NATIVE_WARNINGS -Wno-invalid-feature-combination)
+endif()
+
 function(quant_target_options target)
     cmake_parse_arguments(PARSE_ARGV 1 arg "NATIVE" "" "")
     target_link_libraries(${target} PRIVATE quant_warnings)
     if(arg_NATIVE AND QUANT_NATIVE)
-        target_compile_options(${target} PRIVATE -march=native ${QUANT_AVX512_WARNINGS})
+        target_compile_options(${target} PRIVATE -march=native ${QUANT_NATIVE_WARNINGS})
     endif()
 endfunction()

@@ -14,8 +14,9 @@
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
 #   all          all of these
 #
-# To save time, of long lists of types g++ and clang++ test one half each, sanitizers a sixth; some
-# programs that are the same for all instruction sets are left to g++ and to the sanitizers.
+# To save time, g++, clang++ and sanitizers test one third each of long lists of types, and what is the
+# same for all instruction sets not more than twice; examples are left to clang++. `cmake --preset dev`
+# builds everything for one compiler.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.
@@ -29,6 +30,8 @@ export CMAKE_BUILD_PARALLEL_LEVEL=${CMAKE_BUILD_PARALLEL_LEVEL:-$(nproc)}
 export CTEST_PARALLEL_LEVEL=${CTEST_PARALLEL_LEVEL:-$CMAKE_BUILD_PARALLEL_LEVEL}
 if command -v ccache > /dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+    # What it asks for where headers are precompiled.
+    export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros}
 fi
 
 known_parts=(gcc consumers clang sanitizers xsimd14 everywhere)

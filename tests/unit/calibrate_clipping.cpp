@@ -21,8 +21,6 @@ using Catch::Matchers::WithinRel;
 
 namespace {
 
-constexpr auto symmetric = range_symmetry::symmetric;
-constexpr auto asymmetric = range_symmetry::asymmetric;
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 /// Numbers like a normal distribution's, by sums of uniform ones.
@@ -162,7 +160,7 @@ TEST_CASE("percentiles hold their share and are within a bin of the quantile") {
             REQUIRE(edge >= quantile);
             REQUIRE(edge <= quantile + h.width());
 
-            const value_range both = percentile_range(h, percent, asymmetric);
+            const value_range both = percentile_range(h, percent, range_symmetry::asymmetric);
             const auto low = static_cast<double>(x[outside / 2]);
             const auto high = static_cast<double>(x[n - 1 - outside / 2]);
             REQUIRE(static_cast<double>(both.lowest) <= low);
@@ -171,7 +169,7 @@ TEST_CASE("percentiles hold their share and are within a bin of the quantile") {
             REQUIRE(static_cast<double>(both.highest) <= high + h.width());
         }
         CHECK(percentile_range(h, 100) == h.range.symmetrized());
-        CHECK(percentile_range(h, 100, asymmetric) == h.range);
+        CHECK(percentile_range(h, 100, range_symmetry::asymmetric) == h.range);
     }
 }
 
@@ -209,7 +207,7 @@ TEST_CASE("the mean squared error chooses the best of its candidates") {
                 const double a = most * std::exp2(-i / 16.0);
                 REQUIRE(loss <= of_range(-a, a, levels) * (1 + 1e-5));
             }
-            const value_range both = mse_range(h, levels, asymmetric);
+            const value_range both = mse_range(h, levels, range_symmetry::asymmetric);
             CHECK(both.lowest < both.highest);
             const double loss_of_both = of_range(static_cast<double>(both.lowest),
                                                  static_cast<double>(both.highest), levels);
@@ -226,10 +224,10 @@ TEST_CASE("clipping pays on the numbers themselves where there are outliers and 
     const auto h = observer.histogram();
     const double of_all = squared_error(x, h.range.symmetrized(), 15);
     CHECK(squared_error(x, mse_range(h, 15), 15) < 0.5 * of_all);
-    CHECK(squared_error(x, mse_range(h, 15, asymmetric), 15) < 0.5 * of_all);
+    CHECK(squared_error(x, mse_range(h, 15, range_symmetry::asymmetric), 15) < 0.5 * of_all);
     CHECK(squared_error(x, percentile_range(h, 99.9), 15) < of_all);
     CHECK(entropy_range(h, 255).highest < 20);
-    CHECK(entropy_range(h, 255, asymmetric).highest < 20);
+    CHECK(entropy_range(h, 255, range_symmetry::asymmetric).highest < 20);
     // 8 bits of a bell without outliers: nearly all of it.
     const auto plain = observed(bell(20000, 0, 1));
     CHECK(mse_range(plain.histogram(), 255).highest > 0.7f * plain.range().max_abs());
@@ -266,7 +264,7 @@ TEST_CASE("entropy chooses the window of least divergence") {
                 }
             }
             // The window that was chosen; neither end has a better place.
-            const value_range both = entropy_range(h, 4, asymmetric);
+            const value_range both = entropy_range(h, 4, range_symmetry::asymmetric);
             if (counts.size() <= 4) {
                 CHECK(both == h.range);
                 continue;
@@ -320,17 +318,17 @@ TEST_CASE("constants, single numbers, and numbers far from zero") {
         const auto h = observer.histogram();
         const value_range point = {value, value}, around = point.symmetrized();
         CHECK(percentile_range(h, 50) == around);
-        CHECK(percentile_range(h, 50, asymmetric) == point);
-        CHECK(mse_range(h, 255, asymmetric) == point);
+        CHECK(percentile_range(h, 50, range_symmetry::asymmetric) == point);
+        CHECK(mse_range(h, 255, range_symmetry::asymmetric) == point);
         CHECK(mse_range(h, 255).highest <= around.highest);
-        CHECK(entropy_range(h, 255, asymmetric) == point);
+        CHECK(entropy_range(h, 255, range_symmetry::asymmetric) == point);
         CHECK(std::isfinite(entropy_range(h, 255).highest));
         CHECK(entropy_range(h, 255).highest <= around.highest);
     }
     const auto far = observed(bell(1000, 1e6f, 1));
     CHECK(entropy_range(far.histogram(), 255).highest >= 1e6f - 300);
     CHECK(mse_range(far.histogram(), 255).highest > 0.99e6f);
-    CHECK(mse_range(far.histogram(), 255, asymmetric).lowest > 0.99e6f);
+    CHECK(mse_range(far.histogram(), 255, range_symmetry::asymmetric).lowest > 0.99e6f);
 }
 
 TEST_CASE("arguments without meaning are refused") {
@@ -339,8 +337,8 @@ TEST_CASE("arguments without meaning are refused") {
     using ranged = std::function<result<value_range>(const histogram_view&)>;
     const std::vector<ranged> functions = {
         [](const auto& h) { return try_percentile_range(h, 99); },
-        [](const auto& h) { return try_percentile_range(h, 99, asymmetric); },
-        [](const auto& h) { return try_mse_range(h, 255, symmetric); },
+        [](const auto& h) { return try_percentile_range(h, 99, range_symmetry::asymmetric); },
+        [](const auto& h) { return try_mse_range(h, 255, range_symmetry::symmetric); },
         [](const auto& h) { return try_entropy_range(h, 255); }};
     for (const ranged& f : functions) {
         CHECK(f(good).has_value());

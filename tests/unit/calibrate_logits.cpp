@@ -103,11 +103,11 @@ TEST_CASE("divergence, agreement and likelihood follow their definitions") {
 }
 
 TEST_CASE("means, and sums that merge") {
-    divergence_sums all{2, 1, 0.5, 0.4};
-    all.merge({2, 2, 0.25, 0.2});
-    CHECK(all == divergence_sums{4, 3, 0.75, 0.4});
-    CHECK(all.mean_divergence() == 0.1875);
-    CHECK(all.top1_agreement() == 0.75);
+    divergence_sums summed{2, 1, 0.5, 0.4};
+    summed.merge({2, 2, 0.25, 0.2});
+    CHECK(summed == divergence_sums{4, 3, 0.75, 0.4});
+    CHECK(summed.mean_divergence() == 0.1875);
+    CHECK(summed.top1_agreement() == 0.75);
     likelihood_sums scored{1, 1.0};
     scored.merge({3, 3.0});
     CHECK(scored.mean_negative_log_likelihood() == 1.0);

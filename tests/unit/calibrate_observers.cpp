@@ -204,14 +204,15 @@ TEST_CASE("moving averages follow their formula") {
             const std::vector<float> rows(&x[batch * 3 * cols], &x[batch * 3 * cols] + 3 * cols);
             each.observe(as_rows(rows, cols));
             whole.observe(as_rows(rows, cols));
-            const value_range b = defined_range(column(rows, cols, 2)), all = defined_range(rows);
+            const value_range b = defined_range(column(rows, cols, 2)),
+                              of_all = defined_range(rows);
             const auto next = [&](double a, float to) {
                 const auto target = static_cast<double>(to);
                 return batch == 0 ? target : std::fma(1 - momentum, target - a, a);
             };
             lowest = next(lowest, b.lowest);
             highest = next(highest, b.highest);
-            all_lowest = next(all_lowest, all.lowest);
+            all_lowest = next(all_lowest, of_all.lowest);
         }
         CHECK(each.range(2) ==
               value_range{static_cast<float>(lowest), static_cast<float>(highest)});
@@ -308,22 +309,22 @@ TEMPLATE_TEST_CASE("merging is observing, and goes on so", "", min_max_observer,
                    histogram_observer) {
     const std::size_t cols = 7;
     const auto x = random_numbers(30 * cols), y = random_numbers(9 * cols, 44.0f);
-    auto all = TestType::per_channel(cols);
+    auto at_once = TestType::per_channel(cols);
     auto a = TestType::per_channel(cols), b = TestType::per_channel(cols);
     auto reversed = TestType::per_channel(cols);
-    all.observe(as_rows(x, cols));
-    all.observe(as_rows(y, cols));
+    at_once.observe(as_rows(x, cols));
+    at_once.observe(as_rows(y, cols));
     a.observe(as_rows(x, cols));
     b.observe(as_rows(y, cols));
     reversed.merge(b);
     reversed.merge(TestType::per_channel(cols));
     reversed.merge(a);
     a.merge(b);
-    CHECK(a.serialize() == all.serialize());
-    CHECK(reversed.serialize() == all.serialize());
+    CHECK(a.serialize() == at_once.serialize());
+    CHECK(reversed.serialize() == at_once.serialize());
     a.merge(a);
-    CHECK(a.tokens() == 2 * all.tokens());
-    CHECK(a.range(3) == all.range(3));
+    CHECK(a.tokens() == 2 * at_once.tokens());
+    CHECK(a.range(3) == at_once.range(3));
 }
 
 TEST_CASE("options without meaning are refused; sums that do not fit, too") {

@@ -32,7 +32,17 @@ using products = std::tuple<
     tested_product<int4, asymmetric_min, group_wise<16>, activations::int8<group_wise<64>>>,
     tested_product<int6, symmetric, per_channel, activations::int8<group_wise<48>>>,
     tested_product<int7, asymmetric, group_wise<5>, activations::int8<group_wise<15>>>,
-    tested_product<int8, symmetric, per_tensor, activations::int16>>;
+    tested_product<int8, symmetric, per_tensor, activations::int16>,
+    // Weight groups smaller than a quad.
+    tested_product<int5, asymmetric, group_wise<3>, activations::int16>,
+    tested_product<int4, symmetric, group_wise<1>, activations::int16>,
+    tested_product<int6, asymmetric_min, group_wise<2>, activations::int16>,
+    tested_product<int3, symmetric, group_wise<3>, activations::int8<per_token>>>;
+
+using every_activation =
+    std::tuple<activations::int8<group_wise<32>>, activations::int8<group_wise<16>>,
+               activations::int8<group_wise<64>>, activations::int8<per_token>, activations::int16,
+               activations::bf16, activations::fp32>;
 
 } // namespace
 
@@ -93,10 +103,8 @@ TEST_CASE("activations packed once serve schemes of several groups", "[matmul]")
 
 // Whole blocks of finite tokens are packed together; a token that is not finite makes its tile be
 // packed number by number.
-TEMPLATE_TEST_CASE("a token that is not finite changes no other one's products", "[matmul]",
-                   activations::int8<group_wise<32>>, activations::int8<group_wise<16>>,
-                   activations::int8<group_wise<64>>, activations::int8<per_token>,
-                   activations::int16, activations::bf16, activations::fp32) {
+TEMPLATE_LIST_TEST_CASE("a token that is not finite changes no other one's products", "[matmul]",
+                        cases::sample<every_activation>) {
     using S = scheme<int4, asymmetric_min, group_wise<64>, fp16>;
     constexpr std::size_t rows = 20, tokens = 6;
     // Fewer blocks than are reduced at once, some times as many, and a part of one.

@@ -1,13 +1,17 @@
 // Packed bytes are those of docs/layout.md, version 1: files outlive the code. What is expected is
 // written here from that page alone, bit by bit, without the library's own arithmetic.
+#include "sample.hpp"
+
 #include <quant/pack/pack.hpp>
 
+#include <catch2/catch_template_test_macros.hpp>
 #include <catch2/catch_test_macros.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -196,6 +200,25 @@ std::size_t different_bytes(std::size_t rows, std::size_t cols, bool all_ones) {
     return different;
 }
 
+/// Codes of 1 to 8 bits.
+template <class Mapping, class Granularity, class Scale>
+using one_to_eight =
+    std::tuple<scheme<binary, Mapping, Granularity, Scale>,
+               scheme<int2, Mapping, Granularity, Scale>, scheme<int3, Mapping, Granularity, Scale>,
+               scheme<int4, Mapping, Granularity, Scale>, scheme<int5, Mapping, Granularity, Scale>,
+               scheme<int6, Mapping, Granularity, Scale>, scheme<int7, Mapping, Granularity, Scale>,
+               scheme<int8, Mapping, Granularity, Scale>>;
+
+using with_minimums = std::tuple<scheme<int3, asymmetric_min, group_wise<16>, fp16>,
+                                 scheme<int6, asymmetric_min, group_wise<48>, bf16>,
+                                 scheme<int4, asymmetric_min, group_wise<128>, float>>;
+using of_whole_rows = std::tuple<
+    scheme<int8, symmetric, per_channel, float>, scheme<int2, midrise, per_channel, bf16>,
+    scheme<int7, asymmetric, per_channel, fp16>, scheme<int5, asymmetric_min, per_tensor, fp16>>;
+using shared_by_rows = std::tuple<scheme<binary, midrise, block_wise<4, 24>, fp16>,
+                                  scheme<int4, asymmetric, block_wise<3, 100>, bf16>,
+                                  scheme<int8, symmetric, per_tensor, bf16>>;
+
 template <class S>
 void check() {
     CAPTURE(to_string(describe<S>()));
@@ -208,12 +231,6 @@ void check() {
         CHECK(different_bytes<S>(rows, cols, true) == 0);
     }
 }
-
-template <class Mapping, class Granularity, class Scale, int... B>
-void check_bits(std::integer_sequence<int, B...>) {
-    (check<scheme<int_code<B + 1>, Mapping, Granularity, Scale>>(), ...);
-}
-using one_to_eight = std::make_integer_sequence<int, 8>;
 
 } // namespace
 
@@ -258,31 +275,31 @@ TEST_CASE("the page's example, byte by byte", "[packed][layout]") {
     CHECK((at(second + 64) == 0x40 && at(second + 68) == 0));
 }
 
-TEST_CASE("symmetric codes in groups of 32 with fp16 scales, 1 to 8 bits", "[packed][layout]") {
-    check_bits<symmetric, group_wise<32>, fp16>(one_to_eight{});
+TEMPLATE_LIST_TEST_CASE("symmetric codes in groups of 32 with fp16 scales, 1 to 8 bits",
+                        "[packed][layout]",
+                        cases::sample_if_sanitized<one_to_eight<symmetric, group_wise<32>, fp16>>) {
+    check<TestType>();
 }
 
-TEST_CASE("asymmetric codes in groups of 5 with float scales, 1 to 8 bits", "[packed][layout]") {
-    check_bits<asymmetric, group_wise<5>, float>(one_to_eight{});
+TEMPLATE_LIST_TEST_CASE(
+    "asymmetric codes in groups of 5 with float scales, 1 to 8 bits", "[packed][layout]",
+    cases::sample_if_sanitized<one_to_eight<asymmetric, group_wise<5>, float>>) {
+    check<TestType>();
 }
 
-TEST_CASE("minimums follow the scales of their chunk", "[packed][layout]") {
-    check<scheme<int3, asymmetric_min, group_wise<16>, fp16>>();
-    check<scheme<int6, asymmetric_min, group_wise<48>, bf16>>();
-    check<scheme<int4, asymmetric_min, group_wise<128>, float>>();
+TEMPLATE_LIST_TEST_CASE("minimums follow the scales of their chunk", "[packed][layout]",
+                        cases::sample_if_sanitized<with_minimums>) {
+    check<TestType>();
 }
 
-TEST_CASE("whole rows are one chunk", "[packed][layout]") {
-    check<scheme<int8, symmetric, per_channel, float>>();
-    check<scheme<int2, midrise, per_channel, bf16>>();
-    check<scheme<int7, asymmetric, per_channel, fp16>>();
-    check<scheme<int5, asymmetric_min, per_tensor, fp16>>();
+TEMPLATE_LIST_TEST_CASE("whole rows are one chunk", "[packed][layout]",
+                        cases::sample_if_sanitized<of_whole_rows>) {
+    check<TestType>();
 }
 
-TEST_CASE("scales that rows share are written once per row", "[packed][layout]") {
-    check<scheme<binary, midrise, block_wise<4, 24>, fp16>>();
-    check<scheme<int4, asymmetric, block_wise<3, 100>, bf16>>();
-    check<scheme<int8, symmetric, per_tensor, bf16>>();
+TEMPLATE_LIST_TEST_CASE("scales that rows share are written once per row", "[packed][layout]",
+                        cases::sample_if_sanitized<shared_by_rows>) {
+    check<TestType>();
 }
 
 TEST_CASE("the header's numbers never change", "[packed][layout]") {

@@ -31,4 +31,22 @@ struct sampled<std::tuple<T...>, std::index_sequence<I...>> {
 template <class List>
 using sample = typename sampled<List, std::make_index_sequence<std::tuple_size_v<List>>>::type;
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define QUANT_TEST_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__)
+#define QUANT_TEST_SANITIZED 1
+#endif
+
+/// The same in programs of which one compiler's build tests the whole list, and only sanitizers,
+/// with which compilers take twice as long, a part.
+#if defined(QUANT_TEST_SANITIZED)
+template <class List>
+using sample_if_sanitized = sample<List>;
+#else
+template <class List>
+using sample_if_sanitized = List;
+#endif
+
 } // namespace cases

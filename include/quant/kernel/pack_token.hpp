@@ -39,24 +39,26 @@ pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, st
     for (std::size_t i = 0; i < n; i += 16) {
         const std::size_t count = std::min<std::size_t>(16, n - i);
         const simd::i32x16 codes = encode_activations<A>(x + i, count, inverse);
-        std::int8_t* low_to = tile.codes(0, quad + i / 4) + token * 4;
+        const auto spread = [&](std::size_t half, const simd::i32x16& part) QUANT_DETAIL_LAMBDA {
+            std::int8_t* to = tile.codes(half, quad + i / 4) + token * 4;
+            if constexpr (Block < 4) {
+                // Few columns within a quad that is zero elsewhere.
+                std::int8_t bytes[16];
+                simd::store_u8(bytes, part);
+                std::memcpy(to + byte, bytes, count);
+            } else {
+                spread_quads(part, tokens, to, div_ceil(count, 4));
+            }
+        };
         simd::i32x16 low = codes;
         if constexpr (A::halves == 2) {
             const code_halves split(codes);
             low = split.low;
             high_sum = high_sum + split.high;
-            spread_quads(split.high, tokens, tile.codes(1, quad + i / 4) + token * 4,
-                         div_ceil(count, 4));
+            spread(1, split.high);
         }
         low_sum = low_sum + low;
-        if constexpr (Block < 4) {
-            // One or two columns within a quad that is zero elsewhere.
-            std::int8_t bytes[16];
-            simd::store_u8(bytes, low);
-            std::memcpy(low_to + byte, bytes, count);
-        } else {
-            spread_quads(low, tokens, low_to, div_ceil(count, 4));
-        }
+        spread(0, low);
     }
     sums[0] = simd::reduce_add(low_sum);
     sums[1] = A::halves == 2 ? simd::reduce_add(high_sum) : 0;
@@ -100,7 +102,6 @@ template <activation A, std::size_t Section, std::size_t Block>
 void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& tile,
                          std::size_t first, std::span<const float* const> x,
                          float fixed = 0) noexcept {
-    static_assert(A::halves == 1 || Block >= 4, "groups of int16 activations are whole rows");
     using packer = block_packer<A, Section, Block>;
     const std::size_t cols = tile.at.row.cols;
     token_to_pack tokens[tile_tokens<A>];
