@@ -219,6 +219,9 @@ using shared_by_rows = std::tuple<scheme<binary, midrise, block_wise<4, 24>, fp1
                                   scheme<int4, asymmetric, block_wise<3, 100>, bf16>,
                                   scheme<int8, symmetric, per_tensor, bf16>>;
 
+using symmetric_codes = cases::sample_if_sanitized<one_to_eight<symmetric, group_wise<32>, fp16>>;
+using asymmetric_codes = cases::sample_if_sanitized<one_to_eight<asymmetric, group_wise<5>, float>>;
+
 template <class S>
 void check() {
     CAPTURE(to_string(describe<S>()));
@@ -276,14 +279,12 @@ TEST_CASE("the page's example, byte by byte", "[packed][layout]") {
 }
 
 TEMPLATE_LIST_TEST_CASE("symmetric codes in groups of 32 with fp16 scales, 1 to 8 bits",
-                        "[packed][layout]",
-                        cases::sample_if_sanitized<one_to_eight<symmetric, group_wise<32>, fp16>>) {
+                        "[packed][layout]", symmetric_codes) {
     check<TestType>();
 }
 
-TEMPLATE_LIST_TEST_CASE(
-    "asymmetric codes in groups of 5 with float scales, 1 to 8 bits", "[packed][layout]",
-    cases::sample_if_sanitized<one_to_eight<asymmetric, group_wise<5>, float>>) {
+TEMPLATE_LIST_TEST_CASE("asymmetric codes in groups of 5 with float scales, 1 to 8 bits",
+                        "[packed][layout]", asymmetric_codes) {
     check<TestType>();
 }
 
