@@ -27,14 +27,14 @@ set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if
 set(QUANT_TEST_SKIP "" CACHE STRING
     "Test programs, such as matmul_midrise.avx2, that are not built for want of time")
 set(QUANT_TEST_PART "" CACHE STRING
-    "I/N: of long lists of types test those whose number, from 0, is I modulo N; all if empty")
+    "I/N: of long lists of types test the part I, from 0, of N; all if empty")
 if(QUANT_TEST_PART AND NOT QUANT_TEST_PART MATCHES "^([0-9]+)/([1-9][0-9]*)$")
     message(FATAL_ERROR "QUANT_TEST_PART is ${QUANT_TEST_PART}, not two numbers such as 0/2")
 endif()
-set(QUANT_TEST_PART_DEFINITIONS)
+set(QUANT_TEST_PARTS 0)
 if(QUANT_TEST_PART)
-    set(QUANT_TEST_PART_DEFINITIONS
-        QUANT_TEST_PART=${CMAKE_MATCH_1} QUANT_TEST_PARTS=${CMAKE_MATCH_2})
+    set(QUANT_TEST_PART_NUMBER ${CMAKE_MATCH_1})
+    set(QUANT_TEST_PARTS ${CMAKE_MATCH_2})
 endif()
 option(QUANT_TEST_THIS_CPU
     "In place of instruction sets that this CPU lacks test the best one that it has" OFF)
@@ -131,8 +131,15 @@ function(quant_add_test_program program isa sources link timeout own_headers)
     endif()
     target_compile_definitions(${program} PRIVATE
         QUANT_TEST_ISA="${shown_isa}"
-        QUANT_SHARED_DATA="${QUANT_SHARED_DATA}"
-        ${QUANT_TEST_PART_DEFINITIONS})
+        QUANT_SHARED_DATA="${QUANT_SHARED_DATA}")
+    if(QUANT_TEST_PARTS)
+        # Many lists go through the same widths: a build gets other ones in each program.
+        string(REGEX REPLACE "[.].*" "" name ${program})
+        string(LENGTH ${name} offset)
+        math(EXPR part "(${QUANT_TEST_PART_NUMBER} + ${offset}) % ${QUANT_TEST_PARTS}")
+        target_compile_definitions(${program} PRIVATE
+            QUANT_TEST_PART=${part} QUANT_TEST_PARTS=${QUANT_TEST_PARTS})
+    endif()
     quant_test_flags(${program} "${isa}")
     if(NOT own_headers)
         set(headers quant_test_headers.${shown_isa})

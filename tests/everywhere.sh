@@ -9,11 +9,10 @@
 # time that it took, and the CPU. Tested are number types and primitives, the bytes that must be the
 # same everywhere, products and files; with --quick the primitives and one kind of product; with
 # --all all test programs but those that compare compilers' optimization, which would take an
-# emulator half as long again. With --part=I/N only those types of long lists are tested whose
-# number, from 0, is I modulo N: --all --part=0/8 builds every test program in a fraction of the
-# time. Output is in
-# build/everywhere/CONFIGURATION.log, and on the terminal if something fails. docs/platforms.md tells
-# what passed, and how long it takes.
+# emulator half as long again. With --part=I/N only each N-th type of long lists is tested, of N parts
+# the one with number I, from 0: --all --part=0/8 builds every test program in a fraction of the time.
+# Output is in build/everywhere/CONFIGURATION.log, and on the terminal if something fails.
+# docs/platforms.md tells what passed, and how long it takes.
 #
 # AVX-512 and AVX-VNNI, which QEMU does not have, are emulated by Bochs (tests/bochs/run.sh), slowly:
 # of the usual those that are compiled for each instruction set by tests/run.sh, too, with an eighth of

@@ -14,9 +14,10 @@
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
 #   all          all of these
 #
-# To save time, g++, clang++ and sanitizers test one third each of long lists of types, and what is the
-# same for all instruction sets not more than twice; examples are left to clang++. `cmake --preset dev`
-# builds everything for one compiler.
+# To save time, g++, clang++ and sanitizers test one third each of long lists of types; most of what is
+# the same for all instruction sets is left to g++ and sanitizers, examples to clang++, and instruction
+# sets that are tested by few programs to tests/everywhere.sh. `cmake --preset dev` builds all tests and
+# types for one compiler.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.

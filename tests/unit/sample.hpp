@@ -1,4 +1,4 @@
-// Long lists of types in parts: a build that has little time tests every second or sixth type of
+// Long lists of types in parts: a build that has little time tests every third or eighth type of
 // each list (QUANT_TEST_PART in cmake/QuantTest.cmake), and other builds the rest.
 #pragma once
 
@@ -39,8 +39,8 @@ using sample = typename sampled<List, std::make_index_sequence<std::tuple_size_v
 #define QUANT_TEST_SANITIZED 1
 #endif
 
-/// The same in programs of which one compiler's build tests the whole list, and only sanitizers,
-/// with which compilers take twice as long, a part.
+/// The whole list, but under AddressSanitizer, with which compilers take twice as long, its part: for
+/// programs that only one other build has.
 #if defined(QUANT_TEST_SANITIZED)
 template <class List>
 using sample_if_sanitized = sample<List>;
