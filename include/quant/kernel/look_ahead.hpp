@@ -39,9 +39,10 @@ struct look_ahead {
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);
-    if (bits % 4 == 0 && 2 * T <= bits) return std::size_t{0};
+    constexpr std::size_t few = isa::current::vector_bytes == 64 ? 2 : bits / 2;
+    if (bits % 4 == 0 && T <= few) return std::size_t{0};
     const std::size_t lines = div_ceil(P * layout<S>::superblock_bytes, cache_line);
-    return T >= 4 && bits == 8 ? div_ceil(lines, 2) : lines;
+    return bits == 8 ? div_ceil(lines, 2) : lines;
 }();
 
 /// Cuts a block's bytes into shares of walks, in order. Where walks are many, the first ones take
@@ -55,8 +56,8 @@ public:
           step_(std::clamp(div_ceil(bytes, std::max(requests, std::size_t{1})), cache_line / 4,
                            cache_line)) {}
 
-    /// Those of the next walk, of so many requests; if nothing is left, for what is at `near`, which
-    /// should be in the first-level cache.
+    /// Those of the next walk, of so many requests; if nothing is left, for what is at `near`,
+    /// which should be in the first-level cache.
     [[nodiscard]] look_ahead take(std::size_t requests, const void* near) noexcept {
         if (left_ == 0) return {static_cast<const std::byte*>(near), 0};
         const look_ahead share{from_, step_};
