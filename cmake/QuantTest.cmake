@@ -27,7 +27,7 @@ set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if
 set(QUANT_TEST_SKIP "" CACHE STRING
     "Test programs, such as matmul_midrise.avx2, that are not built for want of time")
 set(QUANT_TEST_PART "" CACHE STRING
-    "I/N: of long lists of types test the part I, from 0, of N; all if empty")
+    "I/N: test part I, from 0, of the N parts of long lists of types; all if empty")
 if(QUANT_TEST_PART AND NOT QUANT_TEST_PART MATCHES "^([0-9]+)/([1-9][0-9]*)$")
     message(FATAL_ERROR "QUANT_TEST_PART is ${QUANT_TEST_PART}, not two numbers such as 0/2")
 endif()
@@ -133,7 +133,8 @@ function(quant_add_test_program program isa sources link timeout own_headers)
         QUANT_TEST_ISA="${shown_isa}"
         QUANT_SHARED_DATA="${QUANT_SHARED_DATA}")
     if(QUANT_TEST_PARTS)
-        # Many lists go through the same widths: a build gets other ones in each program.
+        # Many lists go through the same widths, so programs differ in the part that a build has of
+        # them: by the length of their names, which is the same in all builds.
         string(REGEX REPLACE "[.].*" "" name ${program})
         string(LENGTH ${name} offset)
         math(EXPR part "(${QUANT_TEST_PART_NUMBER} + ${offset}) % ${QUANT_TEST_PARTS}")

@@ -39,8 +39,8 @@ using sample = typename sampled<List, std::make_index_sequence<std::tuple_size_v
 #define QUANT_TEST_SANITIZED 1
 #endif
 
-/// The whole list, but under AddressSanitizer, with which compilers take twice as long, its part:
-/// for programs that only one other build has.
+/// The whole list, but under AddressSanitizer, with which compilers take twice as long, the part
+/// that this build tests: for programs that only one other build has.
 #if defined(QUANT_TEST_SANITIZED)
 template <class List>
 using sample_if_sanitized = sample<List>;
