@@ -35,8 +35,8 @@ struct look_ahead {
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
 /// faster than memory gives them: the processor's own fetching ahead keeps up, and requests would
-/// slow it down. That is two tokens; of 8 bits four on narrower vectors, where asking gained as much
-/// in groups as it lost with a scale per output. 8 bits have so many lines that half must do.
+/// slow it down. That is two tokens; of 8 bits four on narrower vectors, where asking gained as
+/// much in groups as it lost with a scale per output. 8 bits have so many lines that half must do.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);
