@@ -84,7 +84,7 @@ add_executable(quant_run_if_cpu "${PROJECT_SOURCE_DIR}/tests/run_if_cpu.cpp")
 quant_target_options(quant_run_if_cpu)
 target_link_libraries(quant_run_if_cpu PRIVATE quant::quant)
 
-# How all programs of an instruction set are compiled.
+# How all programs of an instruction set, or of none, are compiled.
 function(quant_test_flags target isa)
     quant_target_options(${target})
     target_compile_options(${target} PRIVATE ${QUANT_ISA_FLAGS_${isa}})
