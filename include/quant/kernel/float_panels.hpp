@@ -162,7 +162,8 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
             simd::lanes<level> operand[P];
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) {
-                operand[p] = simd::load<level>(levels + p * panel_rows * 4);
+                operand[p] =
+                    simd::keep_in_register(simd::load<level>(levels + p * panel_rows * 4));
             }
             QUANT_DETAIL_UNROLLED
             for (std::size_t t = 0; t < T; ++t) {

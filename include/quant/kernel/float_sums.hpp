@@ -12,15 +12,6 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// What is taken from codes (twice the codes, for midrise) to make them levels; with two tables,
-/// which of them.
-template <quantization_scheme S>
-QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept {
-    if constexpr (S::has_zero_point) return grid.zero_point();
-    if constexpr (S::tables == 2) return grid.table();
-    return simd::broadcast<std::int32_t>(S::offset);
-}
-
 /// Whether all codes' levels fit a table of sixteen: the same for all groups, few bits.
 template <quantization_scheme S>
 inline constexpr bool levels_by_table = S::bits <= 4 && !S::has_zero_point && S::tables == 1;
@@ -40,6 +31,33 @@ inline constexpr std::array<T, 16> level_table = [] {
     return table;
 }();
 
+/// Whether bf16 holds all levels of that table.
+template <quantization_scheme S>
+inline constexpr bool levels_fit_bf16 = [] {
+    for (int u = 0; u <= S::max_code; ++u) {
+        if (S::is_level(u) && static_cast<float>(bf16(S::step(u))) != S::step(u)) return false;
+    }
+    return true;
+}();
+
+/// Whether levels are made of codes that are floats already, as offset_column gives them.
+template <quantization_scheme S>
+inline constexpr bool levels_by_offset = S::is_linear && S::multiplier == 1 &&
+                                         !levels_by_table<S> && simd::has_offset_columns;
+
+/// What is taken from codes (twice the codes, for midrise) to make them levels, as bits of a float
+/// if levels_by_offset; with two tables, which of them.
+template <quantization_scheme S>
+QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept {
+    if constexpr (S::tables == 2) return grid.table();
+    auto shift = simd::broadcast<std::int32_t>(S::offset);
+    if constexpr (S::has_zero_point) shift = grid.zero_point();
+    if constexpr (levels_by_offset<S>) {
+        return simd::float_to_bits(simd::to_float(shift) + simd::broadcast(simd::column_offset));
+    }
+    return shift;
+}
+
 /// Levels of one of the four columns in a quad's codes.
 template <quantization_scheme S, std::size_t Column>
 QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
@@ -47,6 +65,12 @@ QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
     const auto shifted = simd::shift_right<8 * static_cast<int>(Column)>(codes);
     if constexpr (levels_by_table<S> && simd::has_lookup) {
         return simd::lookup(level_table<S, float>, shifted);
+    } else if constexpr (levels_by_table<S> && levels_fit_bf16<S> && simd::has_pair_lookup) {
+        const auto pair = simd::lookup_pairs<Column / 2>(level_table<S, std::uint16_t>, codes);
+        return simd::bits_to_float(Column % 2 == 0 ? simd::shift_left<16>(pair)
+                                                   : pair & simd::broadcast(-65536));
+    } else if constexpr (levels_by_offset<S>) {
+        return simd::offset_column<Column>(codes) - simd::bits_to_float(shift);
     } else if constexpr (S::tables == 2) {
         return steps_of<S>(shifted | shift);
     } else if constexpr (!S::is_linear) {

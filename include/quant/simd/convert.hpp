@@ -51,6 +51,45 @@ QUANT_DETAIL_INLINE i32x16 load_u8(const void* from) noexcept {
     return wide;
 }
 
+/// What offset_column adds: where floats are the integers themselves.
+inline constexpr float column_offset = 0x1p23f;
+
+#if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
+
+/// Whether offset_column exists: less work than to shift, mask and convert each column.
+inline constexpr bool has_offset_columns = true;
+
+/// column_offset + one of the four bytes of each lane. All columns of the same lanes share a
+/// regrouping by columns.
+template <std::size_t Column>
+QUANT_DETAIL_INLINE f32x16 offset_column(const i32x16& bytes) noexcept {
+    const __m256i by_column = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+    const __m256i upper_bits = _mm256_set1_epi16(0x4B00); // those of 2^23
+    return per_register<float>(
+        [&](auto b) QUANT_DETAIL_LAMBDA {
+            const __m256i grouped = _mm256_shuffle_epi8(b, by_column);
+            const __m256i zero = _mm256_setzero_si256();
+            const __m256i two_columns = Column < 2 ? _mm256_unpacklo_epi8(grouped, zero)
+                                                   : _mm256_unpackhi_epi8(grouped, zero);
+            return native<float>(_mm256_castsi256_ps(
+                Column % 2 == 0 ? _mm256_unpacklo_epi16(two_columns, upper_bits)
+                                : _mm256_unpackhi_epi16(two_columns, upper_bits)));
+        },
+        bytes);
+}
+
+#else
+
+inline constexpr bool has_offset_columns = false;
+
+template <std::size_t Column>
+QUANT_DETAIL_INLINE f32x16 offset_column(const i32x16& bytes) noexcept {
+    return to_float(bytes);
+}
+
+#endif
+
 /// Writes the lanes, each −128 … 255, as sixteen bytes.
 QUANT_DETAIL_INLINE void store_u8(void* to, const i32x16& value) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)

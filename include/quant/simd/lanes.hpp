@@ -306,11 +306,13 @@ template <class T>
 }
 
 /// v, of which the compiler does not know where it was read: g++ would read it for each use again.
-QUANT_DETAIL_INLINE i32x16 keep_in_register(i32x16 v) noexcept {
-#if !QUANT_DETAIL_SCALAR && defined(__AVX512F__) && defined(__GNUC__) && !defined(__clang__)
-    __asm__("" : "+v"(v.r[0]));
-#endif
+template <class T>
+QUANT_DETAIL_INLINE lanes<T> keep_in_register(const lanes<T>& v) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX__) && defined(__GNUC__) && !defined(__clang__)
+    return per_register<T>([](auto r) QUANT_DETAIL_LAMBDA { return native_opaque(r); }, v);
+#else
     return v;
+#endif
 }
 
 /// What the source reads after it is not read before it, by compilers that can be told so and need it.

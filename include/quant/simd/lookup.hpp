@@ -2,16 +2,16 @@
 //
 //                 16 floats   pairs of 16 bits   up to 128 floats   bytes of up to 128
 //   AVX-512BW     vpermps     vpshufb, vpermw    vpermt2ps          vpermb; vpshufb and selection
-//   AVX2          -           -                  vpermps and        vpshufb and vpblendvb
-//                                                vblendvps, beyond
+//   AVX2          -           vpshufb,           vpermps and        vpshufb and vpblendvb
+//                             vpunpcklbw         vblendvps, beyond
 //                                                64 vgatherdps
 //   SSSE3         -           -                  one by one         pshufb and selection
 //   AArch64       -           -                  one by one         tbl
 //   WebAssembly   -           -                  one by one         i8x16.swizzle and sums
 //   elsewhere     -           -                  one by one         one by one
 //
-// has_lookup says whether the first two exist; codes are converted instead where they do not.
-// has_float_lookup and has_byte_lookup say whether the last two are more than a loop.
+// has_lookup and has_pair_lookup say whether the first two exist; codes are converted instead where
+// they do not. has_float_lookup and has_byte_lookup say whether the last two are more than a loop.
 #pragma once
 
 #include <quant/simd/intrinsics.hpp>
@@ -28,6 +28,7 @@ namespace simd {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
 
 inline constexpr bool has_lookup = true;
+inline constexpr bool has_pair_lookup = true;
 
 /// table[low four bits of each lane].
 QUANT_DETAIL_INLINE f32x16 lookup(const std::array<float, 16>& table,
@@ -62,12 +63,48 @@ inline constexpr bool has_lookup = false;
 QUANT_DETAIL_INLINE f32x16 lookup(const std::array<float, 16>&, const i32x16& index) noexcept {
     return to_float(index);
 }
+
+#if !QUANT_DETAIL_SCALAR && defined(__AVX2__)
+
+inline constexpr bool has_pair_lookup = true;
+
+/// As with AVX-512. Both pairs take the same two lookups, of the entries' lower and upper bytes.
+template <std::size_t Pair>
+QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>& table,
+                                        const i32x16& bytes) noexcept {
+    // The first pair of each of four lanes, then the second ones.
+    const __m256i order = _mm256_broadcastsi128_si256(
+        _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    alignas(16) std::uint8_t lower[16], upper[16];
+    for (std::size_t i = 0; i < 16; ++i) {
+        lower[i] = static_cast<std::uint8_t>(table[i]);
+        upper[i] = static_cast<std::uint8_t>(table[i] >> 8);
+    }
+    const auto entries = [](const std::uint8_t* from) QUANT_DETAIL_LAMBDA {
+        return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(from)));
+    };
+    return per_register<std::int32_t>(
+        [&](auto b) QUANT_DETAIL_LAMBDA {
+            const __m256i index = _mm256_shuffle_epi8(b, order);
+            const __m256i low = _mm256_shuffle_epi8(entries(lower), index);
+            const __m256i high = _mm256_shuffle_epi8(entries(upper), index);
+            return native<std::int32_t>(Pair == 0 ? _mm256_unpacklo_epi8(low, high)
+                                                  : _mm256_unpackhi_epi8(low, high));
+        },
+        bytes);
+}
+
+#else
+
+inline constexpr bool has_pair_lookup = false;
+
 template <std::size_t Pair>
 QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>&,
                                         const i32x16& bytes) noexcept {
     return bytes;
 }
 
+#endif
 #endif
 
 #if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
