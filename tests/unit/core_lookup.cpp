@@ -1,4 +1,5 @@
 // Lookups find every entry of a table in every lane.
+#include <quant/simd/convert.hpp>
 #include <quant/simd/lookup.hpp>
 
 #include <catch2/catch_template_test_macros.hpp>
@@ -55,5 +56,51 @@ TEMPLATE_TEST_CASE("floats are looked up", "[simd]", entries<2>, entries<8>, ent
             CAPTURE(first, i);
             REQUIRE(found[i] == table[static_cast<std::size_t>(index[i])]);
         }
+    }
+}
+
+TEST_CASE("pairs of 16 bits are looked up", "[simd]") {
+    if constexpr (simd::has_pair_lookup) {
+        std::array<std::uint16_t, 16> table{};
+        for (std::size_t i = 0; i < 16; ++i) table[i] = static_cast<std::uint16_t>(0xF00D - 997 * i);
+        for (std::size_t first = 0; first < 16; ++first) {
+            std::uint8_t index[64];
+            for (std::size_t i = 0; i < 64; ++i) {
+                index[i] = static_cast<std::uint8_t>((first + 5 * i) % 16);
+            }
+            const auto bytes = simd::load<std::int32_t>(index);
+            std::uint16_t pairs[2][32];
+            simd::store(pairs[0], simd::lookup_pairs<0>(table, bytes));
+            simd::store(pairs[1], simd::lookup_pairs<1>(table, bytes));
+            for (std::size_t i = 0; i < 64; ++i) {
+                CAPTURE(first, i);
+                REQUIRE(pairs[i / 2 % 2][i / 4 * 2 + i % 2] == table[index[i]]);
+            }
+        }
+    } else {
+        SUCCEED("this instruction set converts codes instead");
+    }
+}
+
+TEST_CASE("columns of bytes become floats", "[simd]") {
+    if constexpr (simd::has_offset_columns) {
+        for (std::size_t first = 0; first < 256; ++first) {
+            std::uint8_t bytes[64];
+            for (std::size_t i = 0; i < 64; ++i) {
+                bytes[i] = static_cast<std::uint8_t>(first + 37 * i);
+            }
+            const auto codes = simd::load<std::int32_t>(bytes);
+            float columns[4][16];
+            simd::store(columns[0], simd::offset_column<0>(codes));
+            simd::store(columns[1], simd::offset_column<1>(codes));
+            simd::store(columns[2], simd::offset_column<2>(codes));
+            simd::store(columns[3], simd::offset_column<3>(codes));
+            for (std::size_t i = 0; i < 64; ++i) {
+                CAPTURE(first, i);
+                REQUIRE(columns[i % 4][i / 4] == simd::column_offset + bytes[i]);
+            }
+        }
+    } else {
+        SUCCEED("this instruction set converts codes instead");
     }
 }

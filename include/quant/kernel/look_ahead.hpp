@@ -34,16 +34,18 @@ struct look_ahead {
 
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
-/// faster than memory gives them: the processor's own fetching ahead keeps up, and requests would
-/// slow it down. That is two tokens; of 8 bits four on narrower vectors, where asking gained as
-/// much in groups as it lost with a scale per output. 8 bits have so many lines that half must do.
+/// faster than memory gives them; whether processors fetch enough by themselves then was measured.
+/// With vectors of 64 bytes they do for two tokens, and requests slow them down; 8 bits have so many
+/// lines that half must do. With vectors of 32 bytes they leave up to half of memory's rate, so
+/// every tile asks for all.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);
-    constexpr std::size_t few = isa::current::vector_bytes == 64 ? 2 : bits / 2;
+    constexpr std::size_t vector = isa::current::vector_bytes;
+    constexpr std::size_t few = vector == 64 ? 2 : vector == 32 ? 0 : bits / 2;
     if (bits % 4 == 0 && T <= few) return std::size_t{0};
     const std::size_t lines = div_ceil(P * layout<S>::superblock_bytes, cache_line);
-    return bits == 8 ? div_ceil(lines, 2) : lines;
+    return bits == 8 && vector != 32 ? div_ceil(lines, 2) : lines;
 }();
 
 /// Cuts a block's bytes into shares of walks, in order. Where walks are many, the first ones take

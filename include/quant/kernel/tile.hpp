@@ -29,9 +29,11 @@ namespace quant::inline QUANT_ABI {
 namespace detail {
 
 /// Panels that a tile of T tokens takes at once: what the registers hold. Where a scale covers
-/// whole rows, the float sums lie in memory and leave room for more.
+/// whole rows, the float sums lie in memory and leave room for more. Float sums, of which each waits
+/// for itself, need two panels of two vectors each for the multiply-adds of one token.
 template <activation A>
 [[nodiscard]] constexpr std::size_t panels_of_tile(std::size_t tokens) noexcept {
+    if (isa::current::vector_bytes == 32 && !is_integer_activation<A>) return 2;
     if (isa::current::vector_bytes != 64) return 1;
     const std::size_t sums = tokens * tile_layout<A, all, 4>::halves;
     return sums <= 3 ? 4 : sums == 4 ? 3 : 2;
