@@ -139,6 +139,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                                            float* out, float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     constexpr bool in_registers = !LongSteps && P == 1;
+    constexpr std::size_t per_quad = quad_cols / level_stretch<A, P>::cols_per_operand;
     simd::f32x16 y[P][T];
     if constexpr (in_registers) load_tile(y, out);
     const auto* levels = &stretch.levels[0][0][0];
@@ -158,23 +159,27 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
         const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
         const std::byte* ahead = next_x + step.first_quad * quad_bytes<A> * T;
         for (std::size_t i = 0; i < step.operands * 4 * T; i += 64) simd::prefetch(ahead + i);
-        for (std::size_t k = 0; k < step.operands; ++k) {
-            simd::lanes<level> operand[P];
-            QUANT_DETAIL_UNROLLED
-            for (std::size_t p = 0; p < P; ++p) {
-                operand[p] =
-                    simd::keep_in_register(simd::load<level>(levels + p * panel_rows * 4));
-            }
-            QUANT_DETAIL_UNROLLED
-            for (std::size_t t = 0; t < T; ++t) {
-                const auto value = load_operand<A>(from, t);
+        // By quads, of which steps are made: with few tokens, column by column a fifth of the
+        // instructions would be the loop's own.
+        for (std::size_t k = 0; k < step.operands; k += per_quad) {
+            unroll<per_quad>([&](auto) QUANT_DETAIL_LAMBDA {
+                simd::lanes<level> operand[P];
                 QUANT_DETAIL_UNROLLED
                 for (std::size_t p = 0; p < P; ++p) {
-                    sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
+                    operand[p] =
+                        simd::keep_in_register(simd::load<level>(levels + p * panel_rows * 4));
                 }
-            }
-            from += 4 * T;
-            levels += P * panel_rows * 4;
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t t = 0; t < T; ++t) {
+                    const auto value = load_operand<A>(from, t);
+                    QUANT_DETAIL_UNROLLED
+                    for (std::size_t p = 0; p < P; ++p) {
+                        sum[p][t] = multiply_add(operand[p], value, sum[p][t]);
+                    }
+                }
+                from += 4 * T;
+                levels += P * panel_rows * 4;
+            });
         }
         if constexpr (LongSteps) {
             if (!stretch.ends) {
