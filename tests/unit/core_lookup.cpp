@@ -1,4 +1,4 @@
-// Lookups find every entry of a table in every lane.
+// Lookups find every entry of a table in every lane, and columns of bytes become floats.
 #include <quant/simd/convert.hpp>
 #include <quant/simd/lookup.hpp>
 
@@ -62,7 +62,9 @@ TEMPLATE_TEST_CASE("floats are looked up", "[simd]", entries<2>, entries<8>, ent
 TEST_CASE("pairs of 16 bits are looked up", "[simd]") {
     if constexpr (simd::has_pair_lookup) {
         std::array<std::uint16_t, 16> table{};
-        for (std::size_t i = 0; i < 16; ++i) table[i] = static_cast<std::uint16_t>(0xF00D - 997 * i);
+        for (std::size_t i = 0; i < 16; ++i) {
+            table[i] = static_cast<std::uint16_t>(0xF00D - 997 * i);
+        }
         for (std::size_t first = 0; first < 16; ++first) {
             std::uint8_t index[64];
             for (std::size_t i = 0; i < 64; ++i) {
@@ -83,7 +85,7 @@ TEST_CASE("pairs of 16 bits are looked up", "[simd]") {
 }
 
 TEST_CASE("columns of bytes become floats", "[simd]") {
-    if constexpr (simd::has_offset_columns) {
+    if constexpr (simd::has_integer_columns) {
         for (std::size_t first = 0; first < 256; ++first) {
             std::uint8_t bytes[64];
             for (std::size_t i = 0; i < 64; ++i) {
@@ -91,13 +93,13 @@ TEST_CASE("columns of bytes become floats", "[simd]") {
             }
             const auto codes = simd::load<std::int32_t>(bytes);
             float columns[4][16];
-            simd::store(columns[0], simd::offset_column<0>(codes));
-            simd::store(columns[1], simd::offset_column<1>(codes));
-            simd::store(columns[2], simd::offset_column<2>(codes));
-            simd::store(columns[3], simd::offset_column<3>(codes));
+            simd::store(columns[0], simd::integer_column<0>(codes));
+            simd::store(columns[1], simd::integer_column<1>(codes));
+            simd::store(columns[2], simd::integer_column<2>(codes));
+            simd::store(columns[3], simd::integer_column<3>(codes));
             for (std::size_t i = 0; i < 64; ++i) {
                 CAPTURE(first, i);
-                REQUIRE(columns[i % 4][i / 4] == simd::column_offset + bytes[i]);
+                REQUIRE(columns[i % 4][i / 4] == simd::integer_offset + bytes[i]);
             }
         }
     } else {

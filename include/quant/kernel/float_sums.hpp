@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/kernel/integer_sums.hpp>
+#include <quant/policy/activations.hpp>
 #include <quant/simd/lookup.hpp>
 
 #include <array>
@@ -31,29 +32,21 @@ inline constexpr std::array<T, 16> level_table = [] {
     return table;
 }();
 
-/// Whether bf16 holds all levels of that table.
-template <quantization_scheme S>
-inline constexpr bool levels_fit_bf16 = [] {
-    for (int u = 0; u <= S::max_code; ++u) {
-        if (S::is_level(u) && static_cast<float>(bf16(S::step(u))) != S::step(u)) return false;
-    }
-    return true;
-}();
-
-/// Whether levels are made of codes that are floats already, as offset_column gives them.
+/// Whether levels are made of codes that are floats already, as integer_column gives them.
 template <quantization_scheme S>
 inline constexpr bool levels_by_offset = S::is_linear && S::multiplier == 1 &&
-                                         !levels_by_table<S> && simd::has_offset_columns;
+                                         !levels_by_table<S> && simd::has_integer_columns;
 
-/// What is taken from codes (twice the codes, for midrise) to make them levels, as bits of a float
-/// if levels_by_offset; with two tables, which of them.
+/// What is taken from codes (twice the codes, for midrise) to make them levels; if
+/// levels_by_offset, the bits of that plus integer_offset as a float; with two tables, which of
+/// them.
 template <quantization_scheme S>
 QUANT_DETAIL_INLINE simd::i32x16 level_shift(const lane_grid<S>& grid) noexcept {
     if constexpr (S::tables == 2) return grid.table();
     auto shift = simd::broadcast<std::int32_t>(S::offset);
     if constexpr (S::has_zero_point) shift = grid.zero_point();
     if constexpr (levels_by_offset<S>) {
-        return simd::float_to_bits(simd::to_float(shift) + simd::broadcast(simd::column_offset));
+        return simd::float_to_bits(simd::to_float(shift) + simd::broadcast(simd::integer_offset));
     }
     return shift;
 }
@@ -65,12 +58,13 @@ QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
     const auto shifted = simd::shift_right<8 * static_cast<int>(Column)>(codes);
     if constexpr (levels_by_table<S> && simd::has_lookup) {
         return simd::lookup(level_table<S, float>, shifted);
-    } else if constexpr (levels_by_table<S> && levels_fit_bf16<S> && simd::has_pair_lookup) {
+    } else if constexpr (levels_by_table<S> && core_detail::steps_fit_bf16<S> &&
+                         simd::has_pair_lookup) {
         const auto pair = simd::lookup_pairs<Column / 2>(level_table<S, std::uint16_t>, codes);
         return simd::bits_to_float(Column % 2 == 0 ? simd::shift_left<16>(pair)
                                                    : pair & simd::broadcast(-65536));
     } else if constexpr (levels_by_offset<S>) {
-        return simd::offset_column<Column>(codes) - simd::bits_to_float(shift);
+        return simd::integer_column<Column>(codes) - simd::bits_to_float(shift);
     } else if constexpr (S::tables == 2) {
         return steps_of<S>(shifted | shift);
     } else if constexpr (!S::is_linear) {
@@ -86,7 +80,7 @@ QUANT_DETAIL_INLINE simd::f32x16 level_of(const simd::i32x16& codes,
 template <quantization_scheme S, std::size_t Pair>
 QUANT_DETAIL_INLINE simd::i32x16 level_pair(const simd::i32x16& codes,
                                             const simd::i32x16& shift) noexcept {
-    if constexpr (levels_by_table<S> && simd::has_lookup) {
+    if constexpr (levels_by_table<S> && simd::has_pair_lookup) {
         return simd::lookup_pairs<Pair>(level_table<S, std::uint16_t>, codes);
     } else {
         const auto first = simd::float_to_bits(level_of<S, 2 * Pair>(codes, shift));

@@ -35,9 +35,10 @@ struct look_ahead {
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
 /// faster than memory gives them; whether processors fetch enough by themselves then was measured.
-/// With vectors of 64 bytes they do for two tokens, and requests slow them down; 8 bits have so many
-/// lines that half must do. With vectors of 32 bytes they leave up to half of memory's rate, so
-/// every tile asks for all.
+/// With vectors of 64 bytes they do for two tokens, and requests slow them down. With vectors of 32
+/// bytes they leave a third of memory's rate unused and more, so all tiles request. With narrower
+/// ones, two tokens of 4 bits and four of 8 gain nothing. 8 bits have so many lines that, but for
+/// vectors of 32 bytes, half must do.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);

@@ -28,9 +28,9 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Panels that a tile of T tokens takes at once: what the registers hold. Where a scale covers
-/// whole rows, the float sums lie in memory and leave room for more. Float sums, of which each waits
-/// for itself, need two panels of two vectors each for the multiply-adds of one token.
+/// Panels that a tile of T tokens takes at once: what the registers hold. Of float activations
+/// tiles have one token (float_panels.hpp has the others), and each sum is a chain of
+/// multiply-adds: with vectors of 32 bytes two panels are four chains.
 template <activation A>
 [[nodiscard]] constexpr std::size_t panels_of_tile(std::size_t tokens) noexcept {
     if (isa::current::vector_bytes == 32 && !is_integer_activation<A>) return 2;

@@ -51,18 +51,19 @@ QUANT_DETAIL_INLINE i32x16 load_u8(const void* from) noexcept {
     return wide;
 }
 
-/// What offset_column adds: where floats are the integers themselves.
-inline constexpr float column_offset = 0x1p23f;
+/// What integer_column adds, 2^23: from there to 2^24 floats are the integers, so that a byte is
+/// their lowest bits.
+inline constexpr float integer_offset = 0x1p23f;
 
 #if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
 
-/// Whether offset_column exists: less work than to shift, mask and convert each column.
-inline constexpr bool has_offset_columns = true;
+/// Whether integer_column exists: less work than to shift, mask and convert each column.
+inline constexpr bool has_integer_columns = true;
 
-/// column_offset + one of the four bytes of each lane. All columns of the same lanes share a
+/// integer_offset + one of the four bytes of each lane. All columns of the same lanes share a
 /// regrouping by columns.
 template <std::size_t Column>
-QUANT_DETAIL_INLINE f32x16 offset_column(const i32x16& bytes) noexcept {
+QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
     const __m256i by_column = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
     const __m256i upper_bits = _mm256_set1_epi16(0x4B00); // those of 2^23
@@ -81,10 +82,10 @@ QUANT_DETAIL_INLINE f32x16 offset_column(const i32x16& bytes) noexcept {
 
 #else
 
-inline constexpr bool has_offset_columns = false;
+inline constexpr bool has_integer_columns = false;
 
 template <std::size_t Column>
-QUANT_DETAIL_INLINE f32x16 offset_column(const i32x16& bytes) noexcept {
+QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
     return to_float(bytes);
 }
 
