@@ -32,21 +32,23 @@ struct look_ahead {
     }
 };
 
+/// Whether every tile asks for all lines, however few its tokens: with vectors of 32 bytes
+/// processors that fetch by themselves alone leave a third of memory's rate unused and more.
+inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
+
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
 /// faster than memory gives them; whether processors fetch enough by themselves then was measured.
-/// With vectors of 64 bytes they do for two tokens, and requests slow them down. With vectors of 32
-/// bytes they leave a third of memory's rate unused and more, so all tiles request. With narrower
-/// ones, two tokens of 4 bits and four of 8 gain nothing. 8 bits have so many lines that, but for
-/// vectors of 32 bytes, half must do.
+/// Unless every tile asks, they do with vectors of 64 bytes for two tokens, which requests slow
+/// down; with narrower ones two tokens of 4 bits and four of 8 gain nothing. 8 bits have so many
+/// lines that half must do then.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     constexpr auto bits = static_cast<std::size_t>(S::bits);
-    constexpr std::size_t vector = isa::current::vector_bytes;
-    constexpr std::size_t few = vector == 64 ? 2 : vector == 32 ? 0 : bits / 2;
-    if (bits % 4 == 0 && T <= few) return std::size_t{0};
+    constexpr std::size_t few = isa::current::vector_bytes == 64 ? 2 : bits / 2;
+    if (!every_tile_asks && bits % 4 == 0 && T <= few) return std::size_t{0};
     const std::size_t lines = div_ceil(P * layout<S>::superblock_bytes, cache_line);
-    return bits == 8 && vector != 32 ? div_ceil(lines, 2) : lines;
+    return bits == 8 && !every_tile_asks ? div_ceil(lines, 2) : lines;
 }();
 
 /// Cuts a block's bytes into shares of walks, in order. Where walks are many, the first ones take

@@ -218,12 +218,10 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     const std::size_t unit = common * w.panel_bytes() <= most_bytes ? common : group;
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / unit * unit;
     const std::size_t block = x.tiles() == 1 ? group : std::max(fit, unit);
-    // A tile alone does not ask for what would leave the second-level cache before its turn. Nor
-    // does it for 8 bits, except with vectors of 32 bytes: elsewhere processors fetch enough of
-    // these by themselves.
-    const bool ask = x.tiles() > 1 ||
-                     ((S::bits < 8 || isa::current::vector_bytes == 32) &&
-                      group * w.panel_bytes() <= 2 * panel_block_bytes);
+    // A tile alone does not ask for what would leave the second-level cache before its turn, nor,
+    // unless every tile asks, for 8 bits, of which processors fetch enough by themselves.
+    const bool ask = x.tiles() > 1 || ((S::bits < 8 || every_tile_asks) &&
+                                       group * w.panel_bytes() <= 2 * panel_block_bytes);
     std::size_t requests = 0; // of all tiles in a block
     with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
         requests = look_ahead_requests<S, tokens, tile_panels<S, A, tokens>> * superblocks(w) *

@@ -25,6 +25,25 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
+namespace folding {
+
+#if !QUANT_DETAIL_SCALAR && (defined(__SSSE3__) || defined(__AVX__))
+/// from[low four bits of each byte], bytes being below 128.
+template <class Register>
+QUANT_DETAIL_INLINE Register sixteen_bytes(const std::uint8_t* from, Register index) noexcept {
+    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+#if defined(__AVX512BW__)
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), index);
+#elif defined(__AVX2__)
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), index);
+#else
+    return _mm_shuffle_epi8(entries, index);
+#endif
+}
+#endif
+
+} // namespace folding
+
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
 
 inline constexpr bool has_lookup = true;
@@ -75,19 +94,16 @@ QUANT_DETAIL_INLINE i32x16 lookup_pairs(const std::array<std::uint16_t, 16>& tab
     // The first pair of each of four lanes, then the second ones.
     const __m256i order = _mm256_broadcastsi128_si256(
         _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    alignas(16) std::uint8_t lower[16], upper[16];
+    std::uint8_t lower[16], upper[16];
     for (std::size_t i = 0; i < 16; ++i) {
         lower[i] = static_cast<std::uint8_t>(table[i]);
         upper[i] = static_cast<std::uint8_t>(table[i] >> 8);
     }
-    const auto entries = [](const std::uint8_t* from) QUANT_DETAIL_LAMBDA {
-        return _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(from)));
-    };
     return per_register<std::int32_t>(
         [&](auto b) QUANT_DETAIL_LAMBDA {
             const __m256i index = _mm256_shuffle_epi8(b, order);
-            const __m256i low = _mm256_shuffle_epi8(entries(lower), index);
-            const __m256i high = _mm256_shuffle_epi8(entries(upper), index);
+            const __m256i low = folding::sixteen_bytes(lower, index);
+            const __m256i high = folding::sixteen_bytes(upper, index);
             return native<std::int32_t>(Pair == 0 ? _mm256_unpacklo_epi8(low, high)
                                                   : _mm256_unpackhi_epi8(low, high));
         },
@@ -175,29 +191,13 @@ QUANT_DETAIL_INLINE f32x16 lookup_floats(const std::array<float, 128>& table,
 
 namespace folding {
 
-#if !QUANT_DETAIL_SCALAR && (defined(__SSSE3__) || defined(__AVX__))
-/// table[first + low four bits of each byte], bytes being below 128.
-template <class Register>
-QUANT_DETAIL_INLINE Register sixteen_bytes(const std::array<std::uint8_t, 128>& table,
-                                           std::size_t first, Register index) noexcept {
-    const __m128i entries = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.data() + first));
-#if defined(__AVX512BW__)
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(entries), index);
-#elif defined(__AVX2__)
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(entries), index);
-#else
-    return _mm_shuffle_epi8(entries, index);
-#endif
-}
-#endif
-
 #if !QUANT_DETAIL_SCALAR && defined(__AVX2__) && !defined(__AVX512BW__)
 /// table[First + byte], bytes being below N; bits that count no entry of these do not matter.
 template <std::size_t N, std::size_t First = 0>
 QUANT_DETAIL_INLINE __m256i bytes_at(const std::array<std::uint8_t, 128>& table,
                                      __m256i index) noexcept {
     if constexpr (N <= 16) {
-        return sixteen_bytes(table, First, index);
+        return sixteen_bytes(table.data() + First, index);
     } else {
         constexpr std::size_t half = std::bit_ceil(N) / 2;
         constexpr int to_sign = 7 - std::countr_zero(half);
@@ -270,7 +270,7 @@ QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& tab
     const auto sixteen = [&](std::size_t first) QUANT_DETAIL_LAMBDA {
         i32x16 part;
         detail::unroll<i32x16::count>([&](auto i) QUANT_DETAIL_LAMBDA {
-            part.r[i] = folding::sixteen_bytes(table, first, index.r[i].data);
+            part.r[i] = folding::sixteen_bytes(table.data() + first, index.r[i].data);
         });
         return part;
     };
