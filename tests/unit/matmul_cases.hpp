@@ -3,6 +3,8 @@
 
 #include "scheme_cases.hpp"
 
+#include <utility>
+
 namespace cases {
 
 template <class Code, class Mapping, class Granularity, class Activations>
@@ -51,6 +53,19 @@ void check_close(const std::vector<float>& y, const std::vector<float>& x, std::
     CHECK(error <= tolerance * tolerance * squared_terms(x, tokens, w));
 }
 
+/// Products as on a CPU that decodes beside them, or as on another, until the end of the scope.
+class decoding_beside_products {
+public:
+    explicit decoding_beside_products(bool value)
+        : before_(std::exchange(quant::detail::decodes_beside_products(), value)) {}
+    ~decoding_beside_products() { quant::detail::decodes_beside_products() = before_; }
+    decoding_beside_products(const decoding_beside_products&) = delete;
+    decoding_beside_products& operator=(const decoding_beside_products&) = delete;
+
+private:
+    bool before_;
+};
+
 template <class S, class A>
 void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     const auto [rows, cols] = size;
@@ -64,13 +79,15 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     quant::matmul<A>(x_view, packed, quant::matrix_view<float>{y.data(), tokens, rows}, pool);
     check_close<A>(y, x, tokens, quant::reference::quantize<S>(w, rows, cols));
 
-    // The same bits on one thread, token by token, and from activations packed in advance.
+    // The same bits on one thread, token by token; and from activations packed in advance, on the
+    // other kind of CPU.
     std::vector<float> one_by_one(tokens * rows, -2);
     for (std::size_t t = 0; t < tokens; ++t) {
         quant::matmul<A>(quant::matrix_view<const float>{x.data() + t * cols, 1, cols}, packed,
                          quant::matrix_view<float>{one_by_one.data() + t * rows, 1, rows});
     }
     CHECK(same_bytes(one_by_one, y));
+    const decoding_beside_products other(!quant::detail::decodes_beside_products());
     std::vector<float> prepared(tokens * rows, -3);
     quant::matmul(quant::pack_activations<A, S>(x_view), packed,
                   quant::matrix_view<float>{prepared.data(), tokens, rows});

@@ -131,16 +131,22 @@ struct integer_sums {
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
-    /// Whether no quad is read before the products of the one before it: a line of 1 bit gives
-    /// eight, and clang, which decodes all at once, puts sums of longer steps on the stack
-    /// meanwhile.
-    static constexpr bool decodes_in_turn = simd::can_read_in_turn && S::bits == 1 &&
-                                            isa::current::vector_bytes == 64 &&
-                                            product_plan<S, A>::step > superblock_cols;
+    /// Whether no quad is read before the products of the one before it: clang reads ahead, and puts
+    /// on the stack what registers then have no room for. It does no harm where one token's sums
+    /// are few, but for 1 bit, of which a line gives eight quads; nor where twelve sums, of codes
+    /// in one plane, are scaled at each superblock.
+    static constexpr bool reads_in_turn = [] {
+        if (!simd::can_compute_first) return false;
+        const bool short_step = product_plan<S, A>::step <= superblock_cols;
+        if (T == 1) return S::bits == 1 && !short_step;
+        return !short_step || P * T != 12 || planes<S::bits>::count > 1;
+    }();
     /// Whether lines of codes are read once for all their quads: where there are so few sums that
-    /// 32 registers have room for lines.
-    static constexpr bool keeps_lines =
-        isa::current::vector_bytes == 64 && !decodes_in_turn && halves * P * T <= 10;
+    /// 32 registers have room for lines, and a line does not give so many quads that its reading is
+    /// nothing beside them.
+    static constexpr bool keeps_lines = isa::current::vector_bytes == 64 &&
+                                        !(reads_in_turn && S::bits == 1) &&
+                                        halves * P * T <= (reads_in_turn ? 8 : 10);
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -188,7 +194,10 @@ struct integer_sums {
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
             [[maybe_unused]] kept_lines<S::bits> lines[P];
             unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
-                if constexpr (decodes_in_turn && q > 0) simd::read_in_turn();
+                if constexpr (reads_in_turn && q > 0) {
+                    for_each_sum(sum, simd::compute_first<std::int32_t>);
+                    simd::then_read();
+                }
                 simd::i32x16 codes[P];
                 if constexpr (keeps_lines) {
                     QUANT_DETAIL_UNROLLED

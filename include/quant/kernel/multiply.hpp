@@ -244,10 +244,11 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
 template <quantization_scheme S, class X>
 [[nodiscard]] bool makes_operands_ahead(const X& x) noexcept {
     using A = typename X::activation_type;
-    constexpr std::size_t least = least_tiles_ahead<S, A>;
-    if constexpr (least != 0) {
+    if constexpr (least_tiles_ahead<S, A> != 0) {
         if (shape_of<S, A>.whole_rows && x.cols() > product_plan<S, A>::step) return false;
-        return x.tiles() >= least && x.tokens_in(x.tiles() - 1) >= least_stretch_tokens<A>;
+        const std::size_t least = least_tiles_ahead_here<S, A>();
+        return least != 0 && x.tiles() >= least &&
+               x.tokens_in(x.tiles() - 1) >= least_stretch_tokens<A>;
     }
     return false;
 }

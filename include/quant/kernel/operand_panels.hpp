@@ -8,6 +8,7 @@
 #include <quant/kernel/integer_sums.hpp>
 #include <quant/kernel/look_ahead.hpp>
 #include <quant/pack/planes.hpp>
+#include <quant/simd/vector_units.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -53,11 +54,10 @@ inline constexpr stretch_shape shape_of = [] {
                          S::has_zero_point ? 1 : integer_operand<S>::excess};
 }();
 
-/// From how many tiles on operands are made ahead of products; 0 for never. Tiles that decode as
-/// they go do so beside products, if not for nothing: that is made up for soon by codes in several
-/// planes, late by others. What lies in place gains most by whole rows, whose weights then are read
-/// from memory once, and from the first-level cache for all tiles. Short steps spend their time
-/// elsewhere.
+/// From how many tiles on operands are made ahead of products, where what decodes takes turns with
+/// them; 0 for never. That is made up for soon by codes in several planes, late by others. What
+/// lies in place gains most by whole rows, whose weights then are read from memory once, and from
+/// the first-level cache for all tiles. Short steps spend their time elsewhere.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_ahead = [] {
     std::size_t least = 0;
@@ -74,6 +74,21 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     }
     return least;
 }();
+
+/// Whether the CPU decodes beside products. Tests may set it, while nothing multiplies.
+[[nodiscard]] inline bool& decodes_beside_products() noexcept {
+    static bool value = simd::units_decode_beside_products();
+    return value;
+}
+
+/// least_tiles_ahead on this CPU. Where tiles decode beside products, only codes in three planes
+/// take longer than the products do: what others keep in memory between stretches costs more.
+template <quantization_scheme S, activation A>
+[[nodiscard]] std::size_t least_tiles_ahead_here() noexcept {
+    constexpr std::size_t least = least_tiles_ahead<S, A>;
+    if (least == 0 || !decodes_beside_products()) return least;
+    return planes<S::bits>::count > 2 ? 8 : 0;
+}
 
 /// Tiles that share operands, at most. Their outputs lie on the stack, 36 KiB, half of that beside
 /// as much for sums where steps are cut, unless rows are steps: then outputs come into being where

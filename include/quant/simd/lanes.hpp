@@ -315,13 +315,20 @@ QUANT_DETAIL_INLINE lanes<T> keep_in_register(const lanes<T>& v) noexcept {
 #endif
 }
 
-/// What the source reads after it is not read before it, by compilers that can be told so and need it.
-#if defined(__clang__)
-inline constexpr bool can_read_in_turn = true;
-QUANT_DETAIL_INLINE void read_in_turn() noexcept { __asm__ __volatile__("" : : : "memory"); }
+/// What the source reads after then_read() is not read before what compute_first() was called for is
+/// computed; by compilers that can be told so and need it.
+#if defined(__clang__) && defined(__AVX512BW__) && !QUANT_DETAIL_SCALAR
+inline constexpr bool can_compute_first = true;
+template <class T>
+QUANT_DETAIL_INLINE void compute_first(lanes<T>& v) noexcept {
+    for (auto& r : v.r) __asm__ __volatile__("" : "+v"(r.data));
+}
+QUANT_DETAIL_INLINE void then_read() noexcept { __asm__ __volatile__("" : : : "memory"); }
 #else
-inline constexpr bool can_read_in_turn = false;
-QUANT_DETAIL_INLINE void read_in_turn() noexcept {}
+inline constexpr bool can_compute_first = false;
+template <class T>
+QUANT_DETAIL_INLINE void compute_first(lanes<T>&) noexcept {}
+QUANT_DETAIL_INLINE void then_read() noexcept {}
 #endif
 
 /// a in the lower eight lanes, b in the upper ones.
