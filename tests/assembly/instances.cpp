@@ -32,15 +32,16 @@ template <class S>
 constexpr auto four =
     tiles<S, per_token_int8, std::min<std::size_t>(4, detail::tile_tokens<per_token_int8>)>;
 
-/// Products of a stretch of levels, decoded from any scheme like S.
-template <class S, class A>
+/// Products of P panels of a stretch of levels, decoded from any scheme like S.
+template <class S, class A, std::size_t P = detail::float_panels>
 constexpr std::tuple stretch{
     &detail::multiply_stretch<A, detail::has_long_steps<S, A>, S::has_minimum,
-                              detail::tile_tokens<A>, detail::float_panels>};
+                              detail::tile_tokens<A>, P, detail::float_panels>};
 
 template <class A>
 constexpr auto float_kernels =
     std::tuple_cat(tiles<grouped<4, 32>, A, 1>, stretch<grouped<4, 32>, A>,
+                   stretch<grouped<4, 32>, A, std::min<std::size_t>(2, detail::float_panels)>,
                    stretch<grouped<4, 32, asymmetric_min>, A>, stretch<by_channel<8>, A>);
 
 /// Products of operands that are made ahead, of any scheme like S; where they are.

@@ -53,14 +53,14 @@ void check_close(const std::vector<float>& y, const std::vector<float>& x, std::
     CHECK(error <= tolerance * tolerance * squared_terms(x, tokens, w));
 }
 
-/// Products as on a CPU that decodes beside them, or as on another, until the end of the scope.
-class decoding_beside_products {
+/// Products as on AMD's cores, or as on others, until the end of the scope.
+class on_amd_cores {
 public:
-    explicit decoding_beside_products(bool value)
-        : before_(std::exchange(quant::detail::decodes_beside_products(), value)) {}
-    ~decoding_beside_products() { quant::detail::decodes_beside_products() = before_; }
-    decoding_beside_products(const decoding_beside_products&) = delete;
-    decoding_beside_products& operator=(const decoding_beside_products&) = delete;
+    explicit on_amd_cores(bool value)
+        : before_(std::exchange(quant::simd::on_amd_cores(), value)) {}
+    ~on_amd_cores() { quant::simd::on_amd_cores() = before_; }
+    on_amd_cores(const on_amd_cores&) = delete;
+    on_amd_cores& operator=(const on_amd_cores&) = delete;
 
 private:
     bool before_;
@@ -87,7 +87,7 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
                          quant::matrix_view<float>{one_by_one.data() + t * rows, 1, rows});
     }
     CHECK(same_bytes(one_by_one, y));
-    const decoding_beside_products other(!quant::detail::decodes_beside_products());
+    const on_amd_cores other(!quant::simd::on_amd_cores());
     std::vector<float> prepared(tokens * rows, -3);
     quant::matmul(quant::pack_activations<A, S>(x_view), packed,
                   quant::matrix_view<float>{prepared.data(), tokens, rows});

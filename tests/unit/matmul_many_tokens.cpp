@@ -43,7 +43,7 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
     CAPTURE(to_string(describe<S>()));
     constexpr std::size_t largest = detail::tile_tokens<A>, least = detail::least_tiles_ahead<S, A>;
     static_assert(least != 0 || !isa::current::dot_product || isa::current::vector_bytes != 64);
-    const cases::decoding_beside_products not_here(false);
+    const cases::on_amd_cores not_here(false);
     thread_pool pool(3);
     // Seven panels, of which three are left over; six, of which two are; and columns of which the
     // last superblock has few.
@@ -59,7 +59,7 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
 }
 
 TEST_CASE("many tokens: more than share operands", "[matmul]") {
-    const cases::decoding_beside_products not_here(false);
+    const cases::on_amd_cores not_here(false);
     thread_pool pool(2);
     cases::check_product<scheme<int4, symmetric, group_wise<128>, fp16>, per_token_int8>(
         {64, 300}, 24 * detail::tile_tokens<per_token_int8> + 40, pool);
@@ -70,17 +70,17 @@ TEST_CASE("many tokens: which CPU makes operands ahead of them", "[matmul]") {
     using seven = scheme<int7, symmetric, group_wise<64>, fp16>;
     constexpr std::size_t least = detail::least_tiles_ahead<seven, per_token_int8>;
     {
-        const cases::decoding_beside_products not_here(false);
+        const cases::on_amd_cores not_here(false);
         CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == least);
         CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == least);
     }
-    const cases::decoding_beside_products here(true);
+    const cases::on_amd_cores here(true);
     CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == 0);
     CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == (least == 0 ? 0 : 8));
 }
 
 TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
-    const cases::decoding_beside_products not_here(false);
+    const cases::on_amd_cores not_here(false);
     thread_pool pool(2);
     cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({50, 66'000},
                                                                                       12, pool);

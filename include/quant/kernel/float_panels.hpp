@@ -6,6 +6,7 @@
 #pragma once
 
 #include <quant/kernel/float_sums.hpp>
+#include <quant/simd/vector_units.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -14,18 +15,17 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Panels decoded together: their chains fill the registers. Outputs are in memory during a step
-/// then; where one panel is all that registers hold chains of, they hold outputs of short steps,
-/// too.
+/// Panels decoded together: their chains fill the registers.
 inline constexpr std::size_t float_panels = isa::current::vector_bytes == 64 ? 4 : 1;
-
-/// Columns of a stretch of P panels: its levels take half of a first-level cache.
-template <std::size_t P>
-inline constexpr std::size_t stretch_cols = 256 / P;
 
 /// Whether a stretch may hold part of a step.
 template <quantization_scheme S, activation A>
 inline constexpr bool has_long_steps = product_plan<S, A>::step > 64;
+
+/// Columns of a stretch of P panels, at most: levels of four bytes take half of a first-level cache.
+/// Pairs of bf16 do so with short steps; with long ones their chains are there, too.
+template <activation A, std::size_t P, bool LongSteps>
+inline constexpr std::size_t stretch_cols = 256 / P * (bf16_pairs<A> && !LongSteps ? 2 : 1);
 
 /// Tiles that share decoded levels. Their outputs lie on the stack, 36 KiB at most with those
 /// chains that are cut.
@@ -50,7 +50,7 @@ struct level_stretch {
     static constexpr std::size_t cols_per_operand = bf16_pairs<A> ? 2 : 1;
     static constexpr std::size_t most_steps = 8;
 
-    alignas(64) std::byte levels[stretch_cols<P> / cols_per_operand][P][panel_rows * 4];
+    alignas(64) std::byte levels[stretch_cols<A, P, false> / cols_per_operand][P][panel_rows * 4];
     stretch_step<P> steps[most_steps];
     std::size_t count = 0;    ///< steps
     std::size_t operands = 0; ///< of all steps
@@ -129,23 +129,29 @@ QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T])
     }
 }
 
-/// Multiplies one stretch with the T tokens of a tile. One function per activation and tile: all
-/// schemes share it. LongSteps: the stretch has one step or part of one, whose chains are kept in
-/// memory between stretches; else whole steps. next_x: activations like x that are fetched
-/// meanwhile for the next call.
-template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P>
-QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, const std::byte* x,
-                                           const std::byte* next_x, const float* block_sums,
-                                           float* out, float* chains) noexcept {
+/// Multiplies P panels, from `first` on, of a stretch with the T tokens of a tile. One function per
+/// activation and tile: all schemes share it. LongSteps: the stretch has one step or part of one,
+/// whose chains are kept in memory between stretches; else whole steps. Outputs of short steps are
+/// in registers, too, where those have room for both; else in memory during a step. next_x:
+/// activations like x that are fetched meanwhile for the next call.
+template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P,
+          std::size_t Decoded>
+QUANT_DETAIL_OUTLINE void
+multiply_stretch(const level_stretch<A, Decoded>& stretch, std::size_t first, const std::byte* x,
+                 const std::byte* next_x, const float* block_sums, float* out,
+                 float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
-    constexpr bool in_registers = !LongSteps && P == 1;
-    constexpr std::size_t per_quad = quad_cols / level_stretch<A, P>::cols_per_operand;
+    constexpr bool in_registers = !LongSteps && P <= 2;
+    constexpr std::size_t per_quad = quad_cols / level_stretch<A, Decoded>::cols_per_operand;
+    if constexpr (P == Decoded) first = 0;
+    out += first * T * panel_rows;
+    chains += first * T * panel_rows;
     simd::f32x16 y[P][T];
     if constexpr (in_registers) load_tile(y, out);
-    const auto* levels = &stretch.levels[0][0][0];
+    const auto* levels = &stretch.levels[0][first][0];
     std::size_t s = 0;
     do { // a stretch has a step
-        const stretch_step<P>& step = stretch.steps[s];
+        const stretch_step<Decoded>& step = stretch.steps[s];
         if constexpr (!in_registers) out = simd::again(out); // see operand_panels.hpp
         simd::f32x16 sum[P][T];
         QUANT_DETAIL_UNROLLED
@@ -178,7 +184,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
                     }
                 }
                 from += 4 * T;
-                levels += P * panel_rows * 4;
+                levels += Decoded * panel_rows * 4;
             });
         }
         if constexpr (LongSteps) {
@@ -198,9 +204,9 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, P>& stretch, c
         for (std::size_t p = 0; p < P; ++p) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t t = 0; t < T; ++t) {
-                y[p][t] = simd::fma(sum[p][t], step.scale[p], y[p][t]);
+                y[p][t] = simd::fma(sum[p][t], step.scale[first + p], y[p][t]);
                 if constexpr (HasMinimum) {
-                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[p], y[p][t]);
+                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[first + p], y[p][t]);
                 }
             }
         }
@@ -214,7 +220,7 @@ template <quantization_scheme S, activation A, std::size_t P, class Row, class F
 void for_each_stretch(const std::byte* const (&panels)[P], const Row& row, F&& f) noexcept {
     using plan = product_plan<S, A>;
     constexpr bool long_steps = has_long_steps<S, A>;
-    constexpr std::size_t capacity = stretch_cols<P>;
+    constexpr std::size_t capacity = stretch_cols<A, P, long_steps>;
     level_stretch<A, P> stretch;
     const auto flush = [&] {
         if (stretch.count > 0) f(stretch);

@@ -148,6 +148,12 @@ struct integer_sums {
                                         !(reads_in_turn && S::bits == 1) &&
                                         halves * P * T <= (reads_in_turn ? 8 : 10);
 
+    /// Whether g++ is kept from reading codes again for each token, or decoding them again: 3 and 4
+    /// tokens of 8 bits spent a fourth of their time so.
+    static constexpr bool keeps_codes =
+        isa::current::vector_bytes == 64 && T > 1 &&
+        (S::bits == 8 || halves == 2 || planes<S::bits>::count > 1);
+
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
     template <bool SumsFit16Bits>
@@ -207,6 +213,10 @@ struct integer_sums {
                     }
                 } else {
                     decode<First + q>(panels, at, codes);
+                    if constexpr (keeps_codes) {
+                        QUANT_DETAIL_UNROLLED
+                        for (auto& c : codes) c = simd::keep_in_register(c);
+                    }
                 }
                 multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
                               [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)

@@ -124,6 +124,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
     const panel_group<S, P> group(w, panel, last);
+    const bool by_pairs = simd::on_amd_cores(); // whose outputs stay in registers
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
             const auto tile = x.tile(i);
@@ -132,9 +133,18 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                multiply_stretch<A, long_steps, S::has_minimum, tokens, P>(
-                    stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
-                    chain);
+                const auto multiply = [&](auto panels, std::size_t first_panel) {
+                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels>(
+                        stretch, first_panel, tile.base, next.base,
+                        tile.template sums<float>(0, 0), tile_sum, chain);
+                };
+                if constexpr (P == 4 && !long_steps) {
+                    if (by_pairs) {
+                        multiply(index_constant<2>{}, 0);
+                        return multiply(index_constant<2>{}, 2);
+                    }
+                }
+                multiply(index_constant<P>{}, 0);
             });
         }
     });

@@ -75,18 +75,12 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     return least;
 }();
 
-/// Whether the CPU decodes beside products. Tests may set it, while nothing multiplies.
-[[nodiscard]] inline bool& decodes_beside_products() noexcept {
-    static bool value = simd::units_decode_beside_products();
-    return value;
-}
-
 /// least_tiles_ahead on this CPU. Where tiles decode beside products, only codes in three planes
-/// take longer than the products do: what others keep in memory between stretches costs more.
+/// take longer than the products do.
 template <quantization_scheme S, activation A>
 [[nodiscard]] std::size_t least_tiles_ahead_here() noexcept {
     constexpr std::size_t least = least_tiles_ahead<S, A>;
-    if (least == 0 || !decodes_beside_products()) return least;
+    if (least == 0 || !simd::on_amd_cores()) return least;
     return planes<S::bits>::count > 2 ? 8 : 0;
 }
 
