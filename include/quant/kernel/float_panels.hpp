@@ -6,6 +6,7 @@
 #pragma once
 
 #include <quant/kernel/float_sums.hpp>
+#include <quant/kernel/tile_memory.hpp>
 #include <quant/simd/vector_units.hpp>
 
 #include <algorithm>
@@ -105,29 +106,6 @@ private:
         });
     }
 };
-
-/// Sums or outputs of T tokens and P panels in memory: at[(p·T + t)·16 + lane].
-template <std::size_t P, std::size_t T>
-QUANT_DETAIL_INLINE void load_tile(simd::f32x16 (&tile)[P][T], const float* at) noexcept {
-    QUANT_DETAIL_UNROLLED
-    for (std::size_t p = 0; p < P; ++p) {
-        QUANT_DETAIL_UNROLLED
-        for (std::size_t t = 0; t < T; ++t) {
-            tile[p][t] = simd::load<float>(at + (p * T + t) * panel_rows);
-        }
-    }
-}
-/// @copydoc load_tile
-template <std::size_t P, std::size_t T>
-QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T]) noexcept {
-    QUANT_DETAIL_UNROLLED
-    for (std::size_t p = 0; p < P; ++p) {
-        QUANT_DETAIL_UNROLLED
-        for (std::size_t t = 0; t < T; ++t) {
-            simd::store(at + (p * T + t) * panel_rows, tile[p][t]);
-        }
-    }
-}
 
 /// Multiplies P panels, from `first` on, of a stretch with the T tokens of a tile. One function per
 /// activation and tile: all schemes share it. LongSteps: the stretch has one step or part of one,

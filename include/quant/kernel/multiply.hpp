@@ -57,8 +57,10 @@ struct product_output {
 };
 
 /// Weights of one block; with the next block and the activations of a tile beside them they fit
-/// most second-level caches.
-inline constexpr std::size_t panel_block_bytes = std::size_t{1} << 18;
+/// most second-level caches. Those beside vectors of 64 bytes are larger: four panels of 4096
+/// columns of 8 bits go with their scales.
+inline constexpr std::size_t panel_block_bytes =
+    isa::current::vector_bytes == 64 ? std::size_t{9} << 15 : std::size_t{1} << 18;
 
 /// The panels of packed weights, with what each of them takes computed once.
 template <quantization_scheme S>
@@ -169,46 +171,51 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     constexpr std::size_t tiles = stretch_tiles<shape>;
     alignas(64) float outputs[tiles * (shape.whole_rows ? tile_sums : tile_outputs)];
     alignas(64) std::int32_t cut_sums[both ? tiles * tile_sums : 1];
-    struct tile_in_batch {
-        stretch_tile x;
-        std::size_t tokens;
-        const std::byte* next_codes; // of a tile like it
-        float* outputs;
-        std::int32_t* sums;
-    };
-    tile_in_batch batch[tiles];
+    stretch_tile batch[tiles];
     const std::size_t count = last_tile - first_tile;
     for (std::size_t i = 0; i < count; ++i) {
         const auto tile = x.tile(first_tile + i);
         const bool alike = i + 1 < count && x.tokens_in(first_tile + i + 1) == tile.at.tokens;
         float* at = outputs + i * (shape.whole_rows ? tile_sums : tile_outputs);
-        batch[i] = {stretch_tile(tile), tile.at.tokens,
-                    alike ? tile.base + tile.at.bytes() : tile.base, at,
-                    both ? cut_sums + i * tile_sums : reinterpret_cast<std::int32_t*>(at)};
+        batch[i] = {.codes = tile.base,
+                    .next_codes = alike ? tile.base + tile.at.bytes() : tile.base,
+                    .half_bytes = tile.at.half_bytes(),
+                    .sums = tile.template sums<std::int32_t>(0, 0),
+                    .sums_per_half = tile.at.sums_per_half(),
+                    .scales = tile.scales(0),
+                    .outputs = at,
+                    .cut_sums =
+                        both ? cut_sums + i * tile_sums : reinterpret_cast<std::int32_t*>(at)};
     }
     if constexpr (!shape.whole_rows) std::fill_n(outputs, count * tile_outputs, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
+    const bool by_pairs = simd::on_amd_cores(); // whose outputs stay in registers
     stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
-            const tile_in_batch& tile = batch[i];
             // The first tiles ask for what is read next, a panel each.
             const look_ahead weights =
                 i < P ? stretch.next[i]
                       : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
-            with_constant<largest>(tile.tokens, [&](auto tokens) {
+            with_constant<largest>(x.tokens_in(first_tile + i), [&](auto tokens) {
                 if constexpr (tokens >= least_stretch_tokens<A>) {
-                    multiply_operands<A, shape, tokens>(stretch, tile.x, tile.next_codes, weights,
-                                                        tile.outputs, tile.sums);
+                    if constexpr (makes_operands_ahead_on_amd<S> && !shape.cut_steps) {
+                        if (by_pairs) {
+                            multiply_operands<A, shape, tokens, 2>(stretch, batch[i], weights);
+                            multiply_operands<A, shape, tokens, 2, 2>(stretch, batch[i], weights);
+                            return;
+                        }
+                    }
+                    multiply_operands<A, shape, tokens, P>(stretch, batch[i], weights);
                 }
             });
         }
     });
     for (std::size_t i = 0; i < count; ++i) {
-        const tile_in_batch& tile = batch[i];
-        out.finish_tile(tile.outputs, x.first_token(first_tile + i), tile.tokens, panel,
-                        group.count, shape.scale_per_block ? nullptr : tile.x.scales);
+        out.finish_tile(outputs + i * (shape.whole_rows ? tile_sums : tile_outputs),
+                        x.first_token(first_tile + i), x.tokens_in(first_tile + i), panel,
+                        group.count, shape.scale_per_block ? nullptr : batch[i].scales);
     }
 }
 

@@ -7,6 +7,7 @@
 
 #include <quant/kernel/integer_sums.hpp>
 #include <quant/kernel/look_ahead.hpp>
+#include <quant/kernel/tile_memory.hpp>
 #include <quant/pack/planes.hpp>
 #include <quant/simd/vector_units.hpp>
 
@@ -75,13 +76,16 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     return least;
 }();
 
-/// least_tiles_ahead on this CPU. Where tiles decode beside products, only codes in three planes
-/// take longer than the products do.
+/// Where tiles decode beside products, only codes in three planes take longer than the products do.
+template <quantization_scheme S>
+inline constexpr bool makes_operands_ahead_on_amd = planes<S::bits>::count > 2;
+
+/// least_tiles_ahead on this CPU.
 template <quantization_scheme S, activation A>
 [[nodiscard]] std::size_t least_tiles_ahead_here() noexcept {
     constexpr std::size_t least = least_tiles_ahead<S, A>;
     if (least == 0 || !simd::on_amd_cores()) return least;
-    return planes<S::bits>::count > 2 ? 8 : 0;
+    return makes_operands_ahead_on_amd<S> ? 8 : 0;
 }
 
 /// Tiles that share operands, at most. Their outputs lie on the stack, 36 KiB, half of that beside
@@ -116,26 +120,26 @@ struct operand_stretch {
 /// Where the numbers of a tile lie.
 struct stretch_tile {
     const std::byte* codes = nullptr;
+    const std::byte* next_codes = nullptr; ///< of a tile like it, to be fetched for its turn
     std::size_t half_bytes = 0;
     const std::int32_t* sums = nullptr;
     std::size_t sums_per_half = 0;
     const float* scales = nullptr;
-
-    stretch_tile() noexcept = default;
-    template <class Tile>
-    explicit stretch_tile(const Tile& x) noexcept
-        : codes(x.base), half_bytes(x.at.half_bytes()), sums(x.template sums<std::int32_t>(0, 0)),
-          sums_per_half(x.at.sums_per_half()), scales(x.scales(0)) {}
+    float* outputs = nullptr;         ///< [(p·T + t)·16 + lane]
+    std::int32_t* cut_sums = nullptr; ///< likewise for each half: those of a step that is cut
 };
 
-/// Multiplies one stretch with the T tokens of a tile: out[(p·T + t)·16 + lane], and likewise for
-/// each half the sums of a step that is cut. One function per tile and what shape says.
-/// next_codes: a tile like x, which is fetched meanwhile for the next call; weights likewise.
-template <activation A, stretch_shape Shape, std::size_t T>
-QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, const stretch_tile& x,
-                                            const std::byte* next_codes, look_ahead weights,
-                                            float* out, std::int32_t* cut_sums) noexcept {
-    constexpr std::size_t P = stretch_panels, halves = static_cast<std::size_t>(A::halves);
+/// Multiplies P panels of one stretch, from panel First on, with the T tokens of a tile. One
+/// function per tile and what shape says. Outputs are in registers, too, where those have room for
+/// sums and them; else in memory during a step. weights: what to fetch meanwhile.
+template <activation A, stretch_shape Shape, std::size_t T, std::size_t P, std::size_t First = 0>
+QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, const stretch_tile& tile,
+                                            look_ahead weights) noexcept {
+    constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
+    constexpr bool in_registers = !Shape.cut_steps && P <= 2;
+    static_assert(P == stretch_panels || !Shape.cut_steps);
+    float* out = tile.outputs + First * T * panel_rows;
+    std::int32_t* cut_sums = tile.cut_sums;
     const auto for_each_sum = [](auto f) QUANT_DETAIL_LAMBDA {
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
@@ -149,10 +153,15 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
     const auto cut_sum = [&](std::size_t h, std::size_t p, std::size_t t) QUANT_DETAIL_LAMBDA {
         return cut_sums + ((h * P + p) * T + t) * panel_rows;
     };
+    simd::f32x16 y[in_registers ? P : 1][in_registers ? T : 1];
+    if constexpr (in_registers) load_tile(y, out);
     const operand_step* step = stretch.steps;
     std::size_t left = stretch.count;
-    do {                        // a stretch has a step
-        out = simd::again(out); // else g++ keeps outputs on the stack from step to step, too
+    do { // a stretch has a step
+        // Else g++ keeps outputs on the stack from step to step, too; and addresses in vector
+        // registers, out of which they come after the products that wait there.
+        if constexpr (!in_registers) out = simd::again(out);
+        const stretch_tile& x = *simd::again(&tile);
         simd::native<std::int32_t> activation_sum[halves];
         std::int32_t base[halves][simd::native_size<std::int32_t>];
         QUANT_DETAIL_UNROLLED
@@ -167,8 +176,8 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
             const auto by = simd::broadcast(base[h][t]);
             if constexpr (!Shape.has_zero_point) return by;
             if constexpr (Shape.narrow_sums)
-                return simd::multiply_low_halves(step->zero_point[p], by);
-            return step->zero_point[p] * by;
+                return simd::multiply_low_halves(step->zero_point[First + p], by);
+            return step->zero_point[First + p] * by;
         };
         simd::i32x16 sum[halves][P][T];
         if constexpr (Shape.cut_steps) { // by way of memory in any case, or g++ keeps both ways
@@ -187,17 +196,18 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
         }
 
         const std::byte* codes = x.codes + step->first_quad * quad_cols * T;
-        const std::byte* ahead = next_codes + step->first_quad * quad_cols * T;
+        const std::byte* ahead = x.next_codes + step->first_quad * quad_cols * T;
         const std::byte* operands[P];
         QUANT_DETAIL_UNROLLED
-        for (std::size_t p = 0; p < P; ++p) operands[p] = step->operands[p];
+        for (std::size_t p = 0; p < P; ++p) operands[p] = step->operands[First + p];
         const std::size_t quads = step->quads;
         std::size_t q = 0;
         do {
             simd::i32x16 operand[P];
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) {
-                operand[p] = simd::load_line(operands[p] + q * line_bytes);
+                operand[p] =
+                    simd::keep_in_register(simd::load_line(operands[p] + q * line_bytes));
             }
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
@@ -233,22 +243,31 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
         }
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {
-            const simd::f32x16 panel_scale = step->scale[p];
+            const simd::f32x16 panel_scale = step->scale[First + p];
             QUANT_DETAIL_UNROLLED
             for (std::size_t t = 0; t < T; ++t) {
                 simd::f32x16 scale = panel_scale;
                 if constexpr (Shape.scale_per_block) scale = scale * simd::broadcast(scales[t]);
                 float* at = out + (p * T + t) * panel_rows;
-                simd::f32x16 y = Shape.whole_rows ? simd::broadcast(0.0f) : simd::load<float>(at);
-                y = simd::fma(total_of<A>(sum[0][p][t], sum[halves - 1][p][t]), scale, y);
+                const auto output = [&]() QUANT_DETAIL_LAMBDA {
+                    if constexpr (in_registers) return y[p][t];
+                    return Shape.whole_rows ? simd::broadcast(0.0f) : simd::load<float>(at);
+                };
+                simd::f32x16 value =
+                    simd::fma(total_of<A>(sum[0][p][t], sum[halves - 1][p][t]), scale, output());
                 if constexpr (Shape.has_minimum) {
-                    y = simd::fma(simd::broadcast(x_total[t]), step->minimum[p], y);
+                    value = simd::fma(simd::broadcast(x_total[t]), step->minimum[First + p], value);
                 }
-                simd::store(at, y);
+                if constexpr (in_registers) {
+                    y[p][t] = value;
+                } else {
+                    simd::store(at, value);
+                }
             }
         }
         ++step;
     } while (!Shape.cut_steps && --left > 0);
+    if constexpr (in_registers) store_tile(out, y);
 }
 
 /// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
