@@ -293,11 +293,12 @@ def key_of(name):
             long_steps, has_minimum = [a in ("true", "1") for a in arguments[1:3]]
             what = "stretch of " + ("long" if long_steps else "short") + " steps"
             what += ", minimum" if has_minimum else ""
-            panels, decoded = arguments[-2:]
+            panels, _, decoded = arguments[-3:]
             what += f", of {decoded} panels" if decoded != panels else ""
-            del arguments[1:3], arguments[-1]
+            del arguments[1:3], arguments[-2:]
         else:
             what = operands_of(arguments.pop(1))
+            del arguments[-1]
     activation = next((a for a in arguments if re.match(r"int8|int16|bf16|fp32", a)), "")
     numbers = [a for a in arguments if re.fullmatch(r"-?\d+|true|false", a)]
     if len(numbers) == 3 and numbers[2] == "1":

@@ -36,7 +36,7 @@ constexpr auto four =
 template <class S, class A, std::size_t P = detail::float_panels>
 constexpr std::tuple stretch{
     &detail::multiply_stretch<A, detail::has_long_steps<S, A>, S::has_minimum,
-                              detail::tile_tokens<A>, P, detail::float_panels>};
+                              detail::tile_tokens<A>, P, 0, detail::float_panels>};
 
 template <class A>
 constexpr auto float_kernels =
@@ -44,12 +44,12 @@ constexpr auto float_kernels =
                    stretch<grouped<4, 32>, A, std::min<std::size_t>(2, detail::float_panels)>,
                    stretch<grouped<4, 32, asymmetric_min>, A>, stretch<by_channel<8>, A>);
 
-/// Products of operands that are made ahead, of any scheme like S; where they are.
-template <class S, class A = per_token_int8>
+/// Products of P panels' operands that are made ahead, of any scheme like S; where they are.
+template <class S, class A = per_token_int8, std::size_t P = detail::stretch_panels>
 constexpr auto ahead = [] {
     if constexpr (detail::least_tiles_ahead<S, A> != 0) {
         return std::tuple(
-            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>>);
+            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>, P>);
     } else {
         return std::tuple<>();
     }
@@ -68,7 +68,8 @@ constexpr auto ahead = [] {
     largest<grouped<4, 32, asymmetric>>,
     largest<grouped<4, 32>, default_activations<grouped<4, 32>>>,
     largest<grouped<4, 32>, activations::int16>, float_kernels<activations::bf16>,
-    ahead<by_channel<8>>, ahead<grouped<3, 64>>, ahead<grouped<6, 64, asymmetric_min>>,
+    ahead<by_channel<8>>, ahead<grouped<3, 64>>,
+    ahead<grouped<7, 64>, per_token_int8, 2>, ahead<grouped<6, 64, asymmetric_min>>,
     ahead<grouped<4, 128, asymmetric>>, ahead<grouped<4, 32>, activations::int16>,
     ahead<grouped<8, 64>, activations::int8<group_wise<64>>>);
 #endif

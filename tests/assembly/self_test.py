@@ -9,7 +9,7 @@ KEY = "W4 symmetric group_wise<32> fp16 | int8<per_token> | {tokens} x {panels}"
 
 
 STRETCH = ("void quant::v0::detail::multiply_stretch<quant::v0::activations::fp32, true, false, 6ul, "
-           "4ul, 4ul>(quant::v0::detail::level_stretch<quant::v0::activations::fp32, 4ul> const&, "
+           "4ul, 0ul, 4ul>(quant::v0::detail::level_stretch<quant::v0::activations::fp32, 4ul> const&, "
            "std::byte const*, float const*, float*, float*)")
 
 
@@ -115,7 +115,7 @@ def run(compare):
     stretch_key = "stretch of long steps | fp32 | 6 x 4"
     expect(problems, "a stretch", list(stretch) == [stretch_key] and stretch[stretch_key].counts["total"] == 128,
            stretch)
-    pair = list(kernels_of(function(STRETCH.replace("4ul, 4ul", "2ul, 4ul"), CHAINS)))
+    pair = list(kernels_of(function(STRETCH.replace("4ul, 0ul, 4ul", "2ul, 2ul, 4ul"), CHAINS)))
     expect(problems, "a part of a stretch", pair == ["stretch of long steps, of 4 panels | fp32 | 6 x 2"], pair)
     shape = "quant::v0::detail::stretch_shape{%s}"
     for fields, words in [("true, true, false, false, false, false, 128", "rows, excess 128"),
@@ -123,9 +123,9 @@ def run(compare):
                           ("(bool)0, (bool)1, (bool)0, (bool)1, (bool)1, (bool)0, 1", "cut steps, zero point")]:
         text = STRETCH[:STRETCH.index("multiply_stretch")] + (
             "multiply_operands<quant::v0::activations::int8<quant::v0::per_token>, "
-            + shape % fields + ", 6ul>(int)")
+            + shape % fields + ", 6ul, 4ul, 0ul>(int)")
         made = list(kernels_of(function(text, vnni_loop())))
-        expect(problems, "operands", made == [f"operands of {words} | int8<per_token> | 6"], made)
+        expect(problems, "operands", made == [f"operands of {words} | int8<per_token> | 6 x 4"], made)
     neon = kernels_of(function(name, NEON))[key].counts
     expect(problems, "NEON", (neon["dot"], neon["load"], neon["bits"]) == (32, 16, 32), neon)
     wasm = kernels_of(function(name, WASM))[key].counts

@@ -107,26 +107,25 @@ private:
     }
 };
 
-/// Multiplies P panels, from `first` on, of a stretch with the T tokens of a tile. One function per
-/// activation and tile: all schemes share it. LongSteps: the stretch has one step or part of one,
+/// Multiplies P panels of a stretch, from panel First on, with the T tokens of a tile. One function
+/// per activation and tile: all schemes share it. LongSteps: the stretch has one step or part of one,
 /// whose chains are kept in memory between stretches; else whole steps. Outputs of short steps are
 /// in registers, too, where those have room for both; else in memory during a step. next_x:
 /// activations like x that are fetched meanwhile for the next call.
 template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P,
-          std::size_t Decoded>
-QUANT_DETAIL_OUTLINE void
-multiply_stretch(const level_stretch<A, Decoded>& stretch, std::size_t first, const std::byte* x,
-                 const std::byte* next_x, const float* block_sums, float* out,
-                 float* chains) noexcept {
+          std::size_t First, std::size_t Decoded>
+QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, Decoded>& stretch,
+                                           const std::byte* x, const std::byte* next_x,
+                                           const float* block_sums, float* out,
+                                           float* chains) noexcept {
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     constexpr bool in_registers = !LongSteps && P <= 2;
     constexpr std::size_t per_quad = quad_cols / level_stretch<A, Decoded>::cols_per_operand;
-    if constexpr (P == Decoded) first = 0;
-    out += first * T * panel_rows;
-    chains += first * T * panel_rows;
+    static_assert(!LongSteps || P == Decoded);
+    out += First * T * panel_rows;
     simd::f32x16 y[P][T];
     if constexpr (in_registers) load_tile(y, out);
-    const auto* levels = &stretch.levels[0][first][0];
+    const auto* levels = &stretch.levels[0][First][0];
     std::size_t s = 0;
     do { // a stretch has a step
         const stretch_step<Decoded>& step = stretch.steps[s];
@@ -182,9 +181,9 @@ multiply_stretch(const level_stretch<A, Decoded>& stretch, std::size_t first, co
         for (std::size_t p = 0; p < P; ++p) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t t = 0; t < T; ++t) {
-                y[p][t] = simd::fma(sum[p][t], step.scale[first + p], y[p][t]);
+                y[p][t] = simd::fma(sum[p][t], step.scale[First + p], y[p][t]);
                 if constexpr (HasMinimum) {
-                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[first + p], y[p][t]);
+                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[First + p], y[p][t]);
                 }
             }
         }

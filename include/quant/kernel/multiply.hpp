@@ -135,18 +135,18 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                const auto multiply = [&](auto panels, std::size_t first_panel) {
-                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels>(
-                        stretch, first_panel, tile.base, next.base,
-                        tile.template sums<float>(0, 0), tile_sum, chain);
+                const auto multiply = [&](auto panels, auto first_panel) {
+                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels, first_panel>(
+                        stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
+                        chain);
                 };
                 if constexpr (P == 4 && !long_steps) {
                     if (by_pairs) {
-                        multiply(index_constant<2>{}, 0);
-                        return multiply(index_constant<2>{}, 2);
+                        multiply(index_constant<2>{}, index_constant<0>{});
+                        return multiply(index_constant<2>{}, index_constant<2>{});
                     }
                 }
-                multiply(index_constant<P>{}, 0);
+                multiply(index_constant<P>{}, index_constant<0>{});
             });
         }
     });
