@@ -278,7 +278,7 @@ def operands_of(shape):
 def key_of(name):
     """(key, activation) of a kernel's function, or None for other functions: what its template
     arguments say, whatever their number: scheme, activation, then numbers (tokens, panels, and tiles
-    of as many tokens if they are several)."""
+    of as many tokens if they are several). Of a part of a stretch not which part it is."""
     match = re.search(r"(\w+)<(?:\w+::)*scheme<", name)
     if match:
         arguments = [shortened(a) for a in template_arguments(name, match.end(1))]

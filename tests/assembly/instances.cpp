@@ -49,7 +49,8 @@ template <class S, class A = per_token_int8, std::size_t P = detail::stretch_pan
 constexpr auto ahead = [] {
     if constexpr (detail::least_tiles_ahead<S, A> != 0) {
         return std::tuple(
-            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>, P>);
+            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>, P,
+                                       0>);
     } else {
         return std::tuple<>();
     }

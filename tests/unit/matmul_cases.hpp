@@ -54,13 +54,13 @@ void check_close(const std::vector<float>& y, const std::vector<float>& x, std::
 }
 
 /// Products as on AMD's cores, or as on others, until the end of the scope.
-class on_amd_cores {
+class pretend_amd_cores {
 public:
-    explicit on_amd_cores(bool value)
+    explicit pretend_amd_cores(bool value)
         : before_(std::exchange(quant::simd::on_amd_cores(), value)) {}
-    ~on_amd_cores() { quant::simd::on_amd_cores() = before_; }
-    on_amd_cores(const on_amd_cores&) = delete;
-    on_amd_cores& operator=(const on_amd_cores&) = delete;
+    ~pretend_amd_cores() { quant::simd::on_amd_cores() = before_; }
+    pretend_amd_cores(const pretend_amd_cores&) = delete;
+    pretend_amd_cores& operator=(const pretend_amd_cores&) = delete;
 
 private:
     bool before_;
@@ -79,19 +79,21 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     quant::matmul<A>(x_view, packed, quant::matrix_view<float>{y.data(), tokens, rows}, pool);
     check_close<A>(y, x, tokens, quant::reference::quantize<S>(w, rows, cols));
 
-    // The same bits on one thread, token by token; and from activations packed in advance, on the
-    // other kind of CPU.
+    // The same bits on one thread, token by token; and from activations packed in advance, on both
+    // kinds of CPUs.
     std::vector<float> one_by_one(tokens * rows, -2);
     for (std::size_t t = 0; t < tokens; ++t) {
         quant::matmul<A>(quant::matrix_view<const float>{x.data() + t * cols, 1, cols}, packed,
                          quant::matrix_view<float>{one_by_one.data() + t * rows, 1, rows});
     }
     CHECK(same_bytes(one_by_one, y));
-    const on_amd_cores other(!quant::simd::on_amd_cores());
-    std::vector<float> prepared(tokens * rows, -3);
-    quant::matmul(quant::pack_activations<A, S>(x_view), packed,
-                  quant::matrix_view<float>{prepared.data(), tokens, rows});
-    CHECK(same_bytes(prepared, y));
+    const auto packed_x = quant::pack_activations<A, S>(x_view);
+    for (const bool amd : {false, true}) {
+        const pretend_amd_cores here(amd);
+        std::vector<float> prepared(tokens * rows, -3);
+        quant::matmul(packed_x, packed, quant::matrix_view<float>{prepared.data(), tokens, rows});
+        CHECK(same_bytes(prepared, y));
+    }
 }
 
 template <class S, class A>

@@ -24,6 +24,10 @@ using products = std::tuple<
     // Several steps to a stretch: whole superblocks, and groups that end in their middle.
     tested_product<int3, symmetric, group_wise<64>, per_token_int8>,
     tested_product<int7, asymmetric, group_wise<48>, per_token_int8>,
+    tested_product<int7, symmetric, group_wise<64>, per_token_int8>,
+    tested_product<int7, asymmetric_min, group_wise<64>, activations::int8<group_wise<64>>>,
+    tested_product<int7, asymmetric_min, group_wise<32>, activations::int16>,
+    tested_product<int7, symmetric, per_channel, per_token_int8>,
     tested_product<int2, midrise, group_wise<128>, per_token_int8>,
     tested_product<binary, midrise, group_wise<96>, per_token_int8>,
     tested_product<fp4, symmetric, group_wise<80>, per_token_int8>,
@@ -43,23 +47,26 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
     CAPTURE(to_string(describe<S>()));
     constexpr std::size_t largest = detail::tile_tokens<A>, least = detail::least_tiles_ahead<S, A>;
     static_assert(least != 0 || !isa::current::dot_product || isa::current::vector_bytes != 64);
-    const cases::on_amd_cores not_here(false);
+    constexpr std::size_t smallest = detail::least_stretch_tokens<A>;
+    const cases::pretend_amd_cores not_here(false); // check_product pretends, too
     thread_pool pool(3);
     // Seven panels, of which three are left over; six, of which two are; and columns of which the
     // last superblock has few.
     for (const cases::shape size : {cases::shape{100, 1060}, {83, 333}, {64, 2052}}) {
-        // Tiles of the smallest size, and of two sizes.
-        const std::size_t tiles = std::max<std::size_t>(least, 2);
-        for (const std::size_t tokens :
-             {tiles * detail::least_stretch_tokens<A>, tiles * largest + largest / 2}) {
+        // As few tokens as make so many tiles, which then are small; and tiles of two sizes.
+        const std::size_t tiles =
+            std::max({least, detail::least_tiles_ahead_on_amd<S, A>, std::size_t{2}});
+        const std::size_t few = std::max(tiles * smallest, (tiles - 1) * largest + 1);
+        for (const std::size_t tokens : {few, tiles * largest + largest / 2}) {
             CAPTURE(size.rows, size.cols, tokens);
+            CHECK((tokens + largest - 1) / largest >= tiles);
             cases::check_product<S, A>(size, tokens, pool);
         }
     }
 }
 
 TEST_CASE("many tokens: more than share operands", "[matmul]") {
-    const cases::on_amd_cores not_here(false);
+    const cases::pretend_amd_cores not_here(false);
     thread_pool pool(2);
     cases::check_product<scheme<int4, symmetric, group_wise<128>, fp16>, per_token_int8>(
         {64, 300}, 24 * detail::tile_tokens<per_token_int8> + 40, pool);
@@ -70,17 +77,18 @@ TEST_CASE("many tokens: which CPU makes operands ahead of them", "[matmul]") {
     using seven = scheme<int7, symmetric, group_wise<64>, fp16>;
     constexpr std::size_t least = detail::least_tiles_ahead<seven, per_token_int8>;
     {
-        const cases::on_amd_cores not_here(false);
+        const cases::pretend_amd_cores not_here(false);
         CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == least);
         CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == least);
     }
-    const cases::on_amd_cores here(true);
+    const cases::pretend_amd_cores here(true);
     CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == 0);
     CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == (least == 0 ? 0 : 8));
+    CHECK((detail::least_tiles_ahead_on_amd<seven, per_token_int8> != 0) == (least != 0));
 }
 
 TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
-    const cases::on_amd_cores not_here(false);
+    const cases::pretend_amd_cores not_here(false);
     thread_pool pool(2);
     cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({50, 66'000},
                                                                                       12, pool);

@@ -7,7 +7,6 @@
 
 #include <quant/kernel/float_sums.hpp>
 #include <quant/kernel/tile_memory.hpp>
-#include <quant/simd/vector_units.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -23,8 +22,8 @@ inline constexpr std::size_t float_panels = isa::current::vector_bytes == 64 ? 4
 template <quantization_scheme S, activation A>
 inline constexpr bool has_long_steps = product_plan<S, A>::step > 64;
 
-/// Columns of a stretch of P panels, at most: levels of four bytes take half of a first-level cache.
-/// Pairs of bf16 do so with short steps; with long ones their chains are there, too.
+/// Columns of a stretch of P panels, at most: levels of four bytes take half of a first-level
+/// cache. Pairs of bf16 do so with short steps; with long ones their chains are there, too.
 template <activation A, std::size_t P, bool LongSteps>
 inline constexpr std::size_t stretch_cols = 256 / P * (bf16_pairs<A> && !LongSteps ? 2 : 1);
 
@@ -108,9 +107,9 @@ private:
 };
 
 /// Multiplies P panels of a stretch, from panel First on, with the T tokens of a tile. One function
-/// per activation and tile: all schemes share it. LongSteps: the stretch has one step or part of one,
-/// whose chains are kept in memory between stretches; else whole steps. Outputs of short steps are
-/// in registers, too, where those have room for both; else in memory during a step. next_x:
+/// per activation and tile: all schemes share it. LongSteps: the stretch has one step or part of
+/// one, whose chains are kept in memory between stretches; else whole steps. Outputs of short steps
+/// are in registers, too, where those have room for both; else in memory during a step. next_x:
 /// activations like x that are fetched meanwhile for the next call.
 template <activation A, bool LongSteps, bool HasMinimum, std::size_t T, std::size_t P,
           std::size_t First, std::size_t Decoded>
@@ -121,7 +120,7 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, Decoded>& stre
     using level = std::conditional_t<bf16_pairs<A>, std::int32_t, float>;
     constexpr bool in_registers = !LongSteps && P <= 2;
     constexpr std::size_t per_quad = quad_cols / level_stretch<A, Decoded>::cols_per_operand;
-    static_assert(!LongSteps || P == Decoded);
+    static_assert(First + P <= Decoded && (P == Decoded || !LongSteps));
     out += First * T * panel_rows;
     simd::f32x16 y[P][T];
     if constexpr (in_registers) load_tile(y, out);
@@ -141,7 +140,9 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, Decoded>& stre
         }
         const std::byte* from = x + step.first_quad * quad_bytes<A> * T;
         const std::byte* ahead = next_x + step.first_quad * quad_bytes<A> * T;
-        for (std::size_t i = 0; i < step.operands * 4 * T; i += 64) simd::prefetch(ahead + i);
+        if constexpr (First == 0) { // once for all parts
+            for (std::size_t i = 0; i < step.operands * 4 * T; i += 64) simd::prefetch(ahead + i);
+        }
         // By quads, of which steps are made: with few tokens, column by column a fifth of the
         // instructions would be the loop's own.
         for (std::size_t k = 0; k < step.operands; k += per_quad) {
@@ -183,7 +184,8 @@ QUANT_DETAIL_OUTLINE void multiply_stretch(const level_stretch<A, Decoded>& stre
             for (std::size_t t = 0; t < T; ++t) {
                 y[p][t] = simd::fma(sum[p][t], step.scale[First + p], y[p][t]);
                 if constexpr (HasMinimum) {
-                    y[p][t] = simd::fma(simd::broadcast(total[t]), step.minimum[First + p], y[p][t]);
+                    y[p][t] =
+                        simd::fma(simd::broadcast(total[t]), step.minimum[First + p], y[p][t]);
                 }
             }
         }

@@ -131,13 +131,13 @@ struct integer_sums {
     /// from start() to end().
     static constexpr std::size_t paired_tokens = simd::multiplies_token_pairs ? T / 2 * 2 : 0;
 
-    /// Whether no quad is read before the products of the one before it: clang reads ahead, and puts
-    /// on the stack what registers then have no room for. It does no harm where one token's sums
-    /// are few, but for 1 bit, of which a line gives eight quads; nor where twelve sums, of codes
-    /// in one plane, are scaled at each superblock.
+    static constexpr bool short_step = product_plan<S, A>::step <= superblock_cols;
+    /// Whether no quad is read before the products of the one before it: clang reads ahead, and
+    /// puts on the stack what registers then have no room for. That does no harm with the few sums
+    /// of one token, but for 1 bit, of which a line gives eight quads; nor, measured, where codes
+    /// in one plane have twelve sums that are scaled at each superblock.
     static constexpr bool reads_in_turn = [] {
         if (!simd::can_compute_first) return false;
-        const bool short_step = product_plan<S, A>::step <= superblock_cols;
         if (T == 1) return S::bits == 1 && !short_step;
         return !short_step || P * T != 12 || planes<S::bits>::count > 1;
     }();
@@ -198,30 +198,14 @@ struct integer_sums {
         } else if constexpr (widened) {
             add_widened<First, Last>(panels, at, x, half_bytes);
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
-            [[maybe_unused]] kept_lines<S::bits> lines[P];
-            unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
-                if constexpr (reads_in_turn && q > 0) {
-                    for_each_sum(sum, simd::compute_first<std::int32_t>);
-                    simd::then_read();
-                }
-                simd::i32x16 codes[P];
-                if constexpr (keeps_lines) {
-                    QUANT_DETAIL_UNROLLED
-                    for (std::size_t p = 0; p < P; ++p) {
-                        codes[p] = raised(
-                            lines[p].template decode<First + q, First, odd>(panels[p] + at), p);
-                    }
-                } else {
-                    decode<First + q>(panels, at, codes);
-                    if constexpr (keeps_codes) {
-                        QUANT_DETAIL_UNROLLED
-                        for (auto& c : codes) c = simd::keep_in_register(c);
-                    }
-                }
-                multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
-                              [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
-                                  QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
-            });
+            if constexpr (reads_in_turn && !short_step) {
+                const std::byte* from[P]; // which are not read again with each quad
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) from[p] = panels[p] + at;
+                add_quads<First, Last>(from, 0, x, half_bytes);
+            } else {
+                add_quads<First, Last>(panels, at, x, half_bytes);
+            }
         } else if constexpr (operand_bits == 8) { // by halves of four bits
             add_pair_sums<First, Last, 1>(panels, at, x, half_bytes,
                                           [](simd::i32x16& codes) QUANT_DETAIL_LAMBDA {
@@ -310,6 +294,36 @@ private:
                 for (std::size_t t = 0; t < T; ++t) f(sums[h][p][t]);
             }
         }
+    }
+
+    /// Adds quads First … Last − 1, each decoded before its products.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add_quads(const std::byte* const (&panels)[P], std::size_t at,
+                                       const std::byte* x, std::size_t half_bytes) noexcept {
+        [[maybe_unused]] kept_lines<S::bits> lines[P];
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            if constexpr (reads_in_turn && q > 0) {
+                for_each_sum(sum, simd::compute_first<std::int32_t>);
+                simd::then_read();
+            }
+            simd::i32x16 codes[P];
+            if constexpr (keeps_lines) {
+                QUANT_DETAIL_UNROLLED
+                for (std::size_t p = 0; p < P; ++p) {
+                    codes[p] =
+                        raised(lines[p].template decode<First + q, First, odd>(panels[p] + at), p);
+                }
+            } else {
+                decode<First + q>(panels, at, codes);
+                if constexpr (keeps_codes) {
+                    QUANT_DETAIL_UNROLLED
+                    for (auto& c : codes) c = simd::keep_in_register(c);
+                }
+            }
+            multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
+                          [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
+                              QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
+        });
     }
 
     /// sum + codes · quad, as sums are from start() to end().

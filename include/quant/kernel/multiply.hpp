@@ -126,7 +126,6 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
     const panel_group<S, P> group(w, panel, last);
-    const bool by_pairs = simd::on_amd_cores(); // whose outputs stay in registers
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
             const auto tile = x.tile(i);
@@ -135,18 +134,11 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                const auto multiply = [&](auto panels, auto first_panel) {
-                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels, first_panel>(
+                for_each_part<P, !long_steps>([&](auto panels, auto from) {
+                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels, from>(
                         stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
                         chain);
-                };
-                if constexpr (P == 4 && !long_steps) {
-                    if (by_pairs) {
-                        multiply(index_constant<2>{}, index_constant<0>{});
-                        return multiply(index_constant<2>{}, index_constant<2>{});
-                    }
-                }
-                multiply(index_constant<P>{}, index_constant<0>{});
+                });
             });
         }
     });
@@ -191,7 +183,6 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
-    const bool by_pairs = simd::on_amd_cores(); // whose outputs stay in registers
     stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
             // The first tiles ask for what is read next, a panel each.
@@ -200,22 +191,20 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
                       : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
             with_constant<largest>(x.tokens_in(first_tile + i), [&](auto tokens) {
                 if constexpr (tokens >= least_stretch_tokens<A>) {
-                    if constexpr (makes_operands_ahead_on_amd<S> && !shape.cut_steps) {
-                        if (by_pairs) {
-                            multiply_operands<A, shape, tokens, 2>(stretch, batch[i], weights);
-                            multiply_operands<A, shape, tokens, 2, 2>(stretch, batch[i], weights);
-                            return;
-                        }
-                    }
-                    multiply_operands<A, shape, tokens, P>(stretch, batch[i], weights);
+                    constexpr bool may_part =
+                        least_tiles_ahead_on_amd<S, A> != 0 && !shape.cut_steps;
+                    for_each_part<P, may_part>([&](auto panels, auto from) {
+                        multiply_operands<A, shape, tokens, panels, from>(stretch, batch[i],
+                                                                          weights);
+                    });
                 }
             });
         }
     });
     for (std::size_t i = 0; i < count; ++i) {
-        out.finish_tile(outputs + i * (shape.whole_rows ? tile_sums : tile_outputs),
-                        x.first_token(first_tile + i), x.tokens_in(first_tile + i), panel,
-                        group.count, shape.scale_per_block ? nullptr : batch[i].scales);
+        out.finish_tile(batch[i].outputs, x.first_token(first_tile + i),
+                        x.tokens_in(first_tile + i), panel, group.count,
+                        shape.scale_per_block ? nullptr : batch[i].scales);
     }
 }
 

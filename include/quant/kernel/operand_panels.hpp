@@ -1,5 +1,6 @@
 // Products of many tokens with integer activations: operands of a stretch of columns are made of
-// codes once, in the first-level cache, and multiplied with all tokens of a batch.
+// codes once, in the first-level cache, and multiplied with all tokens of a batch. On AMD's cores
+// few schemes gain by that.
 //
 // Each output's steps are those of tile.hpp in the same order, so its bits are the same. Where a
 // stretch ends within a step, its sums are kept in memory, exact as they are.
@@ -55,10 +56,10 @@ inline constexpr stretch_shape shape_of = [] {
                          S::has_zero_point ? 1 : integer_operand<S>::excess};
 }();
 
-/// From how many tiles on operands are made ahead of products, where what decodes takes turns with
-/// them; 0 for never. That is made up for soon by codes in several planes, late by others. What
-/// lies in place gains most by whole rows, whose weights then are read from memory once, and from
-/// the first-level cache for all tiles. Short steps spend their time elsewhere.
+/// From how many tiles on operands are made ahead of products, on CPUs that cannot decode and
+/// multiply at once; 0 for never. That is made up for soon by codes in several planes, late by
+/// others. What lies in place gains most by whole rows, whose weights then are read from memory
+/// once, and from the first-level cache for all tiles. Short steps spend their time elsewhere.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_ahead = [] {
     std::size_t least = 0;
@@ -76,16 +77,16 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     return least;
 }();
 
-/// Where tiles decode beside products, only codes in three planes take longer than the products do.
-template <quantization_scheme S>
-inline constexpr bool makes_operands_ahead_on_amd = planes<S::bits>::count > 2;
+/// The same on AMD's cores, which can: only codes in three planes take longer than the products,
+/// and they do not by much.
+template <quantization_scheme S, activation A>
+inline constexpr std::size_t least_tiles_ahead_on_amd =
+    least_tiles_ahead<S, A> != 0 && planes<S::bits>::count > 2 ? 8 : 0;
 
-/// least_tiles_ahead on this CPU.
+/// The same on this CPU.
 template <quantization_scheme S, activation A>
 [[nodiscard]] std::size_t least_tiles_ahead_here() noexcept {
-    constexpr std::size_t least = least_tiles_ahead<S, A>;
-    if (least == 0 || !simd::on_amd_cores()) return least;
-    return makes_operands_ahead_on_amd<S> ? 8 : 0;
+    return simd::on_amd_cores() ? least_tiles_ahead_on_amd<S, A> : least_tiles_ahead<S, A>;
 }
 
 /// Tiles that share operands, at most. Their outputs lie on the stack, 36 KiB, half of that beside
@@ -126,18 +127,19 @@ struct stretch_tile {
     std::size_t sums_per_half = 0;
     const float* scales = nullptr;
     float* outputs = nullptr;         ///< [(p·T + t)·16 + lane]
-    std::int32_t* cut_sums = nullptr; ///< likewise for each half: those of a step that is cut
+    std::int32_t* cut_sums = nullptr; ///< likewise for each half, where steps are cut: their sums
 };
 
 /// Multiplies P panels of one stretch, from panel First on, with the T tokens of a tile. One
 /// function per tile and what shape says. Outputs are in registers, too, where those have room for
 /// sums and them; else in memory during a step. weights: what to fetch meanwhile.
-template <activation A, stretch_shape Shape, std::size_t T, std::size_t P, std::size_t First = 0>
-QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, const stretch_tile& tile,
-                                            look_ahead weights) noexcept {
+template <activation A, stretch_shape Shape, std::size_t T, std::size_t P, std::size_t First>
+QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch,
+                                            const stretch_tile& tile, look_ahead weights) noexcept {
     constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
     constexpr bool in_registers = !Shape.cut_steps && P <= 2;
-    static_assert(P == stretch_panels || !Shape.cut_steps);
+    static_assert(First + P <= stretch_panels && (P == stretch_panels || !Shape.cut_steps));
+    static_assert(!in_registers || !Shape.whole_rows); // whose outputs nobody has set yet
     float* out = tile.outputs + First * T * panel_rows;
     std::int32_t* cut_sums = tile.cut_sums;
     const auto for_each_sum = [](auto f) QUANT_DETAIL_LAMBDA {
@@ -221,8 +223,10 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch, cons
                     }
                 }
             }
-            simd::prefetch(ahead);
-            weights.fetch<1>();
+            if constexpr (First == 0) { // once for all parts
+                simd::prefetch(ahead);
+                weights.fetch<1>();
+            }
             codes += quad_cols * T;
             ahead += quad_cols * T;
         } while (++q < quads);

@@ -1,8 +1,11 @@
-// Tiles of sums or outputs that wait in memory from one stretch of columns to the next.
+// Tiles of sums or outputs that wait in memory from one stretch of columns to the next, and the
+// parts in which a stretch is multiplied.
 #pragma once
 
+#include <quant/core/unroll.hpp>
 #include <quant/pack/layout.hpp>
 #include <quant/simd/lanes.hpp>
+#include <quant/simd/vector_units.hpp>
 
 #include <cstddef>
 
@@ -30,6 +33,20 @@ QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T])
             simd::store(at + (p * T + t) * panel_rows, tile[p][t]);
         }
     }
+}
+
+/// f(panels, first) for P panels: all at once, or, on AMD's cores and if they may be parted, for
+/// two at a time, whose outputs registers have room for.
+template <std::size_t P, bool MayPart, class F>
+QUANT_DETAIL_INLINE void for_each_part(F f) noexcept {
+    if constexpr (MayPart && P == 4) {
+        if (simd::on_amd_cores()) {
+            f(index_constant<2>{}, index_constant<0>{});
+            f(index_constant<2>{}, index_constant<2>{});
+            return;
+        }
+    }
+    f(index_constant<P>{}, index_constant<0>{});
 }
 
 } // namespace detail

@@ -65,8 +65,7 @@ struct cpuid_registers {
 };
 
 /// CPUID's answer; zeros for a leaf beyond the highest.
-[[nodiscard]] QUANT_DETAIL_INLINE cpuid_registers cpuid(std::uint32_t leaf,
-                                                        std::uint32_t subleaf) noexcept {
+[[nodiscard]] inline cpuid_registers cpuid(std::uint32_t leaf, std::uint32_t subleaf) noexcept {
     cpuid_registers r;
 #if defined(__x86_64__) // Compilers of GNU's language for Windows define _M_X64, too.
     if (__get_cpuid_count(leaf, subleaf, &r.eax, &r.ebx, &r.ecx, &r.edx) == 0) return {};

@@ -315,8 +315,8 @@ QUANT_DETAIL_INLINE lanes<T> keep_in_register(const lanes<T>& v) noexcept {
 #endif
 }
 
-/// What the source reads after then_read() is not read before what compute_first() was called for is
-/// computed; by compilers that can be told so and need it.
+/// What is read after then_read() waits until all that was given to compute_first() is computed:
+/// for compilers that can be told so and need it.
 #if defined(__clang__) && defined(__AVX512BW__) && !QUANT_DETAIL_SCALAR
 inline constexpr bool can_compute_first = true;
 template <class T>
