@@ -77,8 +77,8 @@ inline constexpr std::size_t least_tiles_ahead = [] {
     return least;
 }();
 
-/// The same on AMD's cores, which can: only codes in three planes take longer than the products,
-/// and they do not by much.
+/// The same on AMD's cores, which can: there only codes in three planes take longer to decode than
+/// to multiply.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_ahead_on_amd =
     least_tiles_ahead<S, A> != 0 && planes<S::bits>::count > 2 ? 8 : 0;
