@@ -14,7 +14,8 @@ namespace quant::inline QUANT_ABI {
 namespace simd {
 
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
-/// Whether CPUID calls the vendor "AuthenticAMD".
+/// Whether CPUID calls the vendor "AuthenticAMD". Not by cpu.hpp's function: that is one for all
+/// instruction sets, and must not be compiled for those of kernels; its header is no user's need.
 [[nodiscard]] inline bool vendor_is_amd() noexcept {
     std::uint32_t b = 0, c = 0, d = 0;
 #if defined(_MSC_VER) && !defined(__clang__)
