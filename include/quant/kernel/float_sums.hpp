@@ -184,8 +184,12 @@ struct float_sums {
     QUANT_DETAIL_INLINE simd::f32x16 total(std::size_t p, std::size_t t) const noexcept {
         return sum[p][t];
     }
-    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
-        return simd::native_load<float>(activation_sum);
+    QUANT_DETAIL_INLINE auto activation_totals() const noexcept {
+        if constexpr (T == 1) {
+            return activation_sum[0];
+        } else {
+            return simd::native_load<float>(activation_sum);
+        }
     }
 };
 

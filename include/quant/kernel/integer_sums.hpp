@@ -4,6 +4,8 @@
 #include <quant/core/unroll.hpp>
 #include <quant/kernel/activation_tiles.hpp>
 #include <quant/kernel/integer_operand.hpp>
+#include <quant/kernel/lane_grid.hpp>
+#include <quant/kernel/step_totals.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/planes.hpp>
 #include <quant/quantize/group.hpp>
@@ -24,73 +26,6 @@ namespace detail {
 
 struct no_tables {};
 
-/// What a group stores for the 16 lanes of one panel. Read when needed, not kept: registers are
-/// for sums.
-template <quantization_scheme S>
-struct lane_grid {
-    const std::byte* scales;           ///< 16 of scale_type
-    const std::byte* offsets;          ///< 16 of offset_type, if the scheme has offsets
-    const std::byte* supers = nullptr; ///< 16 of super_type for scales, then for minimums
-
-    /// Numbers of group g of a panel.
-    [[nodiscard]] QUANT_DETAIL_INLINE static lane_grid of(const std::byte* panel,
-                                                          std::size_t g) noexcept {
-        using at = layout<S>;
-        return {panel + at::scales_at(g), panel + at::offsets_at(g), panel + at::supers_at(g)};
-    }
-
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 scale() const noexcept {
-        if constexpr (S::is_two_level) {
-            return times_unit<S>(super(0) * simd::to_float(scale_values<S>(simd::load_u8(scales))));
-        } else {
-            return times_unit<S>(simd::load_stored<typename S::scale_type>(scales));
-        }
-    }
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 minimum() const noexcept
-        requires(S::has_minimum)
-    {
-        if constexpr (S::is_two_level) {
-            return simd::rounded_product(super(1), simd::to_float(simd::load_u8(offsets)));
-        } else {
-            return simd::load_stored<typename S::scale_type>(offsets);
-        }
-    }
-    /// Of two tables the chosen one: 0 or 2^bits, in each byte of a lane.
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 table() const noexcept {
-        auto chosen =
-            simd::shift_left<S::bits>(simd::load_u8(scales) & simd::broadcast<std::int32_t>(1));
-        chosen = chosen | simd::shift_left<8>(chosen);
-        return chosen | simd::shift_left<16>(chosen);
-    }
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 zero_point() const noexcept
-        requires(S::has_zero_point)
-    {
-        return simd::load_u8(offsets);
-    }
-
-private:
-    [[nodiscard]] QUANT_DETAIL_INLINE simd::f32x16 super(std::size_t i) const noexcept {
-        return simd::load_stored<typename S::super_type>(supers +
-                                                         i * panel_rows * layout<S>::super_bytes);
-    }
-};
-
-/// A step's dot product as float, from sums of both halves of activations, or of the only one:
-/// exact integers, rounded once.
-template <activation A>
-QUANT_DETAIL_INLINE simd::f32x16 total_of(const simd::i32x16& low,
-                                          const simd::i32x16& high) noexcept {
-    if constexpr (A::halves == 1) return simd::to_float(low);
-    return simd::fma(simd::to_float(high), simd::broadcast(256.0f), simd::to_float(low));
-}
-/// Σ x̂ of a step from the sums of activations' halves, one lane per token.
-template <activation A>
-QUANT_DETAIL_INLINE simd::native<float>
-activation_total(const simd::native<std::int32_t> (&sums)[A::halves]) noexcept {
-    if constexpr (A::halves == 1) return simd::native_to_float(sums[0]);
-    return simd::native_to_float(sums[0] + simd::native_shift_left<8>(sums[A::halves - 1]));
-}
-
 /// sum[h][p][t] = Σ (multiplier·u − offset − z)·x̂ over the step's columns, lane by lane, where u is
 /// the code as stored and x̂ one half of an activation's code.
 ///
@@ -99,11 +34,18 @@ activation_total(const simd::native<std::int32_t> (&sums)[A::halves]) noexcept {
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
     static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
-    using sum_array = simd::i32x16[halves][P][T];
+    /// Sums in which quads take turns: several of one token and one panel, where each would wait
+    /// for its last product. Processors work on several short steps at once anyway.
+    static constexpr std::size_t chains = [] {
+        if (isa::current::vector_bytes != 64 || T * P > 1) return std::size_t{1};
+        if (simd::quads_per_pair_sum<integer_operand<S>::bits> != 0) return std::size_t{1};
+        return std::size_t{product_plan<S, A>::step <= 2 * superblock_cols ? 2 : 4};
+    }();
+    using sum_array = simd::i32x16[halves][P][T * chains];
     sum_array sum;
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
     static_assert(T <= simd::native_size<std::int32_t>);
-    simd::native<std::int32_t> activation_sum[halves];
+    std::conditional_t<T == 1, std::int32_t, simd::native<std::int32_t>> activation_sum[halves];
     /// Which of two tables each panel's group chose.
     [[no_unique_address]] std::conditional_t<S::tables == 2, simd::i32x16[P], no_tables> tables;
     /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
@@ -150,9 +92,8 @@ struct integer_sums {
 
     /// Whether g++ is kept from reading codes again for each token, or decoding them again: 3 and 4
     /// tokens of 8 bits spent a fourth of their time so.
-    static constexpr bool keeps_codes =
-        isa::current::vector_bytes == 64 && T > 1 &&
-        (S::bits == 8 || halves == 2 || planes<S::bits>::count > 1);
+    static constexpr bool keeps_codes = isa::current::vector_bytes == 64 && T > 1 &&
+                                        (S::bits == 8 || halves == 2 || planes<S::bits>::count > 1);
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.
@@ -167,10 +108,18 @@ struct integer_sums {
         }
         QUANT_DETAIL_UNROLLED
         for (std::size_t h = 0; h < halves; ++h) {
-            activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
-                                simd::native_load<std::int32_t>(before + h * half_sums);
-            simd::store_to_broadcast(base[h], simd::native_times<factor>(activation_sum[h]));
+            if constexpr (T == 1) {
+                activation_sum[h] = // running sums of very long rows wrap around
+                    static_cast<std::int32_t>(static_cast<std::uint32_t>(after[h * half_sums]) -
+                                              static_cast<std::uint32_t>(before[h * half_sums]));
+            } else {
+                activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
+                                    simd::native_load<std::int32_t>(before + h * half_sums);
+            }
+            store_sum<factor>(activation_sum[h], base[h]);
         }
+        for_each_chain([](simd::i32x16&, simd::i32x16& chain)
+                           QUANT_DETAIL_LAMBDA { chain = simd::broadcast<std::int32_t>(0); });
         if constexpr (shift_at_end) {
             for_each_sum(sum, [](simd::i32x16& s)
                                   QUANT_DETAIL_LAMBDA { s = simd::broadcast<std::int32_t>(0); });
@@ -197,6 +146,8 @@ struct integer_sums {
             });
         } else if constexpr (widened) {
             add_widened<First, Last>(panels, at, x, half_bytes);
+        } else if constexpr (chains > 1) {
+            add_in_turns<First, Last>(panels[0] + at, x, half_bytes);
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
             if constexpr (reads_in_turn && !short_step) {
                 // Addresses that are not read again with each quad. Short steps, measured, are
@@ -254,6 +205,8 @@ struct integer_sums {
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         for_token_pairs(simd::deinterleave_tokens);
+        for_each_chain([](simd::i32x16& first, simd::i32x16& chain)
+                           QUANT_DETAIL_LAMBDA { first = first + chain; });
         if constexpr (pairs_hold_step) {
             for_each_sum(sum, [](simd::i32x16& s) QUANT_DETAIL_LAMBDA {
                 s = simd::fold_pairs<1>(simd::broadcast<std::int32_t>(0), s);
@@ -262,8 +215,7 @@ struct integer_sums {
         if constexpr (operand::doubles_sums) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
-                simd::store_to_broadcast(base[h],
-                                         simd::native_times<-S::offset>(activation_sum[h]));
+                store_sum<-S::offset>(activation_sum[h], base[h]);
             }
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
@@ -280,12 +232,23 @@ struct integer_sums {
         return total_of<A>(sum[0][p][t], sum[halves - 1][p][t]);
     }
 
-    /// Σ x̂ of the step, one lane per token.
-    QUANT_DETAIL_INLINE simd::native<float> activation_totals() const noexcept {
+    /// Σ x̂ of the step, one lane per token; of one token, a number.
+    QUANT_DETAIL_INLINE auto activation_totals() const noexcept {
         return activation_total<A>(activation_sum);
     }
 
 private:
+    /// Factor · sum, to broadcast from.
+    template <int Factor, class Sum>
+    QUANT_DETAIL_INLINE static void
+    store_sum(const Sum& sum, std::int32_t (&to)[simd::native_size<std::int32_t>]) noexcept {
+        if constexpr (T == 1) {
+            simd::store_to_broadcast(to, Factor * sum);
+        } else {
+            simd::store_to_broadcast(to, simd::native_times<Factor>(sum));
+        }
+    }
+
     template <class F>
     QUANT_DETAIL_INLINE static void for_each_sum(sum_array& sums, F f) noexcept {
         QUANT_DETAIL_UNROLLED
@@ -295,6 +258,16 @@ private:
                 QUANT_DETAIL_UNROLLED
                 for (std::size_t t = 0; t < T; ++t) f(sums[h][p][t]);
             }
+        }
+    }
+
+    /// f(first chain, other one).
+    template <class F>
+    QUANT_DETAIL_INLINE void for_each_chain(F f) noexcept {
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t h = 0; h < halves; ++h) {
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t c = 1; c < chains; ++c) f(sum[h][0][0], sum[h][0][c]);
         }
     }
 
@@ -325,6 +298,28 @@ private:
             multiply_quad(codes, x + q * T * quad_cols, half_bytes, sum,
                           [](simd::i32x16& s, const simd::i32x16& c, const std::int8_t* quad)
                               QUANT_DETAIL_LAMBDA { s = add_quad(s, c, quad); });
+        });
+    }
+
+    /// Adds quads First … Last − 1 of one token and one panel. Registers hold all lines of codes in
+    /// several planes; reading them first, from front to back, is what memory is fastest at.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void add_in_turns(const std::byte* superblock, const std::byte* x,
+                                          std::size_t half_bytes) noexcept {
+        kept_lines<S::bits> lines;
+        if constexpr (S::bits < 8) lines.template read<First, Last>(superblock);
+        unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            const auto decoded = [&]() QUANT_DETAIL_LAMBDA {
+                if constexpr (S::bits < 8) return lines.template decode<First + q, odd>();
+                return decode_quad<S::bits, First + q>(superblock);
+            }();
+            const simd::i32x16 codes = raised(decoded, 0);
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t h = 0; h < halves; ++h) {
+                const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
+                auto& to = sum[h][0][q % chains];
+                to = add_quad(to, codes, from + q * quad_cols);
+            }
         });
     }
 

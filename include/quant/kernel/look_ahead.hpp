@@ -44,6 +44,7 @@ inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
 /// lines that half must do then.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
+    if (!every_tile_asks && T == 1 && P == 1) return std::size_t{0};
     constexpr auto bits = static_cast<std::size_t>(S::bits);
     constexpr std::size_t few = isa::current::vector_bytes == 64 ? 2 : bits / 2;
     if (!every_tile_asks && bits % 4 == 0 && T <= few) return std::size_t{0};

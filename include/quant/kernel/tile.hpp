@@ -35,6 +35,7 @@ template <activation A>
 [[nodiscard]] constexpr std::size_t panels_of_tile(std::size_t tokens) noexcept {
     if (isa::current::vector_bytes == 32 && !is_integer_activation<A>) return 2;
     if (isa::current::vector_bytes != 64) return 1;
+    if (tokens == 1 && is_integer_activation<A>) return 1;
     const std::size_t sums = tokens * tile_layout<A, all, 4>::halves;
     return sums <= 3 ? 4 : sums == 4 ? 3 : 2;
 }
@@ -77,6 +78,11 @@ class tile_product {
     /// What the walk counts: superblocks, or their halves.
     static constexpr std::size_t unit_cols = by_halves ? 16 : 32;
     static constexpr std::size_t step_units = div_ceil(plan::step, unit_cols);
+    /// Whether chunks before the last are walked without counting what is left of their groups:
+    /// where the products of one token and one panel are not much more than that.
+    static constexpr bool chunks_apart = isa::current::vector_bytes == 64 && T == 1 && P == 1 &&
+                                         !whole_rows && !by_halves && plan::step == S::group_cols &&
+                                         at::groups_per_chunk * step_units <= 8;
     /// |Σ x̂| of a step, zero point included, fits a signed 16-bit number.
     static constexpr bool sums_fit_16_bits = plan::step <= 255;
 
@@ -114,21 +120,40 @@ private:
         std::size_t scales, offsets, supers;
     };
 
+    /// Those of group `g` of the chunk at `chunk`.
+    [[nodiscard]] QUANT_DETAIL_INLINE static group_place place_of(std::size_t chunk,
+                                                                  std::size_t g) noexcept {
+        const std::size_t scales = chunk + at::supers_bytes;
+        const std::size_t offsets = scales + at::groups_per_chunk * panel_rows * at::scale_bytes;
+        return {scales + g * panel_rows * at::scale_bytes,
+                offsets + g * panel_rows * at::offset_bytes,
+                chunk + g / S::super_groups * panel_rows * at::lane_super_bytes};
+    }
+
     QUANT_DETAIL_INLINE void groups(std::size_t cols) noexcept {
         constexpr std::size_t group_units = plan::padded_group / unit_cols;
         std::size_t left =
             cols / S::group_cols * group_units + div_ceil(cols % S::group_cols, unit_cols);
         std::size_t chunk = 0, in_chunk = 0;
+        const auto next_chunk = [&]() QUANT_DETAIL_LAMBDA {
+            chunk = walk_.weights;
+            walk_.weights += at::header_bytes;
+        };
+        if constexpr (chunks_apart) {
+            constexpr std::size_t chunk_units = at::groups_per_chunk * group_units;
+            for (; left > chunk_units; left -= chunk_units) {
+                unroll<at::groups_per_chunk>([&](auto g) QUANT_DETAIL_LAMBDA {
+                    lane_grid<S> grid[P];
+                    set_grids(place_of(chunk, g), grid);
+                    step<0, true>(grid, group_units);
+                });
+                next_chunk();
+            }
+        }
         const auto group = [&](auto parity) QUANT_DETAIL_LAMBDA {
             const std::size_t units = std::min(group_units, left);
-            const std::size_t scales = chunk + at::supers_bytes;
-            const std::size_t offsets =
-                scales + at::groups_per_chunk * panel_rows * at::scale_bytes;
             lane_grid<S> grid[P];
-            set_grids({scales + in_chunk * panel_rows * at::scale_bytes,
-                       offsets + in_chunk * panel_rows * at::offset_bytes,
-                       chunk + in_chunk / S::super_groups * panel_rows * at::lane_super_bytes},
-                      grid);
+            set_grids(place_of(chunk, in_chunk), grid);
             if constexpr (plan::step == S::group_cols) {
                 step<parity>(grid, units);
             } else {
@@ -145,8 +170,7 @@ private:
             }
             if (in_chunk == at::groups_per_chunk) {
                 in_chunk = 0;
-                chunk = walk_.weights;
-                walk_.weights += at::header_bytes;
+                next_chunk();
             }
         }
     }
@@ -179,11 +203,12 @@ private:
         }
     }
 
-    template <std::size_t Parity>
+    /// Whole: that neither columns nor blocks of activations end before the step does.
+    template <std::size_t Parity, bool Whole = false>
     QUANT_DETAIL_INLINE void step(const lane_grid<S> (&grid)[P], std::size_t units) noexcept {
         constexpr std::size_t step_blocks = plan::step / plan::block;
         const std::size_t first = walk_.blocks;
-        walk_.blocks = std::min(first + step_blocks, blocks_);
+        walk_.blocks = Whole ? first + step_blocks : std::min(first + step_blocks, blocks_);
         sums_type sums;
         typename sums_type::memory memory;
         if constexpr (integer) {
@@ -193,8 +218,8 @@ private:
             sums.start(sums_ + first * T, walk_.blocks - first, grid);
         }
         if constexpr (!by_halves) {
-            if constexpr (step_units == 1) { // no loop for the compiler to undo
-                part<0, 8>(sums);
+            if constexpr (step_units == 1 || Whole) { // no loop for the compiler to undo
+                unroll<step_units>([&](auto) QUANT_DETAIL_LAMBDA { part<0, 8>(sums); });
             } else {
                 do part<0, 8>(sums);
                 while (--units > 0);
@@ -239,8 +264,12 @@ private:
         const float* x_scales = scales_ + (scale_per_block ? block * T : 0);
         float x_total[simd::native_size<float>];
         if constexpr (S::has_minimum) {
-            simd::native<float> totals = sums.activation_totals();
-            if constexpr (scale_per_block) totals = totals * simd::native_load<float>(x_scales);
+            auto totals = sums.activation_totals();
+            if constexpr (scale_per_block && T == 1) {
+                totals *= x_scales[0];
+            } else if constexpr (scale_per_block) {
+                totals = totals * simd::native_load<float>(x_scales);
+            }
             simd::store_to_broadcast(x_total, totals);
         }
         QUANT_DETAIL_UNROLLED
@@ -298,7 +327,12 @@ QUANT_DETAIL_OUTLINE void
 multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
               const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
               float* out, look_ahead ahead) noexcept {
-    tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
+    if constexpr (P == 1) { // a copy of one address, which compilers then keep in a register
+        const std::byte* const panel[1] = {panels[0]};
+        tile_product<S, A, T, P>(panel, x, out, ahead).run(cols);
+    } else {
+        tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
+    }
 }
 
 } // namespace detail

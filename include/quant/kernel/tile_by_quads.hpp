@@ -79,16 +79,15 @@ QUANT_DETAIL_OUTLINE void multiply_by_quads(
             }
             simd::f32x16 scale = grid[0].scale();
             if constexpr (integer) sums.template end<false>(grid, memory);
-            float x_total[simd::native_size<float>];
-            simd::native_store<float>(x_total, sums.activation_totals());
+            float x_total = sums.activation_totals();
             if constexpr (scale_per_block) {
                 const float x_scale = x.scales(block)[token];
                 scale = scale * simd::broadcast(x_scale);
-                x_total[0] *= x_scale;
+                x_total *= x_scale;
             }
             y = simd::fma(sums.total(0, 0), scale, y);
             if constexpr (S::has_minimum) {
-                y = simd::fma(simd::broadcast(x_total[0]), grid[0].minimum(), y);
+                y = simd::fma(simd::broadcast(x_total), grid[0].minimum(), y);
             }
         }
     }

@@ -95,10 +95,28 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
 }
 
 /// The lines of a superblock whose quads are decoded in order: each is read once, by the first quad
-/// that needs it. With AVX-512 g++ is told to keep it in a register; clang does.
+/// that needs it, or all of them at once. With AVX-512 g++ is told to keep it in a register; clang
+/// does.
 template <int B>
 class kept_lines {
 public:
+    /// Reads what quads First … Last − 1 need, from front to back, before anything that follows.
+    template <std::size_t First, std::size_t Last>
+    QUANT_DETAIL_INLINE void read(const std::byte* superblock) noexcept {
+        unroll<static_cast<std::size_t>(B)>([&](auto line) QUANT_DETAIL_LAMBDA {
+            if constexpr (serves<line>(First, Last)) {
+                lines_[line] = simd::read_now(simd::load_line(superblock + line * line_bytes));
+            }
+        });
+    }
+
+    /// As decode_quad, after read().
+    template <std::size_t Quad, bool Odd>
+    [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 decode() const noexcept {
+        return decode_quad_of<B, Quad, Odd>([&](auto line)
+                                                QUANT_DETAIL_LAMBDA { return lines_[line]; });
+    }
+
     /// As decode_quad. First: the first quad that is decoded.
     template <std::size_t Quad, std::size_t First, bool Odd>
     QUANT_DETAIL_INLINE simd::i32x16 decode(const std::byte* superblock) noexcept {
@@ -109,11 +127,21 @@ public:
                     simd::keep_in_register(simd::load_line(superblock + place.line * line_bytes));
             }
         });
-        return decode_quad_of<B, Quad, Odd>([&](auto line)
-                                                QUANT_DETAIL_LAMBDA { return lines_[line]; });
+        return decode<Quad, Odd>();
     }
 
 private:
+    /// Whether a quad from `first` on and before `last` has bits in the line.
+    template <std::size_t Line>
+    static constexpr bool serves(std::size_t first, std::size_t last) noexcept {
+        for (std::size_t plane = 0; plane < planes<B>::count; ++plane) {
+            for (std::size_t quad = first; quad < last; ++quad) {
+                if (plane_place<B>::of(plane, quad).line == Line) return true;
+            }
+        }
+        return false;
+    }
+
     simd::i32x16 lines_[static_cast<std::size_t>(B)];
 };
 

@@ -315,6 +315,15 @@ QUANT_DETAIL_INLINE lanes<T> keep_in_register(const lanes<T>& v) noexcept {
 #endif
 }
 
+/// v, read before all that is read by read_now() after it, whatever compilers would rather do.
+template <class T>
+QUANT_DETAIL_INLINE lanes<T> read_now(lanes<T> v) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX__) && defined(__GNUC__)
+    for (auto& r : v.r) __asm__ __volatile__("" : "+v"(r.data));
+#endif
+    return v;
+}
+
 /// What is read after then_read() waits until all that was given to compute_first() is computed:
 /// for compilers that can be told so and need it.
 #if defined(__clang__) && defined(__AVX512BW__) && !QUANT_DETAIL_SCALAR
@@ -354,6 +363,14 @@ QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>],
     native_store<T>(to, values);
 #if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
     __asm__("" : "+m"(to)); // else compilers shuffle the register instead
+#endif
+}
+
+template <class T>
+QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>], T value) noexcept {
+    to[0] = value;
+#if defined(__GNUC__) && !QUANT_DETAIL_SCALAR
+    __asm__("" : "+m"(to[0]));
 #endif
 }
 
