@@ -1,6 +1,7 @@
 // What integer products multiply for codes: unsigned bytes, and by how much they exceed levels.
 #pragma once
 
+#include <quant/pack/planes.hpp>
 #include <quant/policy/descriptor.hpp>
 #include <quant/quantize/group.hpp>
 #include <quant/simd/lanes.hpp>
@@ -20,6 +21,11 @@ template <quantization_scheme S>
 struct integer_operand {
     /// Whether 2u + 1 is multiplied.
     static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
+    /// Codes that are looked up need no clean bytes where tables repeat as often as lookups may
+    /// see.
+    static constexpr code_form form{.odd = odd,
+                                    .clean = S::is_linear || S::tables > 1 ||
+                                             (std::size_t{1} << S::bits) > simd::repeated_bytes};
     /// What steps that are looked up are raised by, so that none is negative: the least 2^n − 1 or
     /// 2^n that does.
     static constexpr int raised_by = [] {
@@ -54,13 +60,14 @@ struct integer_operand {
     }
 
 private:
-    /// Steps so raised, by code.
+    /// Steps so raised, by code; of one table as often as there is room.
     static constexpr std::array<std::uint8_t, 128> raised_steps = [] {
         std::array<std::uint8_t, 128> table{};
-        for (std::size_t i = 0; i < step_entries<S>; ++i) {
+        for (std::size_t i = 0; i < table.size(); ++i) {
             const int u = static_cast<int>(i) & ((1 << S::bits) - 1);
+            const int chosen = static_cast<int>(i) >> S::bits & (S::tables - 1);
             if (!S::is_level(u)) continue;
-            const int step = static_cast<int>(S::step(u, static_cast<int>(i) >> S::bits));
+            const int step = static_cast<int>(S::step(u, chosen));
             table[i] = static_cast<std::uint8_t>(step + raised_by);
         }
         return table;

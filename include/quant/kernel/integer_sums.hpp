@@ -6,6 +6,7 @@
 #include <quant/kernel/integer_operand.hpp>
 #include <quant/kernel/lane_grid.hpp>
 #include <quant/kernel/step_totals.hpp>
+#include <quant/kernel/sum_chains.hpp>
 #include <quant/pack/packed_matrix.hpp>
 #include <quant/pack/planes.hpp>
 #include <quant/quantize/group.hpp>
@@ -30,17 +31,16 @@ struct no_tables {};
 /// the code as stored and x̂ one half of an activation's code.
 ///
 /// What is multiplied is unsigned (integer_operand.hpp). Each sum starts at what that is too much,
-/// −(excess + z)·Σ x̂; midrise codes of 8 bits are doubled at the end.
+/// −(excess + z)·Σ x̂; midrise codes of 8 bits, or of one token alone, are doubled at the end.
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
     static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
-    /// Sums in which quads take turns: several of one token and one panel, where each would wait
-    /// for its last product. Processors work on several short steps at once anyway.
-    static constexpr std::size_t chains = [] {
-        if (isa::current::vector_bytes != 64 || T * P > 1) return std::size_t{1};
-        if (simd::quads_per_pair_sum<integer_operand<S>::bits> != 0) return std::size_t{1};
-        return std::size_t{product_plan<S, A>::step <= 2 * superblock_cols ? 2 : 4};
-    }();
+    using operand = integer_operand<S>;
+    using turns = sum_chains<S, A>;
+    /// Several sums of one token and one panel; more keep products busy by themselves.
+    static constexpr bool alone = isa::current::vector_bytes == 64 && T * P == 1 &&
+                                  simd::quads_per_pair_sum<operand::bits> == 0;
+    static constexpr std::size_t chains = alone ? turns::count : 1;
     using sum_array = simd::i32x16[halves][P][T * chains];
     sum_array sum;
     /// Σ x̂ per token of each half: one register, and in memory to broadcast from.
@@ -51,10 +51,13 @@ struct integer_sums {
     /// Where numbers wait to be broadcast; the caller's, since registers hold all that is here.
     using memory = std::int32_t[halves][simd::native_size<std::int32_t>];
 
-    using operand = integer_operand<S>;
-    static constexpr bool odd = operand::odd;
+    /// Whether 2u + 1 is multiplied for midrise codes, else sums of u are doubled at the end.
+    static constexpr bool odd = operand::odd && !alone;
+    static constexpr bool doubles_sums = S::multiplier == 2 && !odd;
     static constexpr int operand_bits = operand::bits;
-    static constexpr int excess = operand::excess;
+    static constexpr int excess = doubles_sums ? 0 : operand::excess;
+    /// What sums are due at their start: so many Σ x̂, with zero points z·Σ x̂.
+    static constexpr int shift_factor = S::has_zero_point ? -1 : -excess;
     /// Whether add() takes widened activations.
     static constexpr bool widened = simd::widens_quads<operand_bits>;
     /// Where sums of 16 bits take the registers, or all products would wait for the shift, sums
@@ -89,7 +92,6 @@ struct integer_sums {
     static constexpr bool keeps_lines = isa::current::vector_bytes == 64 &&
                                         !(reads_in_turn && S::bits == 1) &&
                                         halves * P * T <= (reads_in_turn ? 8 : 10);
-
     /// Whether g++ is kept from reading codes again for each token, or decoding them again: 3 and 4
     /// tokens of 8 bits spent a fourth of their time so.
     static constexpr bool keeps_codes = isa::current::vector_bytes == 64 && T > 1 &&
@@ -101,7 +103,6 @@ struct integer_sums {
     QUANT_DETAIL_INLINE void start(const std::int32_t* before, const std::int32_t* after,
                                    std::size_t half_sums, const lane_grid<S> (&grid)[P],
                                    memory& base) noexcept {
-        constexpr int factor = S::has_zero_point ? -1 : -excess;
         if constexpr (S::tables == 2) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) tables[p] = grid[p].table();
@@ -116,11 +117,12 @@ struct integer_sums {
                 activation_sum[h] = simd::native_load<std::int32_t>(after + h * half_sums) -
                                     simd::native_load<std::int32_t>(before + h * half_sums);
             }
-            store_sum<factor>(activation_sum[h], base[h]);
+            if constexpr (shift_factor != 0) store_sum<shift_factor>(activation_sum[h], base[h]);
         }
-        for_each_chain([](simd::i32x16&, simd::i32x16& chain)
-                           QUANT_DETAIL_LAMBDA { chain = simd::broadcast<std::int32_t>(0); });
-        if constexpr (shift_at_end) {
+        for_each_further_chain([&](auto h, auto c) QUANT_DETAIL_LAMBDA {
+            sum[h][0][c] = simd::broadcast<std::int32_t>(0);
+        });
+        if constexpr (shift_at_end || shift_factor == 0) {
             for_each_sum(sum, [](simd::i32x16& s)
                                   QUANT_DETAIL_LAMBDA { s = simd::broadcast<std::int32_t>(0); });
         } else {
@@ -146,7 +148,7 @@ struct integer_sums {
             });
         } else if constexpr (widened) {
             add_widened<First, Last>(panels, at, x, half_bytes);
-        } else if constexpr (chains > 1) {
+        } else if constexpr (alone) {
             add_in_turns<First, Last>(panels[0] + at, x, half_bytes);
         } else if constexpr (pair_run == 0 || pairs_hold_step) {
             if constexpr (reads_in_turn && !short_step) {
@@ -205,14 +207,17 @@ struct integer_sums {
     template <bool SumsFit16Bits>
     QUANT_DETAIL_INLINE void end(const lane_grid<S> (&grid)[P], memory& base) noexcept {
         for_token_pairs(simd::deinterleave_tokens);
-        for_each_chain([](simd::i32x16& first, simd::i32x16& chain)
-                           QUANT_DETAIL_LAMBDA { first = first + chain; });
+        for_each_further_chain([&](auto h, auto c) QUANT_DETAIL_LAMBDA {
+            constexpr int by = turns::shift_to_previous(c);
+            auto& s = sum[h][0];
+            s[c - 1] = s[c - 1] + (by > 0 ? simd::shift_right_signed<by>(s[c]) : s[c]);
+        });
         if constexpr (pairs_hold_step) {
             for_each_sum(sum, [](simd::i32x16& s) QUANT_DETAIL_LAMBDA {
                 s = simd::fold_pairs<1>(simd::broadcast<std::int32_t>(0), s);
             });
         }
-        if constexpr (operand::doubles_sums) {
+        if constexpr (doubles_sums) {
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
                 store_sum<-S::offset>(activation_sum[h], base[h]);
@@ -220,7 +225,7 @@ struct integer_sums {
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
                                               QUANT_DETAIL_LAMBDA { s = s + s + shift; });
-        } else if constexpr (shift_at_end) {
+        } else if constexpr (shift_at_end && shift_factor != 0) {
             for_each_shift<SumsFit16Bits>(grid, base,
                                           [](simd::i32x16& s, const simd::i32x16& shift)
                                               QUANT_DETAIL_LAMBDA { s = s + shift; });
@@ -261,14 +266,13 @@ private:
         }
     }
 
-    /// f(first chain, other one).
+    /// f(half, chain) for each chain but the first, the last one first.
     template <class F>
-    QUANT_DETAIL_INLINE void for_each_chain(F f) noexcept {
-        QUANT_DETAIL_UNROLLED
-        for (std::size_t h = 0; h < halves; ++h) {
-            QUANT_DETAIL_UNROLLED
-            for (std::size_t c = 1; c < chains; ++c) f(sum[h][0][0], sum[h][0][c]);
-        }
+    QUANT_DETAIL_INLINE static void for_each_further_chain(F f) noexcept {
+        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+            unroll<chains - 1>([&](auto c)
+                                   QUANT_DETAIL_LAMBDA { f(h, index_constant<chains - 1 - c>{}); });
+        });
     }
 
     /// Adds quads First … Last − 1, each decoded before its products.
@@ -285,8 +289,9 @@ private:
             if constexpr (keeps_lines) {
                 QUANT_DETAIL_UNROLLED
                 for (std::size_t p = 0; p < P; ++p) {
-                    codes[p] =
-                        raised(lines[p].template decode<First + q, First, odd>(panels[p] + at), p);
+                    codes[p] = raised(
+                        lines[p].template decode<First + q, First, operand::form>(panels[p] + at),
+                        p);
                 }
             } else {
                 decode<First + q>(panels, at, codes);
@@ -309,16 +314,18 @@ private:
         kept_lines<S::bits> lines;
         if constexpr (S::bits < 8) lines.template read<First, Last>(superblock);
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t quad = First + q;
+            constexpr code_form form{odd, turns::raise(quad), operand::form.clean};
             const auto decoded = [&]() QUANT_DETAIL_LAMBDA {
-                if constexpr (S::bits < 8) return lines.template decode<First + q, odd>();
-                return decode_quad<S::bits, First + q>(superblock);
+                if constexpr (S::bits < 8) return lines.template decode<quad, form>();
+                return lines.template decode<quad, First, form>(superblock);
             }();
             const simd::i32x16 codes = raised(decoded, 0);
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
                 const auto* from = reinterpret_cast<const std::int8_t*>(x + h * half_bytes);
-                auto& to = sum[h][0][q % chains];
-                to = add_quad(to, codes, from + q * quad_cols);
+                auto& to = sum[h][0][turns::chain(quad)];
+                to = simd::dot4_at<8>(to, codes, from + q * quad_cols);
             }
         });
     }
@@ -457,7 +464,7 @@ private:
                                     simd::i32x16 (&codes)[P]) const noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t p = 0; p < P; ++p) {
-            codes[p] = raised(decode_quad<S::bits, Quad, odd>(panels[p] + at), p);
+            codes[p] = raised(decode_quad<S::bits, Quad, operand::form>(panels[p] + at), p);
         }
     }
 

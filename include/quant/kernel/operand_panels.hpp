@@ -284,7 +284,7 @@ QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t
     const simd::i32x16 chosen = table;
     const auto make = [&](auto first, auto last) QUANT_DETAIL_LAMBDA {
         unroll<last - first>([&](auto i) QUANT_DETAIL_LAMBDA {
-            const auto codes = decode_quad<S::bits, first + i, operand::odd>(superblock);
+            const auto codes = decode_quad<S::bits, first + i, operand::form>(superblock);
             simd::store_line(to[i], operand::of(codes, chosen));
         });
         to += last - first;

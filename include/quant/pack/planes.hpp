@@ -60,25 +60,34 @@ QUANT_DETAIL_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
     return v;
 }
 
+/// How the codes of a quad are decoded, each in a byte of its own.
+struct code_form {
+    bool odd = false;  ///< 2·code + 1 instead, at no further cost (codes of up to 7 bits)
+    int raise = 0;     ///< times 2^raise, which must fit a byte
+    bool clean = true; ///< else bits above codes of one plane may be any
+};
+
 /// The codes of one quad, one per byte: lane = row, byte = column; line(i) is the superblock's
-/// line i. Odd: 2·code + 1 instead, at no further cost (codes of up to 7 bits).
-template <int B, std::size_t Quad, bool Odd = false, class Line>
+/// line i.
+template <int B, std::size_t Quad, code_form Form = code_form{}, class Line>
 QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
-    static_assert(!Odd || B < 8);
+    static_assert(!Form.odd || B < 8);
+    constexpr int up = Form.raise + (Form.odd ? 1 : 0);
+    constexpr std::int32_t ones = 0x01010101 << Form.raise;
+    static_assert(B + up <= 8);
     simd::i32x16 codes;
     unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
         constexpr auto place = plane_place<B>::of(plane, Quad);
-        constexpr int up = Odd ? 1 : 0;
         const simd::i32x16 part =
             shift_by<place.shift - place.before - up>(line(index_constant<place.line>{}));
         const auto mask = simd::broadcast(
             static_cast<std::int32_t>(static_cast<std::uint32_t>(place.mask()) << up));
-        if constexpr (place.bits == 8) {
+        if constexpr (place.bits == 8 || (!Form.clean && planes<B>::count == 1)) {
             codes = part;
         } else if constexpr (plane > 0) {
-            codes = simd::merge_bits(part, mask, codes);
-        } else if constexpr (Odd) {
-            codes = simd::merge_bits(part, mask, simd::broadcast(0x01010101));
+            codes = simd::merge_into(codes, part, mask);
+        } else if constexpr (Form.odd) {
+            codes = simd::merge_bits(part, mask, simd::broadcast(ones));
         } else {
             codes = part & mask;
         }
@@ -87,9 +96,9 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
 }
 
 /// @copydoc decode_quad_of
-template <int B, std::size_t Quad, bool Odd = false>
+template <int B, std::size_t Quad, code_form Form = code_form{}>
 QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexcept {
-    return decode_quad_of<B, Quad, Odd>([&](auto line) QUANT_DETAIL_LAMBDA {
+    return decode_quad_of<B, Quad, Form>([&](auto line) QUANT_DETAIL_LAMBDA {
         return simd::load_line(superblock + line * line_bytes);
     });
 }
@@ -111,14 +120,14 @@ public:
     }
 
     /// As decode_quad, after read().
-    template <std::size_t Quad, bool Odd>
+    template <std::size_t Quad, code_form Form>
     [[nodiscard]] QUANT_DETAIL_INLINE simd::i32x16 decode() const noexcept {
-        return decode_quad_of<B, Quad, Odd>([&](auto line)
-                                                QUANT_DETAIL_LAMBDA { return lines_[line]; });
+        return decode_quad_of<B, Quad, Form>([&](auto line)
+                                                 QUANT_DETAIL_LAMBDA { return lines_[line]; });
     }
 
     /// As decode_quad. First: the first quad that is decoded.
-    template <std::size_t Quad, std::size_t First, bool Odd>
+    template <std::size_t Quad, std::size_t First, code_form Form>
     QUANT_DETAIL_INLINE simd::i32x16 decode(const std::byte* superblock) noexcept {
         unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
             constexpr auto place = plane_place<B>::of(plane, Quad);
@@ -127,7 +136,7 @@ public:
                     simd::keep_in_register(simd::load_line(superblock + place.line * line_bytes));
             }
         });
-        return decode<Quad, Odd>();
+        return decode<Quad, Form>();
     }
 
 private:

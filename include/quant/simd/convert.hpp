@@ -80,6 +80,17 @@ QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
         bytes);
 }
 
+#elif !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+
+inline constexpr bool has_integer_columns = true;
+
+template <std::size_t Column>
+QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
+    return bits_to_float(merge_bits(shift_right<8 * static_cast<int>(Column)>(bytes),
+                                    broadcast<std::int32_t>(0xFF),
+                                    broadcast<std::int32_t>(0x4B000000)));
+}
+
 #else
 
 inline constexpr bool has_integer_columns = false;

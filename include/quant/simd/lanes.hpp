@@ -390,6 +390,15 @@ QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
         [](auto x, auto m, auto y) QUANT_DETAIL_LAMBDA { return native_merge_bits(x, m, y); }, a,
         mask, b);
 }
+/// b | (a & mask), in the register of b: where b is needed no more, and a is, g++ copies nothing.
+QUANT_DETAIL_INLINE i32x16 merge_into(i32x16 b, const i32x16& a, const i32x16& mask) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512F__)
+    b.r[0] = _mm512_ternarylogic_epi32(b.r[0], a.r[0], mask.r[0], 0xF8);
+    return b;
+#else
+    return merge_bits(a, mask, b);
+#endif
+}
 
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {
     return native_reduce_min(

@@ -247,6 +247,15 @@ inline constexpr bool has_byte_lookup =
     false;
 #endif
 
+/// Bytes that lookup_bytes takes from tables of up to so many, by the low bits of an index alone,
+/// so that tables that repeat themselves in them are looked up by bytes whose upper bits are any.
+inline constexpr std::size_t repeated_bytes =
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512VBMI__) && defined(__AVX512BW__)
+    64;
+#else
+    0;
+#endif
+
 /// table[byte] for each byte of the lanes; bytes are below N.
 template <std::size_t N>
 QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& table,
