@@ -78,14 +78,16 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
     simd::i32x16 codes;
     unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
         constexpr auto place = plane_place<B>::of(plane, Quad);
-        const simd::i32x16 part =
-            shift_by<place.shift - place.before - up>(line(index_constant<place.line>{}));
+        constexpr int down = place.shift - place.before - up;
+        const simd::i32x16 part = shift_by<down>(line(index_constant<place.line>{}));
         const auto mask = simd::broadcast(
             static_cast<std::int32_t>(static_cast<std::uint32_t>(place.mask()) << up));
         if constexpr (place.bits == 8 || (!Form.clean && planes<B>::count == 1)) {
             codes = part;
-        } else if constexpr (plane > 0) {
+        } else if constexpr (plane > 0 && down == 0) {
             codes = simd::merge_into(codes, part, mask);
+        } else if constexpr (plane > 0) {
+            codes = simd::merge_bits(part, mask, codes);
         } else if constexpr (Form.odd) {
             codes = simd::merge_bits(part, mask, simd::broadcast(ones));
         } else {
