@@ -96,8 +96,8 @@ QUANT_DETAIL_INLINE void spread_fields(lane_codes line, lane_codes* codes) noexc
         } else if constexpr (Plane::before == 0) {
             codes[field] = moved & simd::native_broadcast(Plane::mask_at(0));
         } else {
-            codes[field] = simd::native_merge_bits(moved, simd::native_broadcast(Plane::mask_at(0)),
-                                                   codes[field]);
+            codes[field] = simd::native_merge_into(codes[field], moved,
+                                                   simd::native_broadcast(Plane::mask_at(0)));
         }
     });
 }
@@ -149,19 +149,21 @@ QUANT_DETAIL_INLINE void encode_superblock(const std::byte* codes, std::size_t s
     });
 }
 
-/// Block b of a superblock's codes.
-template <int B, std::size_t Block>
-QUANT_DETAIL_INLINE simd::tile_block decode_block(const std::byte* superblock) noexcept {
+/// A block of codes: lines(low, high) loads its lanes of two lines, given by their places in the
+/// superblock; nibbles(line) those of one whose bytes hold the second ones in their upper halves.
+template <int B, class Lines, class Nibbles>
+QUANT_DETAIL_INLINE simd::tile_block decode_block_of(const Lines& lines,
+                                                     const Nibbles& nibbles) noexcept {
     simd::tile_block block;
     unroll<planes<B>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         using plane = tile_plane<B, i>;
         unroll<plane::vectors>([&](auto v) QUANT_DETAIL_LAMBDA {
-            const std::byte* line = superblock + (plane::first_line + v) * line_bytes;
+            constexpr std::size_t line = (plane::first_line + v) * line_bytes;
             lane_codes fields;
             if constexpr (plane::bits == 1) {
-                fields = simd::load_nibbles<Block>(line);
+                fields = nibbles(line);
             } else {
-                fields = simd::load_lines<Block>(line, line + plane::vectors * line_bytes);
+                fields = lines(line, line + plane::vectors * line_bytes);
             }
             spread_fields<plane>(fields, block.quads + v * plane::quads);
         });
@@ -169,17 +171,52 @@ QUANT_DETAIL_INLINE simd::tile_block decode_block(const std::byte* superblock) n
     return block;
 }
 
-/// Reads the codes of superblocks at N places of a panel to 16 rows of N · 32 bytes, `stride` apart.
-/// Two fill a cache line of each row: where rows lie apart by a power of two, sixteen such lines do
-/// not stay in the cache until the next superblock.
+/// Block b of a superblock's codes.
+template <int B, std::size_t Block>
+QUANT_DETAIL_INLINE simd::tile_block decode_block(const std::byte* superblock) noexcept {
+    return decode_block_of<B>(
+        [=](std::size_t low, std::size_t high) QUANT_DETAIL_LAMBDA {
+            return simd::load_lines<Block>(superblock + low, superblock + high);
+        },
+        [=](std::size_t line)
+            QUANT_DETAIL_LAMBDA { return simd::load_nibbles<Block>(superblock + line); });
+}
+
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+/// Writes the codes of two superblocks to 16 rows of 64 bytes, `stride` apart.
+template <int B>
+QUANT_DETAIL_INLINE void decode_wide(const std::byte* first, const std::byte* second,
+                                     std::size_t stride, std::byte* codes) noexcept {
+    unroll<4>([&](auto b) QUANT_DETAIL_LAMBDA {
+        const auto block = decode_block_of<B>(
+            [=](std::size_t low, std::size_t high) QUANT_DETAIL_LAMBDA {
+                return simd::load_wide_lines<b>(first + low, first + high, second + low,
+                                                second + high);
+            },
+            [=](std::size_t line) QUANT_DETAIL_LAMBDA {
+                return simd::load_wide_nibbles<b>(first + line, second + line);
+            });
+        simd::store_wide_block<b>(codes, stride, block);
+    });
+}
+#endif
+
+/// Reads the codes of superblocks at N places of a panel to 16 rows of N · 32 bytes, `stride`
+/// apart. Two fill a cache line of each row: where rows lie apart by a power of two, sixteen such
+/// lines do not stay in the cache until the next superblock.
 template <int B, std::size_t N>
 QUANT_DETAIL_INLINE void decode_side_by_side(const std::byte* panel, const std::size_t (&places)[N],
                                              std::size_t stride, std::byte* codes) noexcept {
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+    if constexpr (N == 2) {
+        decode_wide<B>(panel + places[0], panel + places[1], stride, codes);
+        return;
+    }
+#endif
     unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
         simd::tile_block blocks[N];
-        unroll<N>([&](auto n) QUANT_DETAIL_LAMBDA {
-            blocks[n] = decode_block<B, b>(panel + places[n]);
-        });
+        unroll<N>([&](auto n)
+                      QUANT_DETAIL_LAMBDA { blocks[n] = decode_block<B, b>(panel + places[n]); });
         simd::store_blocks<b>(codes, stride, blocks);
     });
 }

@@ -95,10 +95,9 @@ QUANT_DETAIL_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fil
     const auto* bytes = static_cast<const std::byte*>(from);
     detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         constexpr std::size_t before = i * native_size<T>;
-        made.r[i] = native_load_first<T>(bytes + before * sizeof(T),
-                                         static_cast<std::ptrdiff_t>(n) -
-                                             static_cast<std::ptrdiff_t>(before),
-                                         fill);
+        made.r[i] = native_load_first<T>(
+            bytes + before * sizeof(T),
+            static_cast<std::ptrdiff_t>(n) - static_cast<std::ptrdiff_t>(before), fill);
     });
     return made;
 #else
@@ -390,14 +389,21 @@ QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
         [](auto x, auto m, auto y) QUANT_DETAIL_LAMBDA { return native_merge_bits(x, m, y); }, a,
         mask, b);
 }
-/// b | (a & mask), in the register of b: where b is needed no more, and a is, g++ copies nothing.
-QUANT_DETAIL_INLINE i32x16 merge_into(i32x16 b, const i32x16& a, const i32x16& mask) noexcept {
+/// b | (a & mask), in the register of b: where a is needed on, and b is not, g++ copies nothing.
+QUANT_DETAIL_INLINE native<std::int32_t> native_merge_into(native<std::int32_t> b,
+                                                           native<std::int32_t> a,
+                                                           native<std::int32_t> mask) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512F__)
-    b.r[0] = _mm512_ternarylogic_epi32(b.r[0], a.r[0], mask.r[0], 0xF8);
-    return b;
+    return _mm512_ternarylogic_epi32(b, a, mask, 0xF8);
 #else
-    return merge_bits(a, mask, b);
+    return native_merge_bits(a, mask, b);
 #endif
+}
+QUANT_DETAIL_INLINE i32x16 merge_into(const i32x16& b, const i32x16& a,
+                                      const i32x16& mask) noexcept {
+    return per_register<std::int32_t>(
+        [](auto y, auto x, auto m) QUANT_DETAIL_LAMBDA { return native_merge_into(y, x, m); }, b, a,
+        mask);
 }
 
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {

@@ -172,8 +172,8 @@ QUANT_DETAIL_INLINE void store_blocks(std::byte* to, std::size_t stride,
 #elif defined(__AVX__)
         native_store<std::int32_t>(to + (4 * Block + r) * stride + n * 32, quads);
 #else
-        native_store<std::int32_t>(
-            to + (Block / 2 * 4 + r) * stride + n * 32 + Block % 2 * 16, quads);
+        native_store<std::int32_t>(to + (Block / 2 * 4 + r) * stride + n * 32 + Block % 2 * 16,
+                                   quads);
 #endif
     });
 }
@@ -239,6 +239,50 @@ QUANT_DETAIL_INLINE native<std::int32_t> load_nibbles(const std::byte* line) noe
     if constexpr (Block % 2 == 0) return both;
     return native_shift_right<4>(both);
 #endif
+}
+
+#endif
+
+#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
+
+// Two tiles side by side as one of 16 rows × 64 bytes: registers hold whole rows of it, each a
+// cache line, and none is cut into halves to be stored. Its four blocks have four rows each; of
+// their quarters, the first two are those of the first tile.
+
+/// A block's lanes of two lines of either tile.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t>
+load_wide_lines(const std::byte* low, const std::byte* high, const std::byte* second_low,
+                const std::byte* second_high) noexcept {
+    const auto quarter = [](const std::byte* line) QUANT_DETAIL_LAMBDA {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(line) + Block);
+    };
+    // Loads that leave other lanes as they are take no port that shuffles need.
+    __m512i made = _mm512_castsi128_si512(quarter(low));
+    made = _mm512_mask_broadcast_i32x4(made, 0x00F0, quarter(high));
+    made = _mm512_mask_broadcast_i32x4(made, 0x0F00, quarter(second_low));
+    return _mm512_mask_broadcast_i32x4(made, 0xF000, quarter(second_high));
+}
+/// The same of one line of either tile, whose bytes hold quads 4 … 7 in their upper halves.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE native<std::int32_t> load_wide_nibbles(const std::byte* line,
+                                                           const std::byte* second) noexcept {
+    const auto quarter = [](const std::byte* from) QUANT_DETAIL_LAMBDA {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from) + Block);
+    };
+    const __m512i both =
+        _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(quarter(line)), 0xFF00, quarter(second));
+    return _mm512_srlv_epi32(both,
+                             _mm512_set_epi32(4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0));
+}
+/// The block's rows of 64 bytes, `stride` apart; `to` is row 0.
+template <std::size_t Block>
+QUANT_DETAIL_INLINE void store_wide_block(std::byte* to, std::size_t stride,
+                                          const tile_block& block) noexcept {
+    const tile_block rows = transposed(block);
+    detail::unroll<4>([&](auto r) QUANT_DETAIL_LAMBDA {
+        native_store<std::int32_t>(to + (4 * Block + r) * stride, rows.quads[r]);
+    });
 }
 
 #endif
