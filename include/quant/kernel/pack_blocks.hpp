@@ -226,7 +226,8 @@ private:
                 if constexpr (integer) {
                     simd::store_u8(at, value[v]);
                 } else if constexpr (bf16_pairs<A>) {
-                    simd::store_from_float<bf16>(static_cast<void*>(at), value[v]);
+                    // encode_vector has rounded it
+                    simd::store_u16(at, simd::shift_right<16>(simd::float_to_bits(value[v])));
                 } else {
                     simd::store(at, value[v]);
                 }
