@@ -39,12 +39,12 @@ inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
 /// faster than memory gives them; whether processors fetch enough by themselves then was measured.
-/// Unless every tile asks, they do with vectors of 64 bytes for two tokens, which requests slow
-/// down; with narrower ones two tokens of 4 bits and four of 8 gain nothing. 8 bits have so many
-/// lines that half must do then.
+/// With vectors of 64 bytes they do for one token, whose panel is read from front to back, and,
+/// unless every tile asks, for two, which requests slow down; with narrower ones two tokens of 4
+/// bits and four of 8 gain nothing. 8 bits have so many lines that half must do then.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
-    if (!every_tile_asks && T == 1 && P == 1) return std::size_t{0};
+    if (isa::current::vector_bytes == 64 && T * P == 1) return std::size_t{0};
     constexpr auto bits = static_cast<std::size_t>(S::bits);
     constexpr std::size_t few = isa::current::vector_bytes == 64 ? 2 : bits / 2;
     if (!every_tile_asks && bits % 4 == 0 && T <= few) return std::size_t{0};
