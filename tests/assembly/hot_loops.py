@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass, field
 
 SUPERBLOCK = 512
-KERNELS = ("multiply_tile", "multiply_stretch", "multiply_operands")
+KERNELS = ("multiply_tile", "multiply_tiles", "multiply_stretch", "multiply_operands")
 CLASSES = ("dot", "load", "convert", "shuffle", "bits", "float", "stack", "total")
 
 # What an instruction is, by its mnemonic; the first match counts. (A load is a matter of operands.)

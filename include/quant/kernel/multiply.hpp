@@ -104,6 +104,16 @@ void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
     constexpr std::size_t P = tile_panels<S, A, T>;
+    if constexpr (takes_panels_in_turn<A, T>) {
+        constexpr std::size_t most = 16;
+        alignas(64) float sums[most * T * panel_rows];
+        for (std::size_t panel = first; panel < last; panel += most) {
+            const std::size_t count = std::min(most, last - panel);
+            multiply_tiles<S, A, T, P>(w.panel(panel), w.panel_bytes(), count, w.cols(), x, sums);
+            out.finish_tile(sums, first_token, T, panel, count);
+        }
+        return;
+    }
     const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
     alignas(64) float sums[P * T * panel_rows];
     for (std::size_t panel = first; panel < last; panel += P) {
@@ -223,16 +233,21 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     const std::size_t most_bytes = (common == 12 ? 3 : 5) * panel_block_bytes;
     const std::size_t unit = common * w.panel_bytes() <= most_bytes ? common : group;
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / unit * unit;
-    const std::size_t block = x.tiles() == 1 ? group : std::max(fit, unit);
-    // A tile alone does not ask for what would leave the second-level cache before its turn, nor,
-    // unless every tile asks, for 8 bits, of which processors fetch enough by themselves.
+    std::size_t per_superblock = 0;
+    with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
+        per_superblock = look_ahead_requests<S, tokens, tile_panels<S, A, tokens>>;
+    });
+    // A tile alone goes group by group, each of which asks for the next one, if it asks at all.
+    const std::size_t block = x.tiles() > 1         ? std::max(fit, unit)
+                              : per_superblock == 0 ? last - first
+                                                    : group;
+    // It does not ask for what would leave the second-level cache before its turn, nor, unless
+    // every tile asks, for 8 bits, of which processors fetch enough by themselves.
     const bool ask = x.tiles() > 1 || ((S::bits < 8 || every_tile_asks) &&
                                        group * w.panel_bytes() <= 2 * panel_block_bytes);
-    std::size_t requests = 0; // of all tiles in a block
-    with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
-        requests = look_ahead_requests<S, tokens, tile_panels<S, A, tokens>> * superblocks(w) *
-                   x.tiles() * div_ceil(block, group);
-    });
+    // Of all tiles in a block.
+    const std::size_t requests =
+        per_superblock * superblocks(w) * x.tiles() * div_ceil(block, group);
     for (std::size_t panel = first; panel < last; panel += block) {
         const std::size_t end = std::min(panel + block, last);
         const std::size_t next_panels = ask ? std::min(end + block, last) - end : 0;

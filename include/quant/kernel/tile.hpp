@@ -337,5 +337,25 @@ multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
     }
 }
 
+/// Whether tiles of T tokens and one panel are computed by multiply_tiles: the panels of one token
+/// where they do without requests.
+template <activation A, std::size_t T>
+inline constexpr bool takes_panels_in_turn =
+    isa::current::vector_bytes == 64 && is_integer_activation<A> && T == 1;
+
+/// `count` tiles of one panel, `panel_bytes` apart, one after the other: what does not depend on
+/// the panel is computed once for all.
+template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
+QUANT_DETAIL_OUTLINE void
+multiply_tiles(const std::byte* panel, std::size_t panel_bytes, std::size_t count, std::size_t cols,
+               const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
+               float* out) noexcept {
+    static_assert(P == 1);
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::byte* const one[1] = {panel + i * panel_bytes};
+        tile_product<S, A, T, P>(one, x, out + i * T * panel_rows, {}).run(cols);
+    }
+}
+
 } // namespace detail
 } // namespace quant::inline QUANT_ABI
