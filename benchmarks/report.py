@@ -4,8 +4,9 @@
     report.py [--root DIR] [--page performance_NAME.md] [--rivals FILE.json]... RESULTS.json...
 
 RESULTS are what `benchmark.quant --benchmark_out=FILE --benchmark_out_format=json` wrote; several
-files of one build are taken together, a case that is in two of them from the one in which it did
-better. Percent of a peak are taken anew, with the best value that the peak had in all of them.
+files of one build are taken together, a case that is in several of them from the one in which it
+was fastest: not in which its limit was lowest. Percent of a peak are taken anew, with the best value
+that the peak had in all of them.
 Everything between `<!-- measured: NAME -->` and `<!-- end -->` is replaced. Host names and
 paths, which Google Benchmark records, stay out. A page is for one machine; charts of another than
 performance.md have its NAME in theirs. Charts need matplotlib.
@@ -44,8 +45,6 @@ class Case:
             return True
         if self.against == "rise":
             return self.percent < other.percent
-        if self.percent is not None and other.percent is not None:
-            return self.percent > other.percent
         return self.best > other.best
 
     @property

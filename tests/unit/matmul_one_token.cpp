@@ -1,0 +1,63 @@
+// Products of one token, of which AVX-512 takes panel after panel: every way in which codes stay
+// where they lie in their bytes, and more panels than go together.
+#include "matmul_cases.hpp"
+
+#include <quant/policy/presets.hpp>
+
+#include <tuple>
+
+using namespace quant;
+using cases::tested_product;
+
+namespace {
+
+using per_token_int8 = activations::int8<per_token>;
+
+using products = std::tuple<
+    // All widths, of which those up to 4 stay; also where 2u + 1 would be multiplied.
+    tested_product<binary, symmetric, group_wise<64>, per_token_int8>,
+    tested_product<int2, symmetric, group_wise<32>, per_token_int8>,
+    tested_product<int3, asymmetric, group_wise<64>, per_token_int8>,
+    tested_product<int4, asymmetric_min, group_wise<32>, activations::int8<group_wise<32>>>,
+    tested_product<int5, asymmetric, group_wise<32>, per_token_int8>,
+    tested_product<int6, symmetric, group_wise<64>, activations::int8<group_wise<64>>>,
+    tested_product<int7, asymmetric_min, group_wise<64>, per_token_int8>,
+    tested_product<int8, symmetric, group_wise<32>, per_token_int8>,
+    tested_product<binary, midrise, group_wise<64>, activations::int8<group_wise<64>>>,
+    tested_product<int2, midrise, group_wise<64>, per_token_int8>,
+    tested_product<int3, midrise, group_wise<32>, per_token_int8>,
+    tested_product<int4, midrise, group_wise<128>, per_token_int8>,
+    tested_product<int8, midrise, group_wise<64>, per_token_int8>,
+    // Rows as steps, which have more sums; steps of half a superblock, and such as end in its
+    // middle.
+    tested_product<binary, midrise, per_channel, per_token_int8>,
+    tested_product<int2, asymmetric, per_channel, per_token_int8>,
+    tested_product<int3, symmetric, per_channel, per_token_int8>,
+    tested_product<int4, symmetric, per_channel, per_token_int8>,
+    tested_product<int3, symmetric, group_wise<16>, per_token_int8>,
+    tested_product<int4, midrise, group_wise<48>, per_token_int8>,
+    // Both halves of activations, and tables.
+    tested_product<int4, symmetric, group_wise<32>, activations::int16>,
+    tested_product<int2, midrise, group_wise<64>, activations::int16>,
+    tested_product<codebook<presets::iq4_levels>, symmetric, group_wise<64>, per_token_int8>,
+    tested_product<fp4, symmetric, per_channel, per_token_int8>>;
+
+} // namespace
+
+TEMPLATE_LIST_TEST_CASE("one token: products are the reference's", "[matmul]",
+                        cases::sample<products>) {
+    using S = typename TestType::scheme;
+    CAPTURE(to_string(describe<S>()));
+    thread_pool pool(3);
+    // Eighteen panels; columns of several chunks, of which the last one has few, or is a whole one.
+    for (const cases::shape size : {cases::shape{275, 333}, {33, 1060}, {20, 512}}) {
+        CAPTURE(size.rows, size.cols);
+        cases::check_product<S, typename TestType::activations>(size, 1, pool);
+    }
+}
+
+TEST_CASE("one token: rows that are longer than a step", "[matmul]") {
+    thread_pool pool(2);
+    cases::check_product<scheme<int2, symmetric, per_channel, float>, per_token_int8>({20, 66'000},
+                                                                                      1, pool);
+}
