@@ -21,8 +21,8 @@ template <quantization_scheme S>
 struct integer_operand {
     /// Whether 2u + 1 is multiplied.
     static constexpr bool odd = S::multiplier == 2 && S::bits < 8;
-    /// Codes that are looked up need no clean bytes where tables repeat as often as lookups may
-    /// see.
+    /// Small tables are repeated below, so that codes that are looked up need no clean bytes where
+    /// simd::repeated_bytes says so.
     static constexpr code_form form{.odd = odd,
                                     .clean = S::is_linear || S::tables > 1 ||
                                              (std::size_t{1} << S::bits) > simd::repeated_bytes};
@@ -39,7 +39,8 @@ struct integer_operand {
         S::is_linear ? S::bits + (odd ? 1 : 0)
                      : std::bit_width(static_cast<unsigned>(static_cast<int>(S::greatest_step)) +
                                       static_cast<unsigned>(raised_by));
-    /// What it exceeds a level by; midrise codes of 8 bits are doubled before.
+    /// What it exceeds a level by; midrise codes of 8 bits are doubled before. integer_sums doubles
+    /// others, too, of one token.
     static constexpr int excess = !S::is_linear        ? raised_by
                                   : odd                ? 1 << S::bits
                                   : S::multiplier == 2 ? 0

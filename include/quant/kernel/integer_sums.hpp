@@ -31,13 +31,16 @@ struct no_tables {};
 /// the code as stored and x̂ one half of an activation's code.
 ///
 /// What is multiplied is unsigned (integer_operand.hpp). Each sum starts at what that is too much,
-/// −(excess + z)·Σ x̂; midrise codes of 8 bits, or of one token alone, are doubled at the end.
+/// −(excess + z)·Σ x̂; midrise codes of 8 bits, or of one token alone, are doubled at the end. Of
+/// one token alone there are several, sum[h][0][chain]: the first starts so, and end() adds the
+/// others to it.
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P>
 struct integer_sums {
     static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
     using operand = integer_operand<S>;
     using turns = sum_chains<S, A>;
-    /// Several sums of one token and one panel; more keep products busy by themselves.
+    /// Whether sums of one token and one panel take turns; more keep products busy by themselves,
+    /// as sums of 16 bits do.
     static constexpr bool alone = isa::current::vector_bytes == 64 && T * P == 1 &&
                                   simd::quads_per_pair_sum<operand::bits> == 0;
     static constexpr std::size_t chains = alone ? turns::count : 1;
@@ -78,14 +81,10 @@ struct integer_sums {
 
     static constexpr bool short_step = product_plan<S, A>::step <= superblock_cols;
     /// Whether no quad is read before the products of the one before it: clang reads ahead, and
-    /// puts on the stack what registers then have no room for. That does no harm with the few sums
-    /// of one token, but for 1 bit, of which a line gives eight quads; nor, measured, where codes
-    /// in one plane have twelve sums that are scaled at each superblock.
-    static constexpr bool reads_in_turn = [] {
-        if (!simd::can_compute_first) return false;
-        if (T == 1) return S::bits == 1 && !short_step;
-        return !short_step || P * T != 12 || planes<S::bits>::count > 1;
-    }();
+    /// puts on the stack what registers then have no room for. That does no harm, measured, where
+    /// codes in one plane have twelve sums that are scaled at each superblock.
+    static constexpr bool reads_in_turn =
+        simd::can_compute_first && (!short_step || P * T != 12 || planes<S::bits>::count > 1);
     /// Whether lines of codes are read once for all their quads: where there are so few sums that
     /// 32 registers have room for lines, and a line does not give so many quads that its reading is
     /// nothing beside them.
@@ -315,7 +314,7 @@ private:
         if constexpr (S::bits < 8) lines.template read<First, Last>(superblock);
         unroll<Last - First>([&](auto q) QUANT_DETAIL_LAMBDA {
             constexpr std::size_t quad = First + q;
-            constexpr code_form form{odd, turns::raise(quad), operand::form.clean};
+            constexpr code_form form{false, turns::raise(quad), operand::form.clean};
             const auto decoded = [&]() QUANT_DETAIL_LAMBDA {
                 if constexpr (S::bits < 8) return lines.template decode<quad, form>();
                 return lines.template decode<quad, First, form>(superblock);

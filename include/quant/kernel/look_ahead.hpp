@@ -1,8 +1,8 @@
 // look_ahead: the next block of panels, fetched while all tokens pass the present one.
 //
 // Weights come from memory once per product. Processors fetch ahead by themselves, but not far: a
-// block's first tile would wait for them, and a token alone would now wait, now decode. So every
-// tile asks for its share of the next block.
+// block's first tile would wait for them, and few tokens would now wait, now decode. So tiles ask
+// for their share of the next block, but for those that look_ahead_requests names.
 #pragma once
 
 #include <quant/core/checked.hpp>
@@ -37,11 +37,10 @@ struct look_ahead {
 inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
 
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
-/// so that a tile alone asks for all of the next block. Few tokens decode 4 and 8 bits and multiply
-/// faster than memory gives them; whether processors fetch enough by themselves then was measured.
-/// With vectors of 64 bytes they do for one token, whose panel is read from front to back, and,
-/// unless every tile asks, for two, which requests slow down; with narrower ones two tokens of 4
-/// bits and four of 8 gain nothing. 8 bits have so many lines that half must do then.
+/// so that a tile alone asks for all of the next block. With vectors of 64 bytes none for one token
+/// of integers, whose panel is read from front to back, nor for two of 4 or 8 bits, which requests
+/// slow down; with vectors of 16 bytes none for two tokens of 4 bits or four of 8, which gain
+/// nothing. 8 bits have so many lines that half must do, unless every tile asks.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     if (isa::current::vector_bytes == 64 && T * P == 1) return std::size_t{0};

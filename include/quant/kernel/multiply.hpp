@@ -105,21 +105,21 @@ void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>
                      look_ahead_shares& next) noexcept {
     constexpr std::size_t P = tile_panels<S, A, T>;
     if constexpr (takes_panels_in_turn<A, T>) {
-        constexpr std::size_t most = 16;
+        constexpr std::size_t most = 16; // a kilobyte of sums
         alignas(64) float sums[most * T * panel_rows];
         for (std::size_t panel = first; panel < last; panel += most) {
             const std::size_t count = std::min(most, last - panel);
             multiply_tiles<S, A, T, P>(w.panel(panel), w.panel_bytes(), count, w.cols(), x, sums);
             out.finish_tile(sums, first_token, T, panel, count);
         }
-        return;
-    }
-    const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
-    alignas(64) float sums[P * T * panel_rows];
-    for (std::size_t panel = first; panel < last; panel += P) {
-        const panel_group<S, P> group(w, panel, last);
-        multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests, sums));
-        out.finish_tile(sums, first_token, T, panel, group.count);
+    } else {
+        const std::size_t requests = look_ahead_requests<S, T, P> * superblocks(w);
+        alignas(64) float sums[P * T * panel_rows];
+        for (std::size_t panel = first; panel < last; panel += P) {
+            const panel_group<S, P> group(w, panel, last);
+            multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests, sums));
+            out.finish_tile(sums, first_token, T, panel, group.count);
+        }
     }
 }
 
@@ -241,8 +241,8 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     const std::size_t block = x.tiles() > 1         ? std::max(fit, unit)
                               : per_superblock == 0 ? last - first
                                                     : group;
-    // It does not ask for what would leave the second-level cache before its turn, nor, unless
-    // every tile asks, for 8 bits, of which processors fetch enough by themselves.
+    // A tile alone does not ask for what would leave the second-level cache before its turn, nor,
+    // unless every tile asks, for 8 bits, of which processors fetch enough by themselves.
     const bool ask = x.tiles() > 1 || ((S::bits < 8 || every_tile_asks) &&
                                        group * w.panel_bytes() <= 2 * panel_block_bytes);
     // Of all tiles in a block.

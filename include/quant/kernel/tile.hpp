@@ -30,9 +30,9 @@ namespace detail {
 
 /// Panels that a tile of T tokens takes at once: what the registers hold. One token of integers
 /// takes one, so that memory is read from front to back: panels side by side are as many streams,
-/// at 90 % of the rate of one and less, and it has products enough by itself. Of float activations
-/// tiles have one token (float_panels.hpp has the others), and each sum is a chain of
-/// multiply-adds: with vectors of 32 bytes two panels are four chains.
+/// at 90 % of the rate of one and less. Of float activations tiles have one token (float_panels.hpp
+/// has the others), and each sum is a chain of multiply-adds: with vectors of 32 bytes two panels
+/// are four chains.
 template <activation A>
 [[nodiscard]] constexpr std::size_t panels_of_tile(std::size_t tokens) noexcept {
     if (isa::current::vector_bytes == 32 && !is_integer_activation<A>) return 2;
@@ -80,11 +80,12 @@ class tile_product {
     /// What the walk counts: superblocks, or their halves.
     static constexpr std::size_t unit_cols = by_halves ? 16 : 32;
     static constexpr std::size_t step_units = div_ceil(plan::step, unit_cols);
-    /// Whether chunks before the last are walked without counting what is left of their groups:
-    /// where the products of one token and one panel are not much more than that.
-    static constexpr bool chunks_apart = isa::current::vector_bytes == 64 && T == 1 && P == 1 &&
-                                         !whole_rows && !by_halves && plan::step == S::group_cols &&
-                                         at::groups_per_chunk * step_units <= 8;
+    /// Whether all chunks but the last are walked as a whole, without counting what is left of
+    /// their groups: the products of one token and one panel are not much more than that. Not large
+    /// ones, for the sake of the code's size.
+    static constexpr bool walks_whole_chunks =
+        isa::current::vector_bytes == 64 && T == 1 && P == 1 && !whole_rows && !by_halves &&
+        plan::step == S::group_cols && at::groups_per_chunk * step_units <= 8;
     /// |Σ x̂| of a step, zero point included, fits a signed 16-bit number.
     static constexpr bool sums_fit_16_bits = plan::step <= 255;
 
@@ -141,7 +142,7 @@ private:
             chunk = walk_.weights;
             walk_.weights += at::header_bytes;
         };
-        if constexpr (chunks_apart) {
+        if constexpr (walks_whole_chunks) {
             constexpr std::size_t chunk_units = at::groups_per_chunk * group_units;
             for (; left > chunk_units; left -= chunk_units) {
                 unroll<at::groups_per_chunk>([&](auto g) QUANT_DETAIL_LAMBDA {
@@ -337,11 +338,11 @@ multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
     }
 }
 
-/// Whether tiles of T tokens and one panel are computed by multiply_tiles: the panels of one token
-/// where they do without requests.
+/// Whether tiles of T tokens are computed by multiply_tiles: those of one panel that do without
+/// requests.
 template <activation A, std::size_t T>
 inline constexpr bool takes_panels_in_turn =
-    isa::current::vector_bytes == 64 && is_integer_activation<A> && T == 1;
+    isa::current::vector_bytes == 64 && panels_of_tile<A>(T) == 1;
 
 /// `count` tiles of one panel, `panel_bytes` apart, one after the other: what does not depend on
 /// the panel is computed once for all.
@@ -350,7 +351,7 @@ QUANT_DETAIL_OUTLINE void
 multiply_tiles(const std::byte* panel, std::size_t panel_bytes, std::size_t count, std::size_t cols,
                const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
                float* out) noexcept {
-    static_assert(P == 1);
+    static_assert(P == 1 && look_ahead_requests<S, T, P> == 0);
     for (std::size_t i = 0; i < count; ++i) {
         const std::byte* const one[1] = {panel + i * panel_bytes};
         tile_product<S, A, T, P>(one, x, out + i * T * panel_rows, {}).run(cols);

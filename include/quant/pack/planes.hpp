@@ -63,17 +63,16 @@ QUANT_DETAIL_INLINE simd::i32x16 shift_by(const simd::i32x16& v) noexcept {
 /// How the codes of a quad are decoded, each in a byte of its own.
 struct code_form {
     bool odd = false;  ///< 2·code + 1 instead, at no further cost (codes of up to 7 bits)
-    int raise = 0;     ///< times 2^raise, which must fit a byte
-    bool clean = true; ///< else bits above codes of one plane may be any
+    int raise = 0;     ///< times 2^raise, which must fit a byte; not of odd ones
+    bool clean = true; ///< else bits above the codes may be any, if they are in one plane
 };
 
 /// The codes of one quad, one per byte: lane = row, byte = column; line(i) is the superblock's
 /// line i.
 template <int B, std::size_t Quad, code_form Form = code_form{}, class Line>
 QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
-    static_assert(!Form.odd || B < 8);
+    static_assert(!Form.odd || (B < 8 && Form.raise == 0));
     constexpr int up = Form.raise + (Form.odd ? 1 : 0);
-    constexpr std::int32_t ones = 0x01010101 << Form.raise;
     static_assert(B + up <= 8);
     simd::i32x16 codes;
     unroll<planes<B>::count>([&](auto plane) QUANT_DETAIL_LAMBDA {
@@ -89,7 +88,7 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad_of(const Line& line) noexcept {
         } else if constexpr (plane > 0) {
             codes = simd::merge_bits(part, mask, codes);
         } else if constexpr (Form.odd) {
-            codes = simd::merge_bits(part, mask, simd::broadcast(ones));
+            codes = simd::merge_bits(part, mask, simd::broadcast(0x01010101));
         } else {
             codes = part & mask;
         }
@@ -106,8 +105,7 @@ QUANT_DETAIL_INLINE simd::i32x16 decode_quad(const std::byte* superblock) noexce
 }
 
 /// The lines of a superblock whose quads are decoded in order: each is read once, by the first quad
-/// that needs it, or all of them at once. With AVX-512 g++ is told to keep it in a register; clang
-/// does.
+/// that needs it (with AVX-512 g++ is told to keep it in a register; clang does), or all at once.
 template <int B>
 class kept_lines {
 public:

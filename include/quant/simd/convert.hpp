@@ -84,6 +84,7 @@ QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
 
 inline constexpr bool has_integer_columns = true;
 
+/// integer_offset + one of the four bytes of each lane.
 template <std::size_t Column>
 QUANT_DETAIL_INLINE f32x16 integer_column(const i32x16& bytes) noexcept {
     return bits_to_float(merge_bits(shift_right<8 * static_cast<int>(Column)>(bytes),

@@ -247,8 +247,9 @@ inline constexpr bool has_byte_lookup =
     false;
 #endif
 
-/// Bytes that lookup_bytes takes from tables of up to so many, by the low bits of an index alone,
-/// so that tables that repeat themselves in them are looked up by bytes whose upper bits are any.
+/// Of a table of up to so many bytes lookup_bytes looks at the low bits of an index alone, six of
+/// 64: one that repeats itself throughout them may be indexed by codes with anything above. 0:
+/// nowhere.
 inline constexpr std::size_t repeated_bytes =
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512VBMI__) && defined(__AVX512BW__)
     64;
@@ -256,7 +257,8 @@ inline constexpr std::size_t repeated_bytes =
     0;
 #endif
 
-/// table[byte] for each byte of the lanes; bytes are below N.
+/// table[byte] for each byte of the lanes; bytes are below N, unless the table repeats itself (see
+/// repeated_bytes).
 template <std::size_t N>
 QUANT_DETAIL_INLINE i32x16 lookup_bytes(const std::array<std::uint8_t, 128>& table,
                                         const i32x16& index) noexcept {
