@@ -21,10 +21,11 @@ using per_token_int8 = activations::int8<per_token>;
 template <class S, class A, std::size_t T>
 constexpr auto tile = [] {
     constexpr std::size_t P = detail::tile_panels<S, A, T>;
-    if constexpr (detail::takes_panels_in_turn<A, T>)
+    if constexpr (detail::takes_panels_in_turn<A, T>) {
         return &detail::multiply_tiles<S, A, T, P>;
-    else
+    } else {
         return &detail::multiply_tile<S, A, T, P>;
+    }
 }();
 template <class S, class A, std::size_t... T>
 constexpr std::tuple tiles{tile<S, A, T>...};
@@ -55,7 +56,8 @@ template <class S, class A = per_token_int8, std::size_t P = detail::stretch_pan
 constexpr auto ahead = [] {
     if constexpr (detail::least_tiles_ahead<S, A> != 0) {
         return std::tuple(
-            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>, P, 0>);
+            &detail::multiply_operands<A, detail::shape_of<S, A>, detail::tile_tokens<A>, P,
+                                       0>);
     } else {
         return std::tuple<>();
     }

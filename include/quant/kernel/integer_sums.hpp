@@ -58,9 +58,10 @@ struct integer_sums {
     static constexpr bool odd = operand::odd && !alone;
     static constexpr bool doubles_sums = S::multiplier == 2 && !odd;
     static constexpr int operand_bits = operand::bits;
-    static constexpr int excess = doubles_sums ? 0 : operand::excess;
     /// What sums are due at their start: so many Σ x̂, with zero points z·Σ x̂.
-    static constexpr int shift_factor = S::has_zero_point ? -1 : -excess;
+    static constexpr int shift_factor = S::has_zero_point ? -1
+                                        : doubles_sums    ? 0
+                                                          : -operand::excess;
     /// Whether add() takes widened activations.
     static constexpr bool widened = simd::widens_quads<operand_bits>;
     /// Where sums of 16 bits take the registers, or all products would wait for the shift, sums
@@ -93,8 +94,9 @@ struct integer_sums {
                                         halves * P * T <= (reads_in_turn ? 8 : 10);
     /// Whether g++ is kept from reading codes again for each token, or decoding them again: 3 and 4
     /// tokens of 8 bits spent a fourth of their time so.
-    static constexpr bool keeps_codes = isa::current::vector_bytes == 64 && T > 1 &&
-                                        (S::bits == 8 || halves == 2 || planes<S::bits>::count > 1);
+    static constexpr bool keeps_codes =
+        isa::current::vector_bytes == 64 && T > 1 &&
+        (S::bits == 8 || halves == 2 || planes<S::bits>::count > 1);
 
     /// before, after: running sums of activations at the step's first column and after its last;
     /// halves are half_sums apart. SumsFit16Bits: |Σ x̂| < 2^15 over a step.

@@ -96,8 +96,8 @@ QUANT_DETAIL_INLINE void spread_fields(lane_codes line, lane_codes* codes) noexc
         } else if constexpr (Plane::before == 0) {
             codes[field] = moved & simd::native_broadcast(Plane::mask_at(0));
         } else {
-            codes[field] = simd::native_merge_into(codes[field], moved,
-                                                   simd::native_broadcast(Plane::mask_at(0)));
+            codes[field] = simd::native_merge_bits(moved, simd::native_broadcast(Plane::mask_at(0)),
+                                                   codes[field]);
         }
     });
 }
@@ -182,11 +182,26 @@ QUANT_DETAIL_INLINE simd::tile_block decode_block(const std::byte* superblock) n
             QUANT_DETAIL_LAMBDA { return simd::load_nibbles<Block>(superblock + line); });
 }
 
+/// Reads the codes of superblocks at N places of a panel to 16 rows of N · 32 bytes, `stride`
+/// apart. Two fill a cache line of each row: where rows lie apart by a power of two, sixteen such
+/// lines do not stay in the cache until the next superblock.
+template <int B, std::size_t N>
+QUANT_DETAIL_INLINE void decode_side_by_side(const std::byte* panel, const std::size_t (&places)[N],
+                                             std::size_t stride, std::byte* codes) noexcept {
+    unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
+        simd::tile_block blocks[N];
+        unroll<N>([&](auto n) QUANT_DETAIL_LAMBDA {
+            blocks[n] = decode_block<B, b>(panel + places[n]);
+        });
+        simd::store_blocks<b>(codes, stride, blocks);
+    });
+}
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-/// Writes the codes of two superblocks to 16 rows of 64 bytes, `stride` apart.
+/// The same of two, as one wide tile.
 template <int B>
-QUANT_DETAIL_INLINE void decode_wide(const std::byte* first, const std::byte* second,
-                                     std::size_t stride, std::byte* codes) noexcept {
+QUANT_DETAIL_INLINE void decode_side_by_side(const std::byte* panel, const std::size_t (&places)[2],
+                                             std::size_t stride, std::byte* codes) noexcept {
+    const std::byte *first = panel + places[0], *second = panel + places[1];
     unroll<4>([&](auto b) QUANT_DETAIL_LAMBDA {
         const auto block = decode_block_of<B>(
             [=](std::size_t low, std::size_t high) QUANT_DETAIL_LAMBDA {
@@ -200,26 +215,6 @@ QUANT_DETAIL_INLINE void decode_wide(const std::byte* first, const std::byte* se
     });
 }
 #endif
-
-/// Reads the codes of superblocks at N places of a panel to 16 rows of N · 32 bytes, `stride`
-/// apart. Two fill a cache line of each row: where rows lie apart by a power of two, sixteen such
-/// lines do not stay in the cache until the next superblock.
-template <int B, std::size_t N>
-QUANT_DETAIL_INLINE void decode_side_by_side(const std::byte* panel, const std::size_t (&places)[N],
-                                             std::size_t stride, std::byte* codes) noexcept {
-#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-    if constexpr (N == 2) {
-        decode_wide<B>(panel + places[0], panel + places[1], stride, codes);
-        return;
-    }
-#endif
-    unroll<simd::tile_blocks>([&](auto b) QUANT_DETAIL_LAMBDA {
-        simd::tile_block blocks[N];
-        unroll<N>([&](auto n)
-                      QUANT_DETAIL_LAMBDA { blocks[n] = decode_block<B, b>(panel + places[n]); });
-        simd::store_blocks<b>(codes, stride, blocks);
-    });
-}
 
 /// Superblocks first … last − 1 of a panel, which lie in chunks with a header before each.
 struct superblock_run {

@@ -95,9 +95,10 @@ QUANT_DETAIL_INLINE lanes<T> load_partial(const void* from, std::size_t n, T fil
     const auto* bytes = static_cast<const std::byte*>(from);
     detail::unroll<lanes<T>::count>([&](auto i) QUANT_DETAIL_LAMBDA {
         constexpr std::size_t before = i * native_size<T>;
-        made.r[i] = native_load_first<T>(
-            bytes + before * sizeof(T),
-            static_cast<std::ptrdiff_t>(n) - static_cast<std::ptrdiff_t>(before), fill);
+        made.r[i] = native_load_first<T>(bytes + before * sizeof(T),
+                                         static_cast<std::ptrdiff_t>(n) -
+                                             static_cast<std::ptrdiff_t>(before),
+                                         fill);
     });
     return made;
 #else
@@ -365,6 +366,7 @@ QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>],
 #endif
 }
 
+/// The same of one number.
 template <class T>
 QUANT_DETAIL_INLINE void store_to_broadcast(T (&to)[native_size<T>], T value) noexcept {
     to[0] = value;
@@ -390,20 +392,13 @@ QUANT_DETAIL_INLINE i32x16 merge_bits(const i32x16& a, const i32x16& mask,
         mask, b);
 }
 /// b | (a & mask), in the register of b: where a is needed on, and b is not, g++ copies nothing.
-QUANT_DETAIL_INLINE native<std::int32_t> native_merge_into(native<std::int32_t> b,
-                                                           native<std::int32_t> a,
-                                                           native<std::int32_t> mask) noexcept {
+QUANT_DETAIL_INLINE i32x16 merge_into(i32x16 b, const i32x16& a, const i32x16& mask) noexcept {
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512F__)
-    return _mm512_ternarylogic_epi32(b, a, mask, 0xF8);
+    b.r[0] = _mm512_ternarylogic_epi32(b.r[0], a.r[0], mask.r[0], 0xF8);
+    return b;
 #else
-    return native_merge_bits(a, mask, b);
+    return merge_bits(a, mask, b);
 #endif
-}
-QUANT_DETAIL_INLINE i32x16 merge_into(const i32x16& b, const i32x16& a,
-                                      const i32x16& mask) noexcept {
-    return per_register<std::int32_t>(
-        [](auto y, auto x, auto m) QUANT_DETAIL_LAMBDA { return native_merge_into(y, x, m); }, b, a,
-        mask);
 }
 
 QUANT_DETAIL_INLINE float reduce_min(const f32x16& a) noexcept {

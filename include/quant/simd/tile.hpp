@@ -172,8 +172,8 @@ QUANT_DETAIL_INLINE void store_blocks(std::byte* to, std::size_t stride,
 #elif defined(__AVX__)
         native_store<std::int32_t>(to + (4 * Block + r) * stride + n * 32, quads);
 #else
-        native_store<std::int32_t>(to + (Block / 2 * 4 + r) * stride + n * 32 + Block % 2 * 16,
-                                   quads);
+        native_store<std::int32_t>(
+            to + (Block / 2 * 4 + r) * stride + n * 32 + Block % 2 * 16, quads);
 #endif
     });
 }
@@ -219,12 +219,18 @@ QUANT_DETAIL_INLINE native<std::int32_t> load_lines(const std::byte* low,
     return native_load<std::int32_t>((Block % 2 == 0 ? low : high) + Block / 2 * 16);
 #endif
 }
+#if defined(__AVX512BW__)
+/// The upper halves of bytes in odd quarters moved to where the lower ones are.
+QUANT_DETAIL_INLINE __m512i upper_halves_in_odd_quarters(__m512i bytes) noexcept {
+    return _mm512_srlv_epi32(bytes,
+                             _mm512_set_epi32(4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0));
+}
+#endif
 /// The same of one line, whose bytes hold quads 4 … 7 in their upper halves.
 template <std::size_t Block>
 QUANT_DETAIL_INLINE native<std::int32_t> load_nibbles(const std::byte* line) noexcept {
 #if defined(__AVX512BW__)
-    return _mm512_srlv_epi32(load_lines<Block>(line, line),
-                             _mm512_set_epi32(4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0));
+    return upper_halves_in_odd_quarters(load_lines<Block>(line, line));
 #elif defined(__AVX2__)
     const auto* quarter = reinterpret_cast<const __m128i*>(line) + Block;
     return _mm256_srlv_epi32(_mm256_broadcastsi128_si256(_mm_loadu_si128(quarter)),
@@ -249,31 +255,29 @@ QUANT_DETAIL_INLINE native<std::int32_t> load_nibbles(const std::byte* line) noe
 // cache line, and none is cut into halves to be stored. Its four blocks have four rows each; of
 // their quarters, the first two are those of the first tile.
 
+template <std::size_t Quarter>
+QUANT_DETAIL_INLINE __m128i load_quarter(const std::byte* line) noexcept {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(line) + Quarter);
+}
+
 /// A block's lanes of two lines of either tile.
 template <std::size_t Block>
 QUANT_DETAIL_INLINE native<std::int32_t>
 load_wide_lines(const std::byte* low, const std::byte* high, const std::byte* second_low,
                 const std::byte* second_high) noexcept {
-    const auto quarter = [](const std::byte* line) QUANT_DETAIL_LAMBDA {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(line) + Block);
-    };
     // Loads that leave other lanes as they are take no port that shuffles need.
-    __m512i made = _mm512_castsi128_si512(quarter(low));
-    made = _mm512_mask_broadcast_i32x4(made, 0x00F0, quarter(high));
-    made = _mm512_mask_broadcast_i32x4(made, 0x0F00, quarter(second_low));
-    return _mm512_mask_broadcast_i32x4(made, 0xF000, quarter(second_high));
+    __m512i made = _mm512_castsi128_si512(load_quarter<Block>(low));
+    made = _mm512_mask_broadcast_i32x4(made, 0x00F0, load_quarter<Block>(high));
+    made = _mm512_mask_broadcast_i32x4(made, 0x0F00, load_quarter<Block>(second_low));
+    return _mm512_mask_broadcast_i32x4(made, 0xF000, load_quarter<Block>(second_high));
 }
 /// The same of one line of either tile, whose bytes hold quads 4 … 7 in their upper halves.
 template <std::size_t Block>
 QUANT_DETAIL_INLINE native<std::int32_t> load_wide_nibbles(const std::byte* line,
                                                            const std::byte* second) noexcept {
-    const auto quarter = [](const std::byte* from) QUANT_DETAIL_LAMBDA {
-        return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from) + Block);
-    };
-    const __m512i both =
-        _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(quarter(line)), 0xFF00, quarter(second));
-    return _mm512_srlv_epi32(both,
-                             _mm512_set_epi32(4, 4, 4, 4, 0, 0, 0, 0, 4, 4, 4, 4, 0, 0, 0, 0));
+    return upper_halves_in_odd_quarters(
+        _mm512_mask_broadcast_i32x4(_mm512_broadcast_i32x4(load_quarter<Block>(line)), 0xFF00,
+                                    load_quarter<Block>(second)));
 }
 /// The block's rows of 64 bytes, `stride` apart; `to` is row 0.
 template <std::size_t Block>
