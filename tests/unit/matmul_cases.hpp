@@ -53,16 +53,17 @@ void check_close(const std::vector<float>& y, const std::vector<float>& x, std::
     CHECK(error <= tolerance * tolerance * squared_terms(x, tokens, w));
 }
 
-/// Products as on AMD's cores, or as on others, until the end of the scope.
-class pretend_amd_cores {
+/// Products as on cores with or without a property of simd/cores.hpp, until the end of the scope.
+class pretend {
 public:
-    explicit pretend_amd_cores(bool value)
-        : before_(std::exchange(quant::simd::on_amd_cores(), value)) {}
-    ~pretend_amd_cores() { quant::simd::on_amd_cores() = before_; }
-    pretend_amd_cores(const pretend_amd_cores&) = delete;
-    pretend_amd_cores& operator=(const pretend_amd_cores&) = delete;
+    pretend(bool& property, bool value)
+        : property_(property), before_(std::exchange(property, value)) {}
+    ~pretend() { property_ = before_; }
+    pretend(const pretend&) = delete;
+    pretend& operator=(const pretend&) = delete;
 
 private:
+    bool& property_;
     bool before_;
 };
 
@@ -89,7 +90,7 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     CHECK(same_bytes(one_by_one, y));
     const auto packed_x = quant::pack_activations<A, S>(x_view);
     for (const bool amd : {false, true}) {
-        const pretend_amd_cores here(amd);
+        const pretend here(quant::simd::on_amd_cores(), amd);
         std::vector<float> prepared(tokens * rows, -3);
         quant::matmul(packed_x, packed, quant::matrix_view<float>{prepared.data(), tokens, rows});
         CHECK(same_bytes(prepared, y));

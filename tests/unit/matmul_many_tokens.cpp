@@ -48,7 +48,7 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
     constexpr std::size_t largest = detail::tile_tokens<A>, least = detail::least_tiles_ahead<S, A>;
     static_assert(least != 0 || !isa::current::dot_product || isa::current::vector_bytes != 64);
     constexpr std::size_t smallest = detail::least_stretch_tokens<A>;
-    const cases::pretend_amd_cores not_here(false); // check_product pretends, too
+    const cases::pretend not_here(simd::on_amd_cores(), false); // check_product pretends, too
     thread_pool pool(3);
     // Seven panels, of which three are left over; six, of which two are; and columns of which the
     // last superblock has few.
@@ -66,7 +66,7 @@ TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
 }
 
 TEST_CASE("many tokens: more than share operands", "[matmul]") {
-    const cases::pretend_amd_cores not_here(false);
+    const cases::pretend not_here(simd::on_amd_cores(), false);
     thread_pool pool(2);
     cases::check_product<scheme<int4, symmetric, group_wise<128>, fp16>, per_token_int8>(
         {64, 300}, 24 * detail::tile_tokens<per_token_int8> + 40, pool);
@@ -77,18 +77,18 @@ TEST_CASE("many tokens: which CPU makes operands ahead of them", "[matmul]") {
     using seven = scheme<int7, symmetric, group_wise<64>, fp16>;
     constexpr std::size_t least = detail::least_tiles_ahead<seven, per_token_int8>;
     {
-        const cases::pretend_amd_cores not_here(false);
+        const cases::pretend not_here(simd::on_amd_cores(), false);
         CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == least);
         CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == least);
     }
-    const cases::pretend_amd_cores here(true);
+    const cases::pretend here(simd::on_amd_cores(), true);
     CHECK(detail::least_tiles_ahead_here<six, per_token_int8>() == 0);
     CHECK(detail::least_tiles_ahead_here<seven, per_token_int8>() == (least == 0 ? 0 : 8));
     CHECK((detail::least_tiles_ahead_on_amd<seven, per_token_int8> != 0) == (least != 0));
 }
 
 TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
-    const cases::pretend_amd_cores not_here(false);
+    const cases::pretend not_here(simd::on_amd_cores(), false);
     thread_pool pool(2);
     cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({50, 66'000},
                                                                                       12, pool);

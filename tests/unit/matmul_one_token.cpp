@@ -70,8 +70,11 @@ TEMPLATE_LIST_TEST_CASE("one token: products are the reference's", "[matmul]",
     thread_pool pool(3);
     // Eighteen panels; columns of several chunks, of which the last one has few, or is a whole one.
     for (const cases::shape size : {cases::shape{275, 333}, {33, 1060}, {20, 512}}) {
-        CAPTURE(size.rows, size.cols);
-        cases::check_product<S, typename TestType::activations>(size, 1, pool);
+        for (const bool asking : {false, true}) {
+            CAPTURE(size.rows, size.cols, asking);
+            const cases::pretend as(simd::asks_within_panels(), asking);
+            cases::check_product<S, typename TestType::activations>(size, 1, pool);
+        }
     }
 }
 

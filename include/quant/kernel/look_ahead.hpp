@@ -32,6 +32,10 @@ struct look_ahead {
     }
 };
 
+/// How far before it is read a walk over one panel asks for it, where it asks: less gains less from
+/// memory, more loses in the third-level cache.
+inline constexpr std::size_t ahead_within_panel = 6 << 10;
+
 /// Whether every tile asks for all lines, however few its tokens: with vectors of 32 bytes
 /// processors that fetch by themselves alone leave a third of memory's rate unused and more.
 inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;

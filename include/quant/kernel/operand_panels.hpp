@@ -10,7 +10,7 @@
 #include <quant/kernel/look_ahead.hpp>
 #include <quant/kernel/tile_memory.hpp>
 #include <quant/pack/planes.hpp>
-#include <quant/simd/vector_units.hpp>
+#include <quant/simd/cores.hpp>
 
 #include <algorithm>
 #include <cstddef>

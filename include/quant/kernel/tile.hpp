@@ -20,10 +20,12 @@
 #include <quant/kernel/float_sums.hpp>
 #include <quant/kernel/integer_sums.hpp>
 #include <quant/kernel/look_ahead.hpp>
+#include <quant/simd/cores.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -43,6 +45,12 @@ template <activation A>
 }
 template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
+
+/// Whether tiles of T tokens are computed by multiply_tiles: those of one panel, which ask for
+/// nothing but what they read next, if for that.
+template <activation A, std::size_t T>
+inline constexpr bool takes_panels_in_turn =
+    isa::current::vector_bytes == 64 && panels_of_tile<A>(T) == 1;
 
 /// Where the walk stands, in bytes or elements from the start of the panel and of the tile.
 struct tile_walk {
@@ -86,6 +94,12 @@ class tile_product {
     static constexpr bool walks_whole_chunks =
         isa::current::vector_bytes == 64 && T == 1 && P == 1 && !whole_rows && !by_halves &&
         plan::step == S::group_cols && at::groups_per_chunk * step_units <= 8;
+    /// Whether steps of two superblocks do without a loop. g++ keeps in vector registers some of
+    /// the addresses that a loop leaves no other register for, and fetches them for each step;
+    /// measured, that costs large tiles of few bits up to a tenth. Others lose by the longer code.
+    static constexpr bool twice_instead_of_loop = isa::current::vector_bytes == 64 &&
+                                                  step_units == 2 && S::bits <= 2 && T > 4 &&
+                                                  !simd::can_compute_first;
     /// |Σ x̂| of a step, zero point included, fits a signed 16-bit number.
     static constexpr bool sums_fit_16_bits = plan::step <= 255;
 
@@ -118,6 +132,9 @@ public:
     }
 
 private:
+    /// Whether a tile that takes panels in turn asks for what it reads next.
+    enum class asking { never, always, if_wanted };
+
     /// Where a group's scales, offsets and super-scales lie in each panel.
     struct group_place {
         std::size_t scales, offsets, supers;
@@ -144,13 +161,20 @@ private:
         };
         if constexpr (walks_whole_chunks) {
             constexpr std::size_t chunk_units = at::groups_per_chunk * group_units;
-            for (; left > chunk_units; left -= chunk_units) {
-                unroll<at::groups_per_chunk>([&](auto g) QUANT_DETAIL_LAMBDA {
-                    lane_grid<S> grid[P];
-                    set_grids(place_of(chunk, g), grid);
-                    step<0, true>(grid, group_units);
-                });
-                next_chunk();
+            const auto walk = [&](auto asks) QUANT_DETAIL_LAMBDA {
+                for (; left > chunk_units; left -= chunk_units) {
+                    unroll<at::groups_per_chunk>([&](auto g) QUANT_DETAIL_LAMBDA {
+                        lane_grid<S> grid[P];
+                        set_grids(place_of(chunk, g), grid);
+                        step<0, true, asks>(grid, group_units);
+                    });
+                    next_chunk();
+                }
+            };
+            if (asks_within_panel_) { // no tests in between
+                walk(std::integral_constant<asking, asking::always>{});
+            } else {
+                walk(std::integral_constant<asking, asking::never>{});
             }
         }
         const auto group = [&](auto parity) QUANT_DETAIL_LAMBDA {
@@ -207,7 +231,7 @@ private:
     }
 
     /// Whole: that neither columns nor blocks of activations end before the step does.
-    template <std::size_t Parity, bool Whole = false>
+    template <std::size_t Parity, bool Whole = false, asking Asks = asking::if_wanted>
     QUANT_DETAIL_INLINE void step(const lane_grid<S> (&grid)[P], std::size_t units) noexcept {
         constexpr std::size_t step_blocks = plan::step / plan::block;
         const std::size_t first = walk_.blocks;
@@ -222,7 +246,10 @@ private:
         }
         if constexpr (!by_halves) {
             if constexpr (step_units == 1 || Whole) { // no loop for the compiler to undo
-                unroll<step_units>([&](auto) QUANT_DETAIL_LAMBDA { part<0, 8>(sums); });
+                unroll<step_units>([&](auto) QUANT_DETAIL_LAMBDA { part<0, 8, Asks>(sums); });
+            } else if constexpr (twice_instead_of_loop) {
+                part<0, 8>(sums);
+                if (units == 2) part<0, 8>(sums);
             } else {
                 do part<0, 8>(sums);
                 while (--units > 0);
@@ -241,7 +268,7 @@ private:
     }
 
     /// Quads First … Last − 1 of the superblock at the walk.
-    template <std::size_t First, std::size_t Last>
+    template <std::size_t First, std::size_t Last, asking Asks = asking::if_wanted>
     QUANT_DETAIL_INLINE void part(sums_type& sums) noexcept {
         sums.template add<First, Last>(panels_, walk_.weights,
                                        values_ + walk_.quads * (T * quad_cols * value_bytes),
@@ -249,8 +276,19 @@ private:
         walk_.quads += Last - First;
         if constexpr (Last == 8) {
             walk_.weights += at::superblock_bytes;
-            ahead_.template fetch<look_ahead_requests<S, T, P>>();
+            if constexpr (!takes_panels_in_turn<A, T>) {
+                ahead_.template fetch<look_ahead_requests<S, T, P>>();
+            } else if constexpr (Asks != asking::never) {
+                if (Asks == asking::always || asks_within_panel_) ask_within_panel();
+            }
         }
+    }
+
+    /// Asks for as much of the panel as a superblock, or of what lies behind it: the next one.
+    QUANT_DETAIL_INLINE void ask_within_panel() const noexcept {
+        const std::byte* const from = panels_[0] + walk_.weights + ahead_within_panel;
+        unroll<static_cast<std::size_t>(S::bits)>(
+            [&](auto line) QUANT_DETAIL_LAMBDA { simd::prefetch(from + line * cache_line); });
     }
 
     QUANT_DETAIL_INLINE void finish(sums_type& sums, const lane_grid<S> (&grid)[P],
@@ -313,6 +351,7 @@ private:
     }
 
     look_ahead ahead_;
+    bool asks_within_panel_ = takes_panels_in_turn<A, T> && simd::asks_within_panels();
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
     std::size_t half_bytes_, half_sums_; ///< from one half of activations to the next
@@ -337,12 +376,6 @@ multiply_tile(const std::byte* const (&panels)[P], std::size_t cols,
         tile_product<S, A, T, P>(panels, x, out, ahead).run(cols);
     }
 }
-
-/// Whether tiles of T tokens are computed by multiply_tiles: those of one panel that do without
-/// requests.
-template <activation A, std::size_t T>
-inline constexpr bool takes_panels_in_turn =
-    isa::current::vector_bytes == 64 && panels_of_tile<A>(T) == 1;
 
 /// `count` tiles of one panel, `panel_bytes` apart, one after the other: what does not depend on
 /// the panel is computed once for all.

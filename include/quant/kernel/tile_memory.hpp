@@ -4,8 +4,8 @@
 
 #include <quant/core/unroll.hpp>
 #include <quant/pack/layout.hpp>
+#include <quant/simd/cores.hpp>
 #include <quant/simd/lanes.hpp>
-#include <quant/simd/vector_units.hpp>
 
 #include <cstddef>
 

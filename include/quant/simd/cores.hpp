@@ -1,0 +1,73 @@
+// What instruction sets do not tell of a CPU's cores.
+#pragma once
+
+#include <quant/core/config.hpp>
+#include <quant/simd/isa.hpp>
+
+#include <cstdint>
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+#endif
+
+namespace quant::inline QUANT_ABI {
+namespace simd {
+
+#if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
+struct cpuid_words {
+    std::uint32_t a, b, c, d;
+};
+
+/// CPUID's answer. Not by cpu.hpp's function: that is one for all instruction sets, and must not be
+/// compiled for those of kernels; its header is no user's need.
+[[nodiscard]] inline cpuid_words ask_cpuid(std::uint32_t leaf) noexcept {
+#if defined(_MSC_VER) && !defined(__clang__)
+    int words[4];
+    __cpuid(words, static_cast<int>(leaf));
+    return {static_cast<std::uint32_t>(words[0]), static_cast<std::uint32_t>(words[1]),
+            static_cast<std::uint32_t>(words[2]), static_cast<std::uint32_t>(words[3])};
+#else
+    cpuid_words words{leaf, 0, 0, 0};
+    __asm__("cpuid" : "+a"(words.a), "=b"(words.b), "+c"(words.c), "=d"(words.d));
+    return words;
+#endif
+}
+
+/// AMD's number of the family that the CPU belongs to: 0x19 for Zen 3 and 4, 0x1A for Zen 5. 0 for
+/// what others make. Not inlined where it is asked for: CPUID takes registers that loops need.
+[[nodiscard]] QUANT_DETAIL_OUTLINE inline std::uint32_t amd_family() noexcept {
+    const cpuid_words vendor = ask_cpuid(0);
+    if (vendor.b != 0x68747541 || vendor.d != 0x69746E65 || vendor.c != 0x444D4163) return 0;
+    const std::uint32_t signature = ask_cpuid(1).a;
+    const std::uint32_t base = signature >> 8 & 0xF, extended = signature >> 20 & 0xFF;
+    return base == 0xF ? base + extended : base;
+}
+#else
+[[nodiscard]] inline std::uint32_t amd_family() noexcept { return 0; }
+#endif
+
+// The CPU is asked once for each instruction set that kernels are compiled for; tests may set what
+// follows, while nothing multiplies.
+
+/// Whether the cores are AMD's, where they have AVX-512. Their vector units are the reason of two
+/// choices:
+/// * least_tiles_ahead_here: two of four units multiply, and the others decode meanwhile. In
+///   Intel's cores all that work on 512 bits multiply, and decoding takes turns with products.
+/// * for_each_part: sums that are kept in memory from step to step cost products more than reading
+///   activations twice does. A Zen 4 stores 512 bits every other cycle.
+/// Measured on a Zen 4 and a Zen 5.
+[[nodiscard]] inline bool& on_amd_cores() noexcept {
+    static bool value = isa::current::vector_bytes == 64 && amd_family() != 0;
+    return value;
+}
+
+/// Whether the weights of one token are asked for some way before they are read (tile.hpp). A Zen 5
+/// reads memory a tenth to a half faster so, the more the fewer the bits; a Zen 4 reads as fast as
+/// it can by itself.
+[[nodiscard]] inline bool& asks_within_panels() noexcept {
+    static bool value = amd_family() >= 0x1A;
+    return value;
+}
+
+} // namespace simd
+} // namespace quant::inline QUANT_ABI
