@@ -91,6 +91,7 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     const auto packed_x = quant::pack_activations<A, S>(x_view);
     for (const bool amd : {false, true}) {
         const pretend here(quant::simd::on_amd_cores(), amd);
+        const pretend storing(quant::simd::is_slow_to_store(), amd);
         std::vector<float> prepared(tokens * rows, -3);
         quant::matmul(packed_x, packed, quant::matrix_view<float>{prepared.data(), tokens, rows});
         CHECK(same_bytes(prepared, y));

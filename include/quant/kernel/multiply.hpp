@@ -14,6 +14,7 @@
 #include <quant/kernel/schedule.hpp>
 #include <quant/kernel/tile.hpp>
 #include <quant/kernel/tile_by_quads.hpp>
+#include <quant/simd/cores.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -135,6 +136,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     alignas(64) float sums[float_batch_tiles<S, A> * tile_sums];
     alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
+    const bool parts = simd::is_slow_to_store();
     const panel_group<S, P> group(w, panel, last);
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
@@ -144,7 +146,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
             float* tile_sum = sums + (i - first_tile) * tile_sums;
             float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                for_each_part<P, !long_steps>([&](auto panels, auto from) {
+                for_each_part<P, !long_steps>(parts, [&](auto panels, auto from) {
                     multiply_stretch<A, long_steps, S::has_minimum, tokens, panels, from>(
                         stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
                         chain);
@@ -190,6 +192,7 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
                         both ? cut_sums + i * tile_sums : reinterpret_cast<std::int32_t*>(at)};
     }
     if constexpr (!shape.whole_rows) std::fill_n(outputs, count * tile_outputs, 0.0f);
+    const bool parts = simd::on_amd_cores();
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
@@ -203,7 +206,7 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
                 if constexpr (tokens >= least_stretch_tokens<A>) {
                     constexpr bool may_part =
                         least_tiles_ahead_on_amd<S, A> != 0 && !shape.cut_steps;
-                    for_each_part<P, may_part>([&](auto panels, auto from) {
+                    for_each_part<P, may_part>(parts, [&](auto panels, auto from) {
                         multiply_operands<A, shape, tokens, panels, from>(stretch, batch[i],
                                                                           weights);
                     });

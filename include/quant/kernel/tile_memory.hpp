@@ -4,7 +4,6 @@
 
 #include <quant/core/unroll.hpp>
 #include <quant/pack/layout.hpp>
-#include <quant/simd/cores.hpp>
 #include <quant/simd/lanes.hpp>
 
 #include <cstddef>
@@ -35,12 +34,12 @@ QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T])
     }
 }
 
-/// f(panels, first) for P panels: all at once, or, on AMD's cores and if they may be parted, for
-/// two at a time, whose outputs registers have room for.
+/// f(panels, first) for P panels: all at once, or, if `parts` and if they may be parted, for two at
+/// a time, whose outputs registers have room for.
 template <std::size_t P, bool MayPart, class F>
-QUANT_DETAIL_INLINE void for_each_part(F f) noexcept {
+QUANT_DETAIL_INLINE void for_each_part([[maybe_unused]] bool parts, F f) noexcept {
     if constexpr (MayPart && P == 4) {
-        if (simd::on_amd_cores()) {
+        if (parts) {
             f(index_constant<2>{}, index_constant<0>{});
             f(index_constant<2>{}, index_constant<2>{});
             return;
