@@ -93,15 +93,3 @@ TEST_CASE("many tokens: rows that are longer than a step", "[matmul]") {
     cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({50, 66'000},
                                                                                       12, pool);
 }
-
-TEST_CASE("seven tokens: blocks of panels that twelve are too long for", "[matmul]") {
-    thread_pool pool(2);
-    // Eleven panels for tiles of four and three tokens; of the last three, one stands in.
-    for (const std::size_t cols : {std::size_t{2'340}, std::size_t{9'300}}) {
-        CAPTURE(cols);
-        cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>(
-            {166, cols}, 7, pool);
-        cases::check_product<scheme<int2, symmetric, group_wise<64>, fp16>,
-                             activations::int8<group_wise<64>>>({166, cols}, 7, pool);
-    }
-}

@@ -2,7 +2,9 @@
 //
 // Weights come from memory once per product. Processors fetch ahead by themselves, but not far: a
 // block's first tile would wait for them, and few tokens would now wait, now decode. So tiles ask
-// for their share of the next block, but for those that look_ahead_requests names.
+// for their share of the next block, but for those that look_ahead_requests names. One token, which
+// reads a panel after the other from front to back, asks for what lies some way ahead, if the CPU
+// gains by that (simd::asks_within_panels).
 #pragma once
 
 #include <quant/core/checked.hpp>
@@ -32,7 +34,7 @@ struct look_ahead {
     }
 };
 
-/// How far before it is read a walk over one panel asks for it, where it asks: less gains less from
+/// How many bytes before they are read one token asks for weights, if it does. Less gains less from
 /// memory, more loses in the third-level cache.
 inline constexpr std::size_t ahead_within_panel = 6 << 10;
 
@@ -42,7 +44,7 @@ inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
 
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. With vectors of 64 bytes none for one token
-/// of integers, whose panel is read from front to back, nor for two of 4 or 8 bits, which requests
+/// of integers, which takes panels in turn, nor for two of 4 or 8 bits, which requests
 /// slow down; with vectors of 16 bytes none for two tokens of 4 bits or four of 8, which gain
 /// nothing. 8 bits have so many lines that half must do, unless every tile asks.
 template <quantization_scheme S, std::size_t T, std::size_t P>

@@ -3,7 +3,7 @@
 //
 // Tasks take ranges of panels (and of tokens, see schedule.hpp). Within a task, panels go in blocks
 // that stay in the second-level cache while all tokens pass; within a block, a tile of activations
-// stays in the first-level cache while the block's panels pass.
+// stays near while the block's panels pass.
 #pragma once
 
 #include <quant/core/executor.hpp>
@@ -106,6 +106,7 @@ void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>
                      const Output& out, std::size_t first, std::size_t last,
                      look_ahead_shares& next) noexcept {
     if constexpr (takes_panels_in_turn<A, T>) {
+        static_assert(P == 1);
         constexpr std::size_t most = 16; // a kilobyte of sums
         alignas(64) float sums[most * T * panel_rows];
         for (std::size_t panel = first; panel < last; panel += most) {
@@ -136,7 +137,7 @@ void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_t
     alignas(64) float sums[float_batch_tiles<S, A> * tile_sums];
     alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
     std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
-    const bool parts = simd::is_slow_to_store();
+    const bool parts = simd::parts_float_panels();
     const panel_group<S, P> group(w, panel, last);
     for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
         for (std::size_t i = first_tile; i < last_tile; ++i) {
@@ -221,6 +222,26 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     }
 }
 
+/// Panels of a tile of 3 tokens beside tiles of 4, which take three, where blocks are too short for
+/// four. Alone it takes four: nine sums are too few to keep two products a cycle busy.
+inline constexpr std::size_t panels_beside_tiles_of_four = 3;
+
+/// Panels of which blocks are a multiple, for tiles of two sizes. Groups of each end alike if they
+/// can, for what stands in for missing panels is work for nothing. But a block that is too long
+/// leaves the second-level cache before all tiles have passed it: measured, twelve panels, of tiles
+/// of 4 and 3 tokens, are too long soon, since those of 3 can do without; six of tiles of 5 and 4
+/// are worth it longer.
+template <activation A>
+[[nodiscard]] constexpr std::size_t block_unit(std::size_t larger_tokens,
+                                               std::size_t smaller_tokens,
+                                               std::size_t panel_bytes) noexcept {
+    const std::size_t group = panels_of_tile<A>(larger_tokens);
+    const std::size_t common = std::lcm(group, panels_of_tile<A>(smaller_tokens));
+    const bool can_do_without = common == 12;
+    const std::size_t most = can_do_without ? panel_block_bytes / 2 * 3 : panel_block_bytes * 5;
+    return common * panel_bytes <= most ? common : group;
+}
+
 /// All tokens times panels first … last − 1, block by block, by tiles that decode as they go.
 template <quantization_scheme S, class X, class Output>
 void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
@@ -228,13 +249,8 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
     using A = typename X::activation_type;
     constexpr std::size_t largest = is_integer_activation<A> ? tile_tokens<A> : 1;
     const std::size_t group = panels_of_tile<A>(x.tokens_in(0));
-    // Groups of each size of tiles end alike, for what stands in for missing panels is work for
-    // nothing; unless such a block is so long that it leaves the second-level cache before all
-    // tiles have passed it. Tiles of 3 tokens, whose four panels make it longest beside three of
-    // tiles of 4, then take three, too, of which a few percent more get ready per time.
-    const std::size_t common = std::lcm(group, panels_of_tile<A>(x.tokens_in(x.tiles() - 1)));
-    const std::size_t most_bytes = common == 12 ? panel_block_bytes / 2 * 3 : panel_block_bytes * 5;
-    const std::size_t unit = common * w.panel_bytes() <= most_bytes ? common : group;
+    const std::size_t unit =
+        block_unit<A>(x.tokens_in(0), x.tokens_in(x.tiles() - 1), w.panel_bytes());
     const std::size_t fit = panel_block_bytes / w.panel_bytes() / unit * unit;
     std::size_t per_superblock = 0;
     with_constant<largest>(x.tokens_in(0), [&](auto tokens) {
@@ -260,9 +276,10 @@ void multiply_blocks(const X& x, const panel_list<S>& w, const Output& out, std:
             with_constant<largest>(tile.at.tokens, [&](auto tokens) {
                 constexpr std::size_t own = tile_panels<S, A, tokens>;
                 if constexpr (tokens == 3 && own == 4) {
-                    if (unit % own != 0) {
-                        multiply_panels<S, A, tokens, 3>(tile, x.first_token(i), w, out, panel, end,
-                                                         next);
+                    constexpr std::size_t fewer = panels_beside_tiles_of_four;
+                    if (unit == fewer) {
+                        multiply_panels<S, A, tokens, fewer>(tile, x.first_token(i), w, out, panel,
+                                                             end, next);
                         return;
                     }
                 }

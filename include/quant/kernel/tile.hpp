@@ -46,8 +46,8 @@ template <activation A>
 template <quantization_scheme S, activation A, std::size_t T>
 inline constexpr std::size_t tile_panels = panels_of_tile<A>(T);
 
-/// Whether tiles of T tokens are computed by multiply_tiles: those of one panel, which ask for
-/// nothing but what they read next, if for that.
+/// Whether tiles of T tokens are computed by multiply_tiles: those of one panel. They ask for
+/// nothing of the next block; one token may ask for what it reads soon (asks_within_panels).
 template <activation A, std::size_t T>
 inline constexpr bool takes_panels_in_turn =
     isa::current::vector_bytes == 64 && panels_of_tile<A>(T) == 1;
@@ -94,9 +94,10 @@ class tile_product {
     static constexpr bool walks_whole_chunks =
         isa::current::vector_bytes == 64 && T == 1 && P == 1 && !whole_rows && !by_halves &&
         plan::step == S::group_cols && at::groups_per_chunk * step_units <= 8;
-    /// Whether steps of two superblocks do without a loop. g++ keeps in vector registers some of
-    /// the addresses that a loop leaves no other register for, and fetches them for each step;
-    /// measured, that costs large tiles of few bits up to a tenth. Others lose by the longer code.
+    /// Whether steps of two superblocks do without a loop, unless the compiler is clang. g++ keeps
+    /// addresses that the loop has no register for in vector registers, and fetches them for each
+    /// step: that costs tiles of 5 and 6 tokens of 1 and 2 bits 2 to 10 %. Other tiles, and clang's,
+    /// lose 1 to 5 % by the longer code.
     static constexpr bool twice_instead_of_loop = isa::current::vector_bytes == 64 &&
                                                   step_units == 2 && S::bits <= 2 && T > 4 &&
                                                   !simd::can_compute_first;
@@ -105,8 +106,9 @@ class tile_product {
 
 public:
     QUANT_DETAIL_INLINE tile_product(const std::byte* const (&panels)[P], const tile& x, float* out,
-                                     look_ahead ahead) noexcept
-        : ahead_(ahead), panels_(panels), values_(widened ? x.widened(0) : x.base),
+                                     look_ahead ahead, bool asks_within_panel = false) noexcept
+        : ahead_(ahead), asks_within_panel_(asks_within_panel), panels_(panels),
+          values_(widened ? x.widened(0) : x.base),
           half_bytes_((widened ? 2 : 1) * x.at.half_bytes()), half_sums_(x.at.sums_per_half()),
           blocks_(x.at.row.blocks()), sums_(x.template sums<stored_sum>(0, 0)),
           scales_(x.scales(0)), out_(out) {}
@@ -132,7 +134,8 @@ public:
     }
 
 private:
-    /// Whether a tile that takes panels in turn asks for what it reads next.
+    /// Whether a tile that takes panels in turn asks for what it reads soon: as it is called, or as
+    /// is known when it is compiled.
     enum class asking { never, always, if_wanted };
 
     /// Where a group's scales, offsets and super-scales lie in each panel.
@@ -168,10 +171,11 @@ private:
                         set_grids(place_of(chunk, g), grid);
                         step<0, true, asks>(grid, group_units);
                     });
+                    if constexpr (asks == asking::always) ask_within_panel<at::header_bytes>();
                     next_chunk();
                 }
             };
-            if (asks_within_panel_) { // no tests in between
+            if (asks_within_panel_) { // else each superblock would test it
                 walk(std::integral_constant<asking, asking::always>{});
             } else {
                 walk(std::integral_constant<asking, asking::never>{});
@@ -230,7 +234,8 @@ private:
         }
     }
 
-    /// Whole: that neither columns nor blocks of activations end before the step does.
+    /// Whole: that neither columns nor blocks of activations end before the step does. Asks is for
+    /// whole steps.
     template <std::size_t Parity, bool Whole = false, asking Asks = asking::if_wanted>
     QUANT_DETAIL_INLINE void step(const lane_grid<S> (&grid)[P], std::size_t units) noexcept {
         constexpr std::size_t step_blocks = plan::step / plan::block;
@@ -279,16 +284,23 @@ private:
             if constexpr (!takes_panels_in_turn<A, T>) {
                 ahead_.template fetch<look_ahead_requests<S, T, P>>();
             } else if constexpr (Asks != asking::never) {
-                if (Asks == asking::always || asks_within_panel_) ask_within_panel();
+                if (Asks == asking::always || asks_within_panel_) {
+                    ask_within_panel<at::superblock_bytes>();
+                }
             }
         }
     }
 
-    /// Asks for as much of the panel as a superblock, or of what lies behind it: the next one.
+    /// Asks for so many bytes from some way ahead of the walk on. They may lie behind the panel, in
+    /// the next one or, with the last one, in memory that is nobody's: nothing is read.
+    template <std::size_t Bytes>
     QUANT_DETAIL_INLINE void ask_within_panel() const noexcept {
-        const std::byte* const from = panels_[0] + walk_.weights + ahead_within_panel;
-        unroll<static_cast<std::size_t>(S::bits)>(
-            [&](auto line) QUANT_DETAIL_LAMBDA { simd::prefetch(from + line * cache_line); });
+        static_assert(P == 1);
+        const auto from = reinterpret_cast<std::uintptr_t>(panels_[0] + walk_.weights);
+        unroll<div_ceil(Bytes, cache_line)>([&](auto line) QUANT_DETAIL_LAMBDA {
+            simd::prefetch(
+                reinterpret_cast<const void*>(from + ahead_within_panel + line * cache_line));
+        });
     }
 
     QUANT_DETAIL_INLINE void finish(sums_type& sums, const lane_grid<S> (&grid)[P],
@@ -351,7 +363,7 @@ private:
     }
 
     look_ahead ahead_;
-    bool asks_within_panel_ = takes_panels_in_turn<A, T> && simd::asks_within_panels();
+    bool asks_within_panel_; ///< of tiles that take panels in turn
     const std::byte* const (&panels_)[P];
     const std::byte* values_;
     std::size_t half_bytes_, half_sums_; ///< from one half of activations to the next
@@ -385,9 +397,10 @@ multiply_tiles(const std::byte* panel, std::size_t panel_bytes, std::size_t coun
                const activation_tile<A, product_plan<S, A>::section, product_plan<S, A>::block>& x,
                float* out) noexcept {
     static_assert(P == 1 && look_ahead_requests<S, T, P> == 0);
+    const bool asks = simd::asks_within_panels();
     for (std::size_t i = 0; i < count; ++i) {
         const std::byte* const one[1] = {panel + i * panel_bytes};
-        tile_product<S, A, T, P>(one, x, out + i * T * panel_rows, {}).run(cols);
+        tile_product<S, A, T, P>(one, x, out + i * T * panel_rows, {}, asks).run(cols);
     }
 }
 

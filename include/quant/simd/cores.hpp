@@ -1,4 +1,4 @@
-// What instruction sets do not tell of a CPU's cores.
+// What instruction sets do not tell of a CPU's cores, and what products do otherwise for it.
 #pragma once
 
 #include <quant/core/config.hpp>
@@ -13,13 +13,19 @@
 namespace quant::inline QUANT_ABI {
 namespace simd {
 
+/// AMD's number of a family of CPUs, 0x19 for Zen 3 and 4, 0x1A for Zen 5, by CPUID's signature.
+[[nodiscard]] constexpr std::uint32_t family_of(std::uint32_t signature) noexcept {
+    const std::uint32_t base = signature >> 8 & 0xF, extended = signature >> 20 & 0xFF;
+    return base == 0xF ? base + extended : base;
+}
+
 #if defined(__x86_64__) || defined(__i386__) || defined(_M_X64)
 struct cpuid_words {
     std::uint32_t a, b, c, d;
 };
 
-/// CPUID's answer. Not by cpu.hpp's function: that is one for all instruction sets, and must not be
-/// compiled for those of kernels; its header is no user's need.
+/// CPUID's answer. (cpu.hpp has the same for dispatch, in a namespace that files compiled for
+/// different instruction sets share; kernels' files must not define anything there.)
 [[nodiscard]] inline cpuid_words ask_cpuid(std::uint32_t leaf) noexcept {
 #if defined(_MSC_VER) && !defined(__clang__)
     int words[4];
@@ -33,14 +39,12 @@ struct cpuid_words {
 #endif
 }
 
-/// AMD's number of the family that the CPU belongs to: 0x19 for Zen 3 and 4, 0x1A for Zen 5. 0 for
-/// what others make. Not inlined where it is asked for: CPUID takes registers that loops need.
+/// The family of an AMD CPU, 0 of what others make. Not inlined where it is asked for: CPUID takes
+/// registers that loops need.
 [[nodiscard]] QUANT_DETAIL_OUTLINE inline std::uint32_t amd_family() noexcept {
     const cpuid_words vendor = ask_cpuid(0);
     if (vendor.b != 0x68747541 || vendor.d != 0x69746E65 || vendor.c != 0x444D4163) return 0;
-    const std::uint32_t signature = ask_cpuid(1).a;
-    const std::uint32_t base = signature >> 8 & 0xF, extended = signature >> 20 & 0xFF;
-    return base == 0xF ? base + extended : base;
+    return family_of(ask_cpuid(1).a);
 }
 #else
 [[nodiscard]] inline std::uint32_t amd_family() noexcept { return 0; }
@@ -60,18 +64,20 @@ struct cpuid_words {
     return value;
 }
 
-/// Whether the latter is so of floats, too. A Zen 4 stores 512 bits every other cycle; a Zen 5 does
+/// Whether float activations are multiplied with four panels in two parts (for_each_part). A Zen 4
+/// stores 512 bits every other cycle, and parts leave outputs in registers. A Zen 5 stores as many
 /// in each, and multiplies bf16 up to a tenth faster when activations are read once.
-[[nodiscard]] inline bool& is_slow_to_store() noexcept {
+[[nodiscard]] inline bool& parts_float_panels() noexcept {
     static bool value = isa::current::vector_bytes == 64 && amd_family() == 0x19;
     return value;
 }
 
-/// Whether the weights of one token are asked for some way before they are read (tile.hpp). A Zen 5
-/// reads memory a tenth to a half faster so, the more the fewer the bits; a Zen 4 reads as fast as
-/// it can by itself.
+/// Whether one token of integer activations asks for weights some way before it reads them
+/// (ahead_within_panel), where it takes panels in turn. A Zen 5 reads memory a tenth to a half
+/// faster so, the more the fewer the bits; a Zen 4 reads as fast as it can by itself. What AMD makes
+/// later is taken to be like a Zen 5.
 [[nodiscard]] inline bool& asks_within_panels() noexcept {
-    static bool value = amd_family() >= 0x1A;
+    static bool value = isa::current::vector_bytes == 64 && amd_family() >= 0x1A;
     return value;
 }
 

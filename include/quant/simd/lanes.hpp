@@ -176,9 +176,9 @@ QUANT_DETAIL_INLINE float rounded_product(float a, float b) noexcept {
     return products[0];
 }
 
-/// Asks for the cache line at an address, whatever that is. In the first-level cache, though what is
-/// asked for may be read much later: a Zen 5 leaves many requests for the second one undone while it
-/// waits for memory.
+/// Asks for the cache line at an address, which need not be valid, into the first-level cache, even
+/// if it is read much later: a Zen 5 drops many requests for the second-level cache while it waits
+/// for memory.
 QUANT_DETAIL_INLINE void prefetch([[maybe_unused]] const void* address) noexcept {
 #if defined(__GNUC__)
     __builtin_prefetch(address);
