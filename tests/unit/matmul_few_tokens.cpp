@@ -1,6 +1,8 @@
 // Products of few tokens, whose tiles AVX-512 treats each in its own way.
 #include "matmul_cases.hpp"
 
+#include <initializer_list>
+
 using namespace quant;
 
 namespace {

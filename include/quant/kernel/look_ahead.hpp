@@ -44,9 +44,9 @@ inline constexpr bool every_tile_asks = isa::current::vector_bytes == 32;
 
 /// Requests with each superblock of a tile of T tokens and P panels: one for each line of its own,
 /// so that a tile alone asks for all of the next block. With vectors of 64 bytes none for one token
-/// of integers, which takes panels in turn, nor for two of 4 or 8 bits, which requests
-/// slow down; with vectors of 16 bytes none for two tokens of 4 bits or four of 8, which gain
-/// nothing. 8 bits have so many lines that half must do, unless every tile asks.
+/// of integers, which takes panels in turn, nor for two of 4 or 8 bits, which requests slow down;
+/// with vectors of 16 bytes none for two tokens of 4 bits or four of 8, which gain nothing. 8 bits
+/// have so many lines that half must do, unless every tile asks.
 template <quantization_scheme S, std::size_t T, std::size_t P>
 inline constexpr std::size_t look_ahead_requests = [] {
     if (isa::current::vector_bytes == 64 && T * P == 1) return std::size_t{0};

@@ -236,8 +236,9 @@ template <activation A>
                                                std::size_t smaller_tokens,
                                                std::size_t panel_bytes) noexcept {
     const std::size_t group = panels_of_tile<A>(larger_tokens);
-    const std::size_t common = std::lcm(group, panels_of_tile<A>(smaller_tokens));
-    const bool can_do_without = common == 12;
+    const std::size_t other = panels_of_tile<A>(smaller_tokens);
+    const std::size_t common = std::lcm(group, other);
+    const bool can_do_without = group == panels_beside_tiles_of_four && other == 4;
     const std::size_t most = can_do_without ? panel_block_bytes / 2 * 3 : panel_block_bytes * 5;
     return common * panel_bytes <= most ? common : group;
 }

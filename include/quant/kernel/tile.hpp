@@ -96,8 +96,8 @@ class tile_product {
         plan::step == S::group_cols && at::groups_per_chunk * step_units <= 8;
     /// Whether steps of two superblocks do without a loop, unless the compiler is clang. g++ keeps
     /// addresses that the loop has no register for in vector registers, and fetches them for each
-    /// step: that costs tiles of 5 and 6 tokens of 1 and 2 bits 2 to 10 %. Other tiles, and clang's,
-    /// lose 1 to 5 % by the longer code.
+    /// step: that costs tiles of 5 and 6 tokens of 1 and 2 bits 2 to 10 %. Other tiles, and those
+    /// of clang, lose 1 to 5 % by the longer code.
     static constexpr bool twice_instead_of_loop = isa::current::vector_bytes == 64 &&
                                                   step_units == 2 && S::bits <= 2 && T > 4 &&
                                                   !simd::can_compute_first;

@@ -34,8 +34,8 @@ QUANT_DETAIL_INLINE void store_tile(float* at, const simd::f32x16 (&tile)[P][T])
     }
 }
 
-/// f(panels, first) for P panels: all at once, or, if the kernels may (MayPart) and this CPU gains by
-/// it (`parts`), for two at a time, whose outputs registers have room for.
+/// f(panels, first) for P panels: all at once, or, if the kernels may (MayPart) and this CPU gains
+/// by it (`parts`), for two at a time, whose outputs registers have room for.
 template <std::size_t P, bool MayPart, class F>
 QUANT_DETAIL_INLINE void for_each_part([[maybe_unused]] bool parts, F f) noexcept {
     if constexpr (MayPart && P == 4) {

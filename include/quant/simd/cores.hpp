@@ -74,8 +74,8 @@ struct cpuid_words {
 
 /// Whether one token of integer activations asks for weights some way before it reads them
 /// (ahead_within_panel), where it takes panels in turn. A Zen 5 reads memory a tenth to a half
-/// faster so, the more the fewer the bits; a Zen 4 reads as fast as it can by itself. What AMD makes
-/// later is taken to be like a Zen 5.
+/// faster so, the more the fewer the bits; a Zen 4 reads as fast as it can by itself. What AMD
+/// makes later is taken to be like a Zen 5.
 [[nodiscard]] inline bool& asks_within_panels() noexcept {
     static bool value = isa::current::vector_bytes == 64 && amd_family() >= 0x1A;
     return value;
