@@ -3,7 +3,7 @@
 // The tokens of a tile lie side by side, quad by quad, so that a product reads one stream. Per
 // tile, each part on a 64-byte boundary:
 //
-//   integer A   codes   [halves][quads][T][4] int8
+//   integer A   codes   [halves][quads][T][4] int8, or in rows [halves][quads / 16][T][64]
 //               sums    [halves][blocks + 1][T] int32, running sums before each block
 //               scales  [blocks][T] float, or [1][T] per token
 //               widened [halves][quads · T / 4][2][4][2] int16: the codes again, for 8-bit weights
@@ -11,10 +11,15 @@
 //   float A     values  [quads · 4][T] float, or [quads · 2][T][2] bf16 (see bf16_pairs)
 //               sums    [blocks][T] float, each block's own sum
 //
-// Quads are padded with zeros to whole superblocks, as the weights are.
+// Quads are padded with zeros to whole superblocks, as the weights are; in rows to two of them.
+//
+// Tiles in rows are AMX's. They have more tokens than other tiles can have, which is how they are
+// told from them.
 #pragma once
 
 #include <quant/kernel/plan.hpp>
+#include <quant/pack/layout.hpp>
+#include <quant/simd/amx.hpp>
 #include <quant/simd/isa.hpp>
 #include <quant/simd/widened_quads.hpp>
 
@@ -37,6 +42,21 @@ inline constexpr std::size_t tile_tokens = [] {
     if (large) return std::size_t{6};
     return std::size_t{isa::current::registers == 32 || isa::current::vector_bytes == 32 ? 4u : 2u};
 }();
+
+/// Whether tiles of many tokens lie in rows, if the CPU has AMX: where all steps are whole
+/// superblocks, whatever the scheme.
+template <activation A, std::size_t Section, std::size_t Block>
+inline constexpr bool takes_rows = simd::amx::compiled && is_integer_activation<A> &&
+                                   Section == all && Block % superblock_cols == 0;
+
+/// From how many tokens on.
+template <activation A>
+inline constexpr std::size_t least_tokens_in_rows = tile_tokens<A> + 1;
+
+/// Tokens of a tile, at most.
+template <activation A, std::size_t Section, std::size_t Block>
+inline constexpr std::size_t most_tile_tokens =
+    takes_rows<A, Section, Block> ? simd::amx::tile_rows : tile_tokens<A>;
 
 /// Whether A's numbers are kept as pairs of bf16 for the instruction set's bf16 dot product.
 template <activation A>
@@ -83,9 +103,23 @@ struct tile_layout {
     /// Whether codes are there widened, too.
     static constexpr bool widened = integer && simd::widens_quads<8>;
     static constexpr std::size_t bytes_per_value = integer ? 1 : bf16_pairs<A> ? 2 : 4;
+    /// Quads of a token that lie side by side in rows.
+    static constexpr std::size_t row_quads = simd::amx::row_bytes / 4;
 
+    /// Whether codes lie in rows.
+    [[nodiscard]] bool in_rows() const noexcept {
+        return takes_rows<A, Section, Block> && tokens > tile_tokens<A>;
+    }
     [[nodiscard]] std::size_t half_bytes() const noexcept {
-        return row.quads() * tokens * 4 * bytes_per_value;
+        const std::size_t quads = in_rows() ? round_up(row.quads(), row_quads) : row.quads();
+        return quads * tokens * 4 * bytes_per_value;
+    }
+    /// From a half's start to the codes of one token in a quad.
+    [[nodiscard]] std::size_t codes_at(std::size_t quad, std::size_t token) const noexcept {
+        if (in_rows()) {
+            return (quad / row_quads * tokens + token) * row_quads * 4 + quad % row_quads * 4;
+        }
+        return (quad * tokens + token) * 4;
     }
     [[nodiscard]] std::size_t values_bytes() const noexcept {
         return round_up(halves * half_bytes(), 64);
@@ -116,9 +150,10 @@ struct activation_tile {
     template <class T>
     using part = std::conditional_t<std::is_const_v<Byte>, const T, T>;
 
-    [[nodiscard]] part<std::int8_t>* codes(std::size_t half, std::size_t quad) const noexcept {
+    [[nodiscard]] part<std::int8_t>* codes(std::size_t half, std::size_t quad,
+                                           std::size_t token) const noexcept {
         return reinterpret_cast<part<std::int8_t>*>(base) + half * at.half_bytes() +
-               quad * at.tokens * 4;
+               at.codes_at(quad, token);
     }
     /// The codes, widened.
     [[nodiscard]] Byte* widened(std::size_t half) const noexcept {

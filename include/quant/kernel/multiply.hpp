@@ -8,9 +8,9 @@
 
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
-#include <quant/kernel/float_panels.hpp>
-#include <quant/kernel/operand_panels.hpp>
+#include <quant/kernel/multiply_batch.hpp>
 #include <quant/kernel/packed_tiles.hpp>
+#include <quant/kernel/product_output.hpp>
 #include <quant/kernel/schedule.hpp>
 #include <quant/kernel/tile.hpp>
 #include <quant/kernel/tile_by_quads.hpp>
@@ -24,80 +24,11 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Where outputs go: through the epilogue's stages to y.
-template <class Y, class... Stages>
-struct product_output {
-    matrix_view<Y> y;
-    std::tuple<const Stages&...> stages;
-
-    /// Applies the stages to sums[(p·tokens + t)·16 + lane], times scales[t] if there are scales,
-    /// and stores those outputs that exist. Token by token, so that what is stored lies together.
-    void finish_tile(const float* sums, std::size_t first_token, std::size_t tokens,
-                     std::size_t first_panel, std::size_t panels,
-                     const float* scales = nullptr) const noexcept {
-        const matrix_view<Y> to = y; // what is stored might else be taken for a part of *this
-        for (std::size_t t = 0; t < tokens; ++t) {
-            const std::size_t token = first_token + t;
-            Y* const row = to.row(token);
-            for (std::size_t p = 0; p < panels; ++p) {
-                const std::size_t first = (first_panel + p) * panel_rows;
-                const std::size_t n = std::min(panel_rows, to.cols() - first);
-                simd::f32x16 value = simd::load<float>(sums + (p * tokens + t) * panel_rows);
-                if (scales != nullptr) {
-                    value = simd::rounded_product(value, simd::broadcast(scales[t]));
-                }
-                std::apply(
-                    [&](const auto&... stage) {
-                        ((value = stage.apply(value, token, first, n)), ...);
-                    },
-                    stages);
-                simd::store_from_float<Y>(row + first, value, n);
-            }
-        }
-    }
-};
-
 /// Weights of one block; with the next block and the activations of a tile beside them they fit
 /// most second-level caches. Those beside vectors of 64 bytes are larger: four panels of 4096
 /// columns of 8 bits go with their scales.
 inline constexpr std::size_t panel_block_bytes =
     isa::current::vector_bytes == 64 ? std::size_t{9} << 15 : std::size_t{1} << 18;
-
-/// The panels of packed weights, with what each of them takes computed once.
-template <quantization_scheme S>
-class panel_list {
-public:
-    explicit panel_list(const packed_view<S>& w) noexcept
-        : panels_(w.panels()), cols_(w.cols()), panel_bytes_(w.panel_bytes()) {}
-
-    [[nodiscard]] const std::byte* panel(std::size_t i) const noexcept {
-        return panels_ + i * panel_bytes_;
-    }
-    [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
-    [[nodiscard]] std::size_t panel_bytes() const noexcept { return panel_bytes_; }
-
-private:
-    const std::byte* panels_;
-    std::size_t cols_, panel_bytes_;
-};
-
-/// The P panels from `panel` on; where fewer are left, the last one stands in for the missing.
-template <quantization_scheme S, std::size_t P>
-struct panel_group {
-    const std::byte* panels[P];
-    std::size_t count;
-
-    panel_group(const panel_list<S>& w, std::size_t panel, std::size_t last) noexcept
-        : count(std::min(P, last - panel)) {
-        for (std::size_t p = 0; p < P; ++p) panels[p] = w.panel(panel + std::min(p, count - 1));
-    }
-};
-
-/// Superblocks of a panel; where groups are padded, about as many.
-template <quantization_scheme S>
-[[nodiscard]] std::size_t superblocks(const panel_list<S>& w) noexcept {
-    return div_ceil(w.cols(), superblock_cols);
-}
 
 /// One tile of T tokens times panels first … last − 1, P at once.
 template <quantization_scheme S, activation A, std::size_t T, std::size_t P, class Tile,
@@ -122,103 +53,6 @@ void multiply_panels(const Tile& x, std::size_t first_token, const panel_list<S>
             multiply_tile<S, A, T, P>(group.panels, w.cols(), x, sums, next.take(requests, sums));
             out.finish_tile(sums, first_token, T, panel, group.count);
         }
-    }
-}
-
-/// Tiles first_tile … last_tile − 1 of float activations times the panels of one group, decoded
-/// once.
-template <quantization_scheme S, activation A, class X, class Output>
-void multiply_float_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
-                          const panel_list<S>& w, const Output& out, std::size_t panel,
-                          std::size_t last) noexcept {
-    constexpr std::size_t P = float_panels, largest = tile_tokens<A>;
-    constexpr std::size_t tile_sums = largest * P * panel_rows;
-    constexpr bool long_steps = has_long_steps<S, A>;
-    alignas(64) float sums[float_batch_tiles<S, A> * tile_sums];
-    alignas(64) float chains[long_steps ? float_batch_tiles<S, A> * tile_sums : 1];
-    std::fill_n(sums, (last_tile - first_tile) * tile_sums, 0.0f);
-    const bool parts = simd::parts_float_panels();
-    const panel_group<S, P> group(w, panel, last);
-    for_each_stretch<S, A>(group.panels, x.tile(0).at.row, [&](const auto& stretch) {
-        for (std::size_t i = first_tile; i < last_tile; ++i) {
-            const auto tile = x.tile(i);
-            const auto after = x.tile(std::min(i + 1, last_tile - 1));
-            const auto next = after.at.tokens == tile.at.tokens ? after : tile;
-            float* tile_sum = sums + (i - first_tile) * tile_sums;
-            float* chain = chains + (long_steps ? (i - first_tile) * tile_sums : 0);
-            with_constant<largest>(tile.at.tokens, [&](auto tokens) {
-                for_each_part<P, !long_steps>(parts, [&](auto panels, auto from) {
-                    multiply_stretch<A, long_steps, S::has_minimum, tokens, panels, from>(
-                        stretch, tile.base, next.base, tile.template sums<float>(0, 0), tile_sum,
-                        chain);
-                });
-            });
-        }
-    });
-    for (std::size_t i = first_tile; i < last_tile; ++i) {
-        out.finish_tile(sums + (i - first_tile) * tile_sums, x.first_token(i), x.tokens_in(i),
-                        panel, group.count);
-    }
-}
-
-/// Tiles first_tile … last_tile − 1 of integer activations, stretch_tiles at most, for which
-/// makes_operands_ahead, times the panels of one group, whose operands are made once.
-template <quantization_scheme S, class X, class Output>
-void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
-                            const panel_list<S>& w, const Output& out, std::size_t panel,
-                            std::size_t last) noexcept {
-    using A = typename X::activation_type;
-    constexpr stretch_shape shape = shape_of<S, A>;
-    constexpr std::size_t P = stretch_panels, largest = tile_tokens<A>;
-    constexpr std::size_t tile_outputs = largest * P * panel_rows;
-    constexpr std::size_t tile_sums = static_cast<std::size_t>(A::halves) * tile_outputs;
-    constexpr bool both = shape.cut_steps && !shape.whole_rows; // outputs, and sums beside them
-    constexpr std::size_t tiles = stretch_tiles<shape>;
-    alignas(64) float outputs[tiles * (shape.whole_rows ? tile_sums : tile_outputs)];
-    alignas(64) std::int32_t cut_sums[both ? tiles * tile_sums : 1];
-    stretch_tile batch[tiles];
-    const std::size_t count = last_tile - first_tile;
-    for (std::size_t i = 0; i < count; ++i) {
-        const auto tile = x.tile(first_tile + i);
-        const bool alike = i + 1 < count && x.tokens_in(first_tile + i + 1) == tile.at.tokens;
-        float* at = outputs + i * (shape.whole_rows ? tile_sums : tile_outputs);
-        batch[i] = {.codes = tile.base,
-                    .next_codes = alike ? tile.base + tile.at.bytes() : tile.base,
-                    .half_bytes = tile.at.half_bytes(),
-                    .sums = tile.template sums<std::int32_t>(0, 0),
-                    .sums_per_half = tile.at.sums_per_half(),
-                    .scales = tile.scales(0),
-                    .outputs = at,
-                    .cut_sums =
-                        both ? cut_sums + i * tile_sums : reinterpret_cast<std::int32_t*>(at)};
-    }
-    if constexpr (!shape.whole_rows) std::fill_n(outputs, count * tile_outputs, 0.0f);
-    const bool parts = simd::on_amd_cores();
-    const panel_group<S, P> group(w, panel, last);
-    const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
-    operand_stretches<S, A> stretches(group.panels, next_group.panels, w.panel_bytes());
-    stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
-        for (std::size_t i = 0; i < count; ++i) {
-            // The first tiles ask for what is read next, a panel each.
-            const look_ahead weights =
-                i < P ? stretch.next[i]
-                      : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
-            with_constant<largest>(x.tokens_in(first_tile + i), [&](auto tokens) {
-                if constexpr (tokens >= least_stretch_tokens<A>) {
-                    constexpr bool may_part =
-                        least_tiles_ahead_on_amd<S, A> != 0 && !shape.cut_steps;
-                    for_each_part<P, may_part>(parts, [&](auto panels, auto from) {
-                        multiply_operands<A, shape, tokens, panels, from>(stretch, batch[i],
-                                                                          weights);
-                    });
-                }
-            });
-        }
-    });
-    for (std::size_t i = 0; i < count; ++i) {
-        out.finish_tile(batch[i].outputs, x.first_token(first_tile + i),
-                        x.tokens_in(first_tile + i), panel, group.count,
-                        shape.scale_per_block ? nullptr : batch[i].scales);
     }
 }
 
@@ -304,11 +138,30 @@ template <quantization_scheme S, class X>
     return false;
 }
 
+/// All tokens, in rows, times panels first … last − 1, by AMX.
+template <quantization_scheme S, class X, class Output>
+void multiply_rows(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
+                   std::size_t last) noexcept {
+    simd::amx::tiles_in_use tiles;
+    // Batches of one size: a small one would make operands for few.
+    constexpr std::size_t most = amx_batch_tiles<amx_shape_of<S, typename X::activation_type>>;
+    const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
+    for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
+        const std::size_t tiles_end = std::min(tile + batch, x.tiles());
+        for (std::size_t panel = first; panel < last; panel += stretch_panels) {
+            multiply_amx_batch<S>(x, tile, tiles_end, w, out, panel, last, tiles);
+        }
+    }
+}
+
 /// All tokens times panels first … last − 1.
 template <quantization_scheme S, class X, class Output>
 void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
                     std::size_t last) noexcept {
     using A = typename X::activation_type;
+    if constexpr (takes_rows<A, X::section, X::block>) {
+        if (x.in_rows()) return multiply_rows<S>(x, w, out, first, last);
+    }
     if constexpr (QUANT_DETAIL_SCALAR || !product_plan<S, A>::by_superblocks) {
         alignas(64) float sums[panel_rows];
         for (std::size_t panel = first; panel < last; ++panel) {

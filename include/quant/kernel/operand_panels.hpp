@@ -7,35 +7,25 @@
 #pragma once
 
 #include <quant/kernel/integer_sums.hpp>
-#include <quant/kernel/look_ahead.hpp>
+#include <quant/kernel/operand_stretch.hpp>
 #include <quant/kernel/tile_memory.hpp>
 #include <quant/pack/planes.hpp>
 #include <quant/simd/cores.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Panels of a stretch: with the largest tile their sums take three quarters of 32 registers.
-inline constexpr std::size_t stretch_panels = 4;
-/// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
-inline constexpr std::size_t stretch_quads = 64;
 /// Tokens of the smallest tile of which there is a kernel.
 template <activation A>
 inline constexpr std::size_t least_stretch_tokens = tile_tokens<A> / 2 + 1;
 
-/// Whether operands lie in the panels as they are needed.
-template <quantization_scheme S>
-inline constexpr bool operands_in_place = S::bits == 8 && S::is_linear;
-
 /// What the kernel depends on of a scheme and activations: all that are alike share one.
 struct stretch_shape {
     bool whole_rows; ///< each row is a step, if it is no longer than a step may be
-    bool cut_steps;  ///< a stretch holds one step or part of one, else whole steps
+    bool cut_steps;  ///< see cuts_steps
     bool has_minimum;
     bool has_zero_point;
     bool narrow_sums; ///< |z·Σ x̂| of a step is a product of 16-bit numbers
@@ -48,7 +38,7 @@ inline constexpr stretch_shape shape_of = [] {
     using plan = product_plan<S, A>;
     static_assert(!S::has_zero_point || integer_operand<S>::excess == 0);
     return stretch_shape{S::group_cols == all && plan::act_group == all,
-                         plan::step > stretch_quads * quad_cols,
+                         cuts_steps<S, A>,
                          S::has_minimum,
                          S::has_zero_point,
                          S::has_zero_point && plan::step <= 255,
@@ -94,29 +84,6 @@ template <quantization_scheme S, activation A>
 /// sums were. What operand_stretch takes lies there, too.
 template <stretch_shape Shape>
 inline constexpr std::size_t stretch_tiles = Shape.cut_steps && !Shape.whole_rows ? 12 : 24;
-
-/// A step within a stretch, or a part of one.
-struct operand_step {
-    const std::byte* operands[stretch_panels]; ///< a line for each quad
-    std::size_t quads;
-    std::size_t first_quad; ///< of the activations
-    std::size_t first_block, blocks;
-    simd::f32x16 scale[stretch_panels];
-    simd::f32x16 minimum[stretch_panels];
-    simd::i32x16 zero_point[stretch_panels];
-};
-
-/// Operands of consecutive columns, with the numbers of the steps that they belong to.
-struct operand_stretch {
-    alignas(64) std::byte operands[stretch_panels][stretch_quads][line_bytes];
-    operand_step steps[stretch_quads / 4];
-    std::size_t count = 0; ///< steps
-    bool begins = true;    ///< whether the (only) step begins here, and ends
-    bool ends = true;
-    /// What is read next of each panel, as a walk over this stretch should ask for it: of this row
-    /// as much again, or, where less is left, the next panel's beginning.
-    look_ahead next[stretch_panels];
-};
 
 /// Where the numbers of a tile lie.
 struct stretch_tile {
@@ -273,122 +240,6 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch,
     } while (!Shape.cut_steps && --left > 0);
     if constexpr (in_registers) store_tile(out, y);
 }
-
-/// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
-/// superblock on, a line each.
-template <quantization_scheme S>
-QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t inside,
-                                        std::size_t quads, const simd::i32x16& table,
-                                        std::byte (*to)[line_bytes]) noexcept {
-    using operand = integer_operand<S>;
-    const simd::i32x16 chosen = table;
-    const auto make = [&](auto first, auto last) QUANT_DETAIL_LAMBDA {
-        unroll<last - first>([&](auto i) QUANT_DETAIL_LAMBDA {
-            const auto codes = decode_quad<S::bits, first + i, operand::form>(superblock);
-            simd::store_line(to[i], operand::of(codes, chosen));
-        });
-        to += last - first;
-    };
-    const std::size_t before = inside != 0 ? 4 : 0;
-    if (inside != 0) {
-        make(index_constant<4>{}, index_constant<8>{});
-        superblock += layout<S>::superblock_bytes;
-    }
-    for (std::size_t i = 0; i < (quads - before) / 8; ++i) {
-        make(index_constant<0>{}, index_constant<8>{});
-        superblock += layout<S>::superblock_bytes;
-    }
-    if ((quads - before) % 8 != 0) make(index_constant<0>{}, index_constant<4>{});
-}
-
-/// Cuts the columns of four panels into stretches, in order.
-template <quantization_scheme S, activation A>
-class operand_stretches {
-    using plan = product_plan<S, A>;
-    using at = layout<S>;
-    static constexpr std::size_t P = stretch_panels;
-    static constexpr stretch_shape shape = shape_of<S, A>;
-
-public:
-    /// next_panels: those that are multiplied after these.
-    operand_stretches(const std::byte* const (&panels)[P], const std::byte* const (&next_panels)[P],
-                      std::size_t panel_bytes) noexcept
-        : panels_(panels), next_panels_(next_panels), panel_bytes_(panel_bytes) {}
-
-    /// f(stretch) for each, once; row: where activations lie.
-    template <class Row, class F>
-    void for_each(const Row& row, F&& f) noexcept {
-        const std::size_t cols = row.cols, group_size = S::group_size(cols);
-        std::size_t g = 0;
-        for (std::size_t c = 0; c < cols; c += group_size, ++g) {
-            const std::size_t group_cols = std::min(group_size, cols - c);
-            for (std::size_t s = 0; s < group_cols; s += plan::step) {
-                const std::size_t n = std::min(plan::step, group_cols - s);
-                const std::size_t quads = round_up(div_ceil(n, quad_cols), std::size_t{4});
-                if (!shape.cut_steps && quads > stretch_quads - filled_) flush(f);
-                for (std::size_t k = 0; k < quads; k += stretch_quads) {
-                    operand_step& step = stretch_.steps[stretch_.count];
-                    step.first_quad = row.quad_at(c + s) + k;
-                    step.first_block = row.block_at(c + s);
-                    step.blocks = row.blocks_of(n);
-                    step.quads = std::min(stretch_quads, quads - k);
-                    fill(step, g, s / quad_cols + k);
-                    if constexpr (shape.cut_steps) {
-                        stretch_.begins = k == 0;
-                        stretch_.ends = k + step.quads == quads;
-                        flush(f);
-                    }
-                }
-            }
-        }
-        if (stretch_.count > 0) flush(f);
-    }
-
-private:
-    /// The numbers of a step, whose first quad is given by its number within group g.
-    void fill(operand_step& step, std::size_t g, std::size_t first) noexcept {
-        const std::size_t superblock = at::superblock_at(g, first);
-        const std::size_t inside = at::quad_in_superblock(g, first);
-        for (std::size_t p = 0; p < P; ++p) {
-            const auto grid = lane_grid<S>::of(panels_[p], g);
-            step.scale[p] = grid.scale();
-            if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
-            if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
-            if constexpr (operands_in_place<S>) {
-                step.operands[p] = panels_[p] + superblock + inside * line_bytes;
-            } else {
-                auto table = simd::broadcast<std::int32_t>(0);
-                if constexpr (S::tables == 2) table = grid.table();
-                step.operands[p] = stretch_.operands[p][filled_];
-                make_operands<S>(panels_[p] + superblock, inside, step.quads, table,
-                                 stretch_.operands[p] + filled_);
-            }
-        }
-        read_to_ = at::superblock_at(g, first + step.quads - 1) + at::superblock_bytes;
-        filled_ += step.quads;
-        ++stretch_.count;
-    }
-
-    template <class F>
-    void flush(F&& f) noexcept {
-        const std::size_t bytes = read_to_ - read_from_;
-        const bool more = read_to_ + bytes <= panel_bytes_;
-        for (std::size_t p = 0; p < P; ++p) {
-            stretch_.next[p] = {more ? panels_[p] + read_to_ : next_panels_[p],
-                                div_ceil(bytes, filled_)};
-        }
-        f(std::as_const(stretch_));
-        read_from_ = read_to_;
-        stretch_.count = filled_ = 0;
-    }
-
-    operand_stretch stretch_;
-    const std::byte* const (&panels_)[P];
-    const std::byte* const (&next_panels_)[P];
-    std::size_t panel_bytes_;
-    std::size_t filled_ = 0;                  ///< quads so far
-    std::size_t read_from_ = 0, read_to_ = 0; ///< the stretch's bytes within a panel
-};
 
 } // namespace detail
 } // namespace quant::inline QUANT_ABI

@@ -46,13 +46,13 @@ public:
     static std::size_t pack(const tile_type& tile, std::size_t first,
                             std::span<token_to_pack> tokens) noexcept {
         const std::size_t blocks = tile.at.row.cols / Block;
-        block_packer packer(tile);
+        block_packer packer(tile, first);
         for (std::size_t block = 0; block < blocks; block += chunk_blocks) {
             const std::size_t n = std::min(chunk_blocks, blocks - block);
             for (std::size_t t = 0; t < tokens.size(); ++t) {
                 if (!packer.encode(tokens[t], t, first + t, block, n)) return 0;
             }
-            packer.place(tokens, first, block, n);
+            if (!packer.in_rows_) packer.place(tokens, block, n);
         }
         return blocks;
     }
@@ -73,7 +73,8 @@ private:
     using sums_type = std::conditional_t<integer, simd::i32x16, simd::f32x16>;
     using sum_type = std::conditional_t<integer, std::int32_t, float>;
 
-    explicit block_packer(const tile_type& tile) noexcept : tile_(tile) {}
+    block_packer(const tile_type& tile, std::size_t first) noexcept
+        : tile_(tile), first_(first), in_rows_(tile.at.in_rows()) {}
 
     /// Encodes blocks of a token, and writes their scales and sums; false if it finds that a number
     /// is not finite.
@@ -89,10 +90,10 @@ private:
         sums_type sum[halves][16];
         std::size_t b = 0;
         for (; b + step_blocks <= n; b += step_blocks) {
-            encode_blocks<step_blocks>(x, inverse, row, b, sum);
+            encode_blocks<step_blocks>(x, inverse, row, block, b, sum);
         }
         if constexpr (step_blocks > 1) {
-            for (; b < n; ++b) encode_blocks<1>(x, inverse, row, b, sum);
+            for (; b < n; ++b) encode_blocks<1>(x, inverse, row, block, b, sum);
         }
         for (std::size_t h = 0; h < halves; ++h) {
             sum_type each[16];
@@ -170,30 +171,43 @@ private:
         }
     }
 
-    /// Encodes N blocks of a row from block b on.
+    /// Encodes N blocks of a row from block b of those on that begin with number `block`.
     template <std::size_t N>
     QUANT_DETAIL_INLINE void encode_blocks(const float* x, const float (&inverse)[16],
-                                           std::size_t row, std::size_t b,
+                                           std::size_t row, std::size_t block, std::size_t b,
                                            sums_type (&sum)[halves][16]) noexcept {
         constexpr std::size_t at_once = N * vectors % 4 == 0 ? 4 : 1;
         unroll<N * vectors / at_once>([&](auto i) QUANT_DETAIL_LAMBDA {
             const std::size_t col = b * Block + i * at_once * 16;
             sums_type value[halves][at_once];
             unroll<at_once>([&](auto v) QUANT_DETAIL_LAMBDA {
-                constexpr std::size_t place = i * at_once + v, block = place / vectors;
-                const auto factor = simd::broadcast(inverse[own_scale ? b + block : 0]);
+                constexpr std::size_t place = i * at_once + v, own = place / vectors;
+                const auto factor = simd::broadcast(inverse[own_scale ? b + own : 0]);
                 encode_vector<v>(x + col + 16 * v, factor, value);
                 for (std::size_t h = 0; h < halves; ++h) {
-                    auto& total = sum[h][b + block];
+                    auto& total = sum[h][b + own];
                     // 0 and more, so that no sum is −0.
                     if (place % vectors == 0) total = simd::broadcast(sum_type{0});
                     total = total + value[h][v];
                 }
             });
             for (std::size_t h = 0; stages_rows && h < halves; ++h) {
-                store_row(rows_[row][h] + col * layout::bytes_per_value, value[h]);
+                store_row(place_of(row, block * Block, col, h), value[h]);
             }
         });
+    }
+
+    /// Where codes of a row go from a column on, counted from first_col, where its blocks begin: to
+    /// wait for the other rows, or to their place in the tile.
+    QUANT_DETAIL_INLINE std::byte* place_of(std::size_t row, std::size_t first_col, std::size_t col,
+                                            std::size_t half) noexcept {
+        if constexpr (takes_rows<A, Section, Block>) {
+            if (in_rows_) {
+                return reinterpret_cast<std::byte*>(
+                    tile_.codes(half, (first_col + col) / 4, first_ + row));
+            }
+        }
+        return rows_[row][half] + col * layout::bytes_per_value;
     }
 
     /// Sixteen numbers of a row as the tile has them.
@@ -236,8 +250,8 @@ private:
     }
 
     /// Lays the rows of all tokens side by side.
-    QUANT_DETAIL_INLINE void place(std::span<const token_to_pack> tokens, std::size_t first,
-                                   std::size_t block, std::size_t n) noexcept {
+    QUANT_DETAIL_INLINE void place(std::span<const token_to_pack> tokens, std::size_t block,
+                                   std::size_t n) noexcept {
         constexpr std::size_t block_quads = Block * layout::bytes_per_value / simd::quad_bytes;
         const std::size_t all_tokens = tile_.at.tokens;
         for (std::size_t h = 0; h < halves; ++h) {
@@ -257,13 +271,15 @@ private:
             } else {
                 for (std::size_t t = 0; t < tokens.size(); ++t) {
                     simd::spread_row(row(t), n * block_quads, all_tokens,
-                                     to + (first + t) * simd::quad_bytes);
+                                     to + (first_ + t) * simd::quad_bytes);
                 }
             }
         }
     }
 
     const tile_type& tile_;
+    std::size_t first_; ///< token of the tile
+    bool in_rows_;
     /// Encoded rows of the tokens' halves.
     alignas(64) std::byte rows_[stages_rows ? tile_tokens<A> : 1][halves]
                                [stages_rows ? chunk_blocks * Block * layout::bytes_per_value : 64];

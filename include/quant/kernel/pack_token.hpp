@@ -14,16 +14,17 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Copies 16 codes, as bytes, to four quads of a token; `to` is the first quad's place.
-QUANT_DETAIL_INLINE void spread_quads(const simd::i32x16& codes, std::size_t tokens,
+/// Copies 16 codes, as bytes, to four quads of a token, `stride` bytes apart; `to` is the first
+/// one's place.
+QUANT_DETAIL_INLINE void spread_quads(const simd::i32x16& codes, std::size_t stride,
                                       std::int8_t* to, std::size_t quads) noexcept {
     std::int8_t bytes[16];
     simd::store_u8(bytes, codes);
     if (quads == 4) {
         unroll<4>([&](auto q)
-                      QUANT_DETAIL_LAMBDA { std::memcpy(to + q * tokens * 4, bytes + q * 4, 4); });
+                      QUANT_DETAIL_LAMBDA { std::memcpy(to + q * stride, bytes + q * 4, 4); });
     } else {
-        for (std::size_t q = 0; q < quads; ++q) std::memcpy(to + q * tokens * 4, bytes + q * 4, 4);
+        for (std::size_t q = 0; q < quads; ++q) std::memcpy(to + q * stride, bytes + q * 4, 4);
     }
 }
 
@@ -33,21 +34,22 @@ QUANT_DETAIL_INLINE void
 pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t token,
                    const float* x, std::size_t n, float scale, std::size_t quad, std::size_t byte,
                    std::int32_t (&sums)[2]) noexcept {
-    const std::size_t tokens = tile.at.tokens;
+    // Rows hold a block's quads: their first one's number is a multiple of 8.
+    const std::size_t stride = tile.at.in_rows() ? 4 : tile.at.tokens * 4;
     const auto inverse = simd::broadcast(inverse_scale(scale));
     simd::i32x16 low_sum = simd::broadcast<std::int32_t>(0), high_sum = low_sum;
     for (std::size_t i = 0; i < n; i += 16) {
         const std::size_t count = std::min<std::size_t>(16, n - i);
         const simd::i32x16 codes = encode_activations<A>(x + i, count, inverse);
         const auto spread = [&](std::size_t half, const simd::i32x16& part) QUANT_DETAIL_LAMBDA {
-            std::int8_t* to = tile.codes(half, quad + i / 4) + token * 4;
+            std::int8_t* to = tile.codes(half, quad + i / 4, token);
             if constexpr (Block < 4) {
                 // Few columns within a quad that is zero elsewhere.
                 std::int8_t bytes[16];
                 simd::store_u8(bytes, part);
                 std::memcpy(to + byte, bytes, count);
             } else {
-                spread_quads(part, tokens, to, div_ceil(count, 4));
+                spread_quads(part, stride, to, div_ceil(count, 4));
             }
         };
         simd::i32x16 low = codes;
@@ -104,7 +106,7 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
                          float fixed = 0) noexcept {
     using packer = block_packer<A, Section, Block>;
     const std::size_t cols = tile.at.row.cols;
-    token_to_pack tokens[tile_tokens<A>];
+    token_to_pack tokens[most_tile_tokens<A, Section, Block>];
     const std::span<token_to_pack> all_tokens(tokens, x.size());
     for (std::size_t t = 0; t < x.size(); ++t) {
         tokens[t] = {x[t], true, 0, {0, 0}};
@@ -241,8 +243,9 @@ template <activation A, std::size_t Section, std::size_t Block>
 void clear_padding(const activation_tile<A, Section, Block, std::byte>& tile) noexcept {
     const auto& row = tile.at.row;
     const std::size_t half = tile.at.half_bytes();
-    // The last quad that holds columns may hold padding too.
-    const std::size_t whole = row.has_gaps ? 0 : row.cols / 4;
+    // The last quad that holds columns may hold padding too; in rows, all tokens' last one may.
+    std::size_t whole = row.has_gaps ? 0 : row.cols / 4;
+    if (tile.at.in_rows()) whole -= whole % tile.at.row_quads;
     const std::size_t from = whole * tile.at.tokens * 4 * tile.at.bytes_per_value;
     for (std::size_t h = 0; h < tile.at.halves; ++h) {
         std::memset(tile.base + h * half + from, 0, half - from);

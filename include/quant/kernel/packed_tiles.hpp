@@ -21,11 +21,12 @@ public:
     using activation_type = A;
     static constexpr std::size_t section = Section;
     static constexpr std::size_t block = Block;
+    static constexpr std::size_t most_tokens = most_tile_tokens<A, Section, Block>;
 
     packed_tiles() noexcept = default;
     /// `tokens` rows of `cols` columns, for which has_size.
     packed_tiles(std::size_t tokens, std::size_t cols) noexcept
-        : cols_(cols), split_(tokens, tile_tokens<A>), last_(split_.tiles),
+        : cols_(cols), split_(tokens, largest_tile(tokens)), last_(split_.tiles),
           larger_bytes_(bytes_of_tile(split_.smaller() + 1, cols)),
           smaller_bytes_(bytes_of_tile(split_.smaller(), cols)) {}
 
@@ -33,10 +34,17 @@ public:
     [[nodiscard]] static bool has_size(std::size_t tokens, std::size_t cols) noexcept {
         // Sections may pad 15 columns of each; sums and scales are smaller than the values.
         const auto per_token = checked_mul(cols, 256);
-        return checked_mul(per_token, checked_add(tokens, tile_tokens<A>)).has_value();
+        return checked_mul(per_token, checked_add(tokens, most_tokens)).has_value();
     }
     [[nodiscard]] static std::size_t bytes_of_tile(std::size_t tokens, std::size_t cols) noexcept {
-        return tile_layout<A, Section, Block>{{cols}, tokens}.bytes();
+        return layout{{cols}, tokens}.bytes();
+    }
+    /// Bytes of which so many tokens take no more than so many times as much, however they are cut.
+    [[nodiscard]] static std::size_t most_bytes_per_token(std::size_t cols) noexcept {
+        // What is rounded up for a tile is so for each token. Rows end in a further superblock.
+        const std::size_t in_rows =
+            takes_rows<A, Section, Block> ? layout::halves * superblock_cols : 0;
+        return bytes_of_tile(1, cols) + in_rows;
     }
     /// Bytes of all tiles; products may read over_read_bytes behind them.
     [[nodiscard]] std::size_t bytes() const noexcept { return at(split_.tiles); }
@@ -45,8 +53,12 @@ public:
         return split_.tiles == 0 ? 0 : split_.first_token(last_) - split_.first_token(first_);
     }
     [[nodiscard]] std::size_t cols() const noexcept { return cols_; }
-    /// Tiles of up to tile_tokens<A> tokens, all but equal in size.
+    /// Tiles of up to tile_tokens<A> tokens, or in rows, all but equal in size.
     [[nodiscard]] std::size_t tiles() const noexcept { return last_ - first_; }
+    /// Whether all tiles lie in rows; else none does.
+    [[nodiscard]] bool in_rows() const noexcept {
+        return takes_rows<A, Section, Block> && split_.smaller() > tile_tokens<A>;
+    }
     [[nodiscard]] std::size_t first_token(std::size_t tile) const noexcept {
         return split_.first_token(first_ + tile);
     }
@@ -74,6 +86,18 @@ public:
     }
 
 private:
+    using layout = tile_layout<A, Section, Block>;
+
+    [[nodiscard]] static std::size_t largest_tile(std::size_t tokens) noexcept {
+        if constexpr (takes_rows<A, Section, Block>) {
+            static_assert(least_tokens_in_rows<A> > tile_tokens<A> &&
+                          simd::amx::tile_rows / 2 >= tile_tokens<A>);
+            if (tokens >= least_tokens_in_rows<A> && simd::amx::available()) {
+                return simd::amx::tile_rows;
+            }
+        }
+        return tile_tokens<A>;
+    }
     [[nodiscard]] std::size_t at(std::size_t index) const noexcept {
         const std::size_t larger = std::min(index, split_.tiles == 0 ? 0 : split_.larger_tiles());
         return larger * larger_bytes_ + (index - larger) * smaller_bytes_;
@@ -127,7 +151,7 @@ void pack_tiles(const Tiles& to, std::size_t first, std::size_t last, const matr
         clear_padding(tile);
         const std::size_t at_once = together ? tile.at.tokens : 1;
         for (std::size_t i = 0; i < tile.at.tokens; i += at_once) {
-            const float* prepared[tile_tokens<A>];
+            const float* prepared[Tiles::most_tokens];
             for (std::size_t j = 0; j < at_once; ++j) {
                 const std::size_t token = to.first_token(t) + i + j;
                 prepared[j] = prepared_row(x, rows.empty() ? token : rows[token], floats, prologue);

@@ -30,9 +30,8 @@ template <class Tiles>
 [[nodiscard]] std::size_t scratch_bytes(std::size_t tokens, std::size_t cols,
                                         std::size_t concurrency, std::size_t products) noexcept {
     if (!Tiles::has_size(tokens, cols) || !checked_mul(cols, 64)) return 0;
-    // Sizes are linear in tokens but for what is rounded up, once per token here: the sum then
-    // holds for any cut into tiles and products, and for fewer tokens.
-    const auto tiles = checked_mul(tokens, Tiles::bytes_of_tile(1, cols));
+    // Enough for any cut into tiles and products, and for fewer tokens.
+    const auto tiles = checked_mul(tokens, Tiles::most_bytes_per_token(cols));
     const std::size_t most_tasks = concurrency > 1 ? packing_tasks_per_thread * concurrency : 1;
     const auto rows = checked_mul(row_buffer_bytes(2 * cols), std::min(most_tasks, tokens));
     const auto bytes = checked_add(checked_add(tiles, over_read_bytes), rows);

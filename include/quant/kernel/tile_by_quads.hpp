@@ -69,8 +69,8 @@ QUANT_DETAIL_OUTLINE void multiply_by_quads(
                 const simd::i32x16 quad[1] = {codes.quad(g, s / quad_cols + q)};
                 if constexpr (integer) {
                     sums.add_codes(quad,
-                                   reinterpret_cast<const std::byte*>(x.codes(0, first + q)) +
-                                       token * quad_cols,
+                                   reinterpret_cast<const std::byte*>(
+                                       x.codes(0, first + q, token)),
                                    x.at.half_bytes());
                 } else {
                     sums.add_codes(quad, x.base + (first + q) * quad_bytes<A> * tokens + token * 4,

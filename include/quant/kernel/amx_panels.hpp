@@ -1,0 +1,284 @@
+// Products of many tokens with integer activations by AMX: operands of a stretch of columns are
+// made of codes as for dot products, but without what those exceed levels by, and multiplied with
+// tiles of tokens in rows.
+//
+// Each output's steps are those of tile.hpp in the same order, with the same exact sums, so its
+// bits are the same.
+#pragma once
+
+#include <quant/kernel/activation_tiles.hpp>
+#include <quant/kernel/operand_stretch.hpp>
+#include <quant/kernel/step_totals.hpp>
+#include <quant/simd/amx.hpp>
+#include <quant/simd/dot4.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// What AMX multiplies for codes: their levels as signed bytes, zero points included. Where zero
+/// points, or unsigned levels, leave a signed byte no room: codes of 8 bits as they are.
+template <quantization_scheme S>
+struct amx_operand {
+    using plain = integer_operand<S>;
+    static constexpr code_form form = plain::form;
+    static constexpr bool in_place = false;
+    static constexpr std::size_t quad_unit = superblock_cols / quad_cols;
+
+    static constexpr bool is_signed =
+        S::bits < 8 || !S::is_linear || (!S::has_zero_point && S::offset != 0);
+    /// Whether zero points are still due: −z · Σ x̂.
+    static constexpr bool owes_zero_point = S::has_zero_point && !is_signed;
+    /// Whether levels are twice what is multiplied and 1: of midrise codes of 8 bits.
+    static constexpr bool is_half_level = plain::doubles_sums;
+    static_assert(!is_half_level || S::offset == 255);
+
+    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
+    of_group(const lane_grid<S>& grid) noexcept {
+        if constexpr (S::tables == 2) {
+            return grid.table();
+        } else if constexpr (S::has_zero_point && is_signed) {
+            const simd::i32x16 pair = grid.zero_point() | simd::shift_left<8>(grid.zero_point());
+            return pair | simd::shift_left<16>(pair);
+        } else {
+            return simd::broadcast<std::int32_t>(0);
+        }
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
+    of(const simd::i32x16& codes, [[maybe_unused]] const simd::i32x16& group) noexcept {
+        const simd::i32x16 raised = plain::of(codes, group);
+        if constexpr (S::has_zero_point && is_signed) {
+            return simd::amx::subtract_bytes(raised, group);
+        } else if constexpr (is_signed && excess != 0) {
+            constexpr std::uint32_t each = 0x01010101;
+            return simd::amx::subtract_bytes(
+                raised, simd::broadcast(static_cast<std::int32_t>(each * excess)));
+        } else {
+            return raised;
+        }
+    }
+
+private:
+    static constexpr std::uint32_t excess =
+        is_half_level ? 128 : static_cast<std::uint32_t>(plain::excess);
+};
+
+/// What the kernel depends on of a scheme and activations: all that are alike share one.
+struct amx_shape {
+    bool cut_steps; ///< see cuts_steps
+    bool is_signed;
+    bool owes_zero_point, is_half_level;
+    bool has_minimum;
+    bool scale_per_block;
+};
+
+template <quantization_scheme S, activation A>
+inline constexpr amx_shape amx_shape_of{
+    cuts_steps<S, A>,
+    amx_operand<S>::is_signed,
+    amx_operand<S>::owes_zero_point,
+    amx_operand<S>::is_half_level,
+    S::has_minimum,
+    activation_group<A>() != all,
+};
+
+/// Tiles that share operands, at most. Their outputs lie on the stack, 48 KiB, half of that beside
+/// as much for sums where steps are cut.
+template <amx_shape Shape>
+inline constexpr std::size_t amx_batch_tiles = Shape.cut_steps ? 6 : 12;
+
+/// Where the numbers of a tile in rows lie, and what is computed of it: of Rows ≥ T tokens, those
+/// that it has not being nobody's.
+struct amx_tile {
+    const std::byte* codes = nullptr;
+    std::size_t half_bytes = 0;
+    std::size_t tokens = 0;
+    const std::int32_t* sums = nullptr;
+    std::size_t sums_per_half = 0;
+    const float* scales = nullptr;
+    float* outputs = nullptr;         ///< [(p·16 + t)·16 + lane]
+    std::int32_t* cut_sums = nullptr; ///< [((p·halves + h)·16 + t)·16 + lane], where steps are cut
+};
+
+/// Bytes of a tile of sums, or of outputs.
+inline constexpr std::size_t amx_tile_lanes = simd::amx::tile_rows * panel_rows;
+
+template <activation A, amx_shape Shape>
+class amx_product {
+    static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
+    static constexpr std::size_t row_quads = simd::amx::row_bytes / quad_cols;
+    static constexpr std::size_t tile_rows = simd::amx::tile_rows;
+
+public:
+    amx_product(const operand_stretch& stretch, std::size_t panels, const amx_tile& x,
+                look_ahead weights) noexcept
+        : stretch_(stretch), panels_(panels), x_(x), weights_(weights) {}
+
+    /// Multiplies the panels of a stretch with a tile.
+    void run() noexcept {
+        if constexpr (Shape.cut_steps) {
+            constexpr std::size_t at_once = stretch_panels / halves; // sums take four tiles
+            std::size_t p = 0;
+            for (; p + at_once <= panels_; p += at_once) add_to_cut_sums<at_once>(p);
+            for (; p < panels_; ++p) add_to_cut_sums<1>(p);
+            if (!stretch_.ends) return;
+            for (p = 0; p < panels_; ++p) {
+                outputs_of_panel(p, [&](simd::f32x16(&y)[tile_rows]) QUANT_DETAIL_LAMBDA {
+                    finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_tile_lanes, y);
+                });
+            }
+        } else {
+            alignas(64) std::int32_t sums[2][halves * amx_tile_lanes];
+            for (std::size_t p = 0; p < panels_; ++p) {
+                outputs_of_panel(p, [&](simd::f32x16(&y)[tile_rows]) QUANT_DETAIL_LAMBDA {
+                    for (std::size_t i = 0; i < stretch_.count; ++i) {
+                        const operand_step& step = stretch_.steps[i];
+                        set_zero<halves>();
+                        add_products<1>(step, p);
+                        store_sums<halves>(sums[i % 2]);
+                        finish(step, p, sums[i % 2], y);
+                    }
+                });
+            }
+        }
+    }
+
+private:
+    template <std::size_t Tiles>
+    QUANT_DETAIL_INLINE static void set_zero() noexcept {
+        unroll<Tiles>([](auto i) QUANT_DETAIL_LAMBDA { simd::amx::set_zero<int{i}>(); });
+    }
+    template <std::size_t Tiles>
+    QUANT_DETAIL_INLINE static void load_sums(const std::int32_t* from) noexcept {
+        unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
+            simd::amx::load<int{i}>(from + i * amx_tile_lanes, simd::amx::row_bytes);
+        });
+    }
+    template <std::size_t Tiles>
+    QUANT_DETAIL_INLINE static void store_sums(std::int32_t* to) noexcept {
+        unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
+            simd::amx::store<int{i}>(to + i * amx_tile_lanes);
+        });
+    }
+
+    template <std::size_t P>
+    QUANT_DETAIL_INLINE void add_to_cut_sums(std::size_t panel) noexcept {
+        std::int32_t* sums = x_.cut_sums + panel * halves * amx_tile_lanes;
+        if (stretch_.begins) {
+            set_zero<P * halves>();
+        } else {
+            load_sums<P * halves>(sums);
+        }
+        add_products<P>(stretch_.steps[0], panel);
+        store_sums<P * halves>(sums);
+    }
+
+    /// Adds a step's products with P panels to tiles of sums, both halves of each panel in turn.
+    template <std::size_t P>
+    QUANT_DETAIL_INLINE void add_products(const operand_step& step, std::size_t panel) noexcept {
+        std::size_t q = 0;
+        if (step.first_quad % row_quads != 0) { // the second half of a row
+            add_tiles<P, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, 0);
+            q = row_quads / 2;
+        }
+        for (; q + row_quads <= step.quads; q += row_quads) {
+            add_tiles<P, simd::amx::tokens_16, simd::amx::weights_16>(step, panel, q);
+        }
+        if (q < step.quads) {
+            add_tiles<P, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, q);
+        }
+    }
+    template <std::size_t P, int Tokens, int Weights>
+    QUANT_DETAIL_INLINE void add_tiles(const operand_step& step, std::size_t panel,
+                                       std::size_t quad) noexcept {
+        const std::size_t at = step.first_quad + quad;
+        const std::byte* codes = x_.codes +
+                                 at / row_quads * x_.tokens * simd::amx::row_bytes +
+                                 at % row_quads * quad_cols;
+        unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
+            simd::amx::load<Tokens>(codes + h * x_.half_bytes, simd::amx::row_bytes);
+            unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+                simd::amx::load<Weights>(step.operands[panel + p] + quad * line_bytes, line_bytes);
+                simd::amx::multiply<int{p * halves + h}, Tokens, Weights, Shape.is_signed>();
+            });
+        });
+        if (panel == 0) weights_.fetch<row_quads>();
+    }
+
+    /// f(outputs), which it changes.
+    template <class F>
+    QUANT_DETAIL_INLINE void outputs_of_panel(std::size_t panel, F f) noexcept {
+        float* at = x_.outputs + panel * amx_tile_lanes;
+        simd::f32x16 y[tile_rows];
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < tile_rows; ++t) y[t] = simd::load<float>(at + t * panel_rows);
+        f(y);
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < tile_rows; ++t) simd::store(at + t * panel_rows, y[t]);
+    }
+
+    /// Adds a panel's finished sums of a step to outputs.
+    QUANT_DETAIL_INLINE void finish(const operand_step& step, std::size_t panel,
+                                    const std::int32_t* sums,
+                                    simd::f32x16 (&y)[tile_rows]) noexcept {
+        constexpr bool needs_totals = Shape.owes_zero_point || Shape.is_half_level;
+        const float* scales = x_.scales + (Shape.scale_per_block ? step.first_block * x_.tokens : 0);
+        std::int32_t base[halves][tile_rows];
+        float x_total[tile_rows];
+        if constexpr (needs_totals || Shape.has_minimum) {
+            simd::native<std::int32_t> activation_sum[halves];
+            QUANT_DETAIL_UNROLLED
+            for (std::size_t h = 0; h < halves; ++h) {
+                const std::int32_t* before =
+                    x_.sums + h * x_.sums_per_half + step.first_block * x_.tokens;
+                activation_sum[h] =
+                    simd::native_load<std::int32_t>(before + step.blocks * x_.tokens) -
+                    simd::native_load<std::int32_t>(before);
+                if constexpr (needs_totals) simd::store_to_broadcast(base[h], activation_sum[h]);
+            }
+            if constexpr (Shape.has_minimum) {
+                auto totals = activation_total<A>(activation_sum);
+                if constexpr (Shape.scale_per_block) {
+                    totals = totals * simd::native_load<float>(scales);
+                }
+                simd::store_to_broadcast(x_total, totals);
+            }
+        }
+        const auto sum = [&](std::size_t h, std::size_t t) QUANT_DETAIL_LAMBDA {
+            auto value = simd::load<std::int32_t>(sums + (h * tile_rows + t) * panel_rows);
+            if constexpr (Shape.is_half_level) {
+                value = value + value + simd::broadcast(base[h][t]);
+            } else if constexpr (Shape.owes_zero_point) {
+                value = value - step.zero_point[panel] * simd::broadcast(base[h][t]);
+            }
+            return value;
+        };
+        QUANT_DETAIL_UNROLLED
+        for (std::size_t t = 0; t < tile_rows; ++t) {
+            simd::f32x16 scale = step.scale[panel];
+            if constexpr (Shape.scale_per_block) scale = scale * simd::broadcast(scales[t]);
+            y[t] = simd::fma(total_of<A>(sum(0, t), sum(halves - 1, t)), scale, y[t]);
+            if constexpr (Shape.has_minimum) {
+                y[t] = simd::fma(simd::broadcast(x_total[t]), step.minimum[panel], y[t]);
+            }
+        }
+    }
+
+    const operand_stretch& stretch_;
+    std::size_t panels_;
+    const amx_tile& x_;
+    look_ahead weights_;
+};
+
+/// Multiplies the panels of a stretch with a tile. weights: what to fetch meanwhile. One function
+/// for all schemes that are alike.
+template <activation A, amx_shape Shape>
+QUANT_DETAIL_OUTLINE void multiply_amx(const operand_stretch& stretch, std::size_t panels,
+                                       const amx_tile& x, look_ahead weights) noexcept {
+    amx_product<A, Shape>(stretch, panels, x, weights).run();
+}
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI

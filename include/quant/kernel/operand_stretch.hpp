@@ -1,0 +1,189 @@
+// Operands of a stretch of columns, made of codes once for many tokens, in the first-level cache.
+#pragma once
+
+#include <quant/kernel/integer_operand.hpp>
+#include <quant/kernel/lane_grid.hpp>
+#include <quant/kernel/look_ahead.hpp>
+#include <quant/kernel/plan.hpp>
+#include <quant/pack/planes.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace quant::inline QUANT_ABI {
+namespace detail {
+
+/// Panels of a stretch: with the largest tile their sums take three quarters of 32 registers.
+inline constexpr std::size_t stretch_panels = 4;
+/// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
+inline constexpr std::size_t stretch_quads = 64;
+
+/// Whether operands of dot products lie in the panels as they are needed.
+template <quantization_scheme S>
+inline constexpr bool operands_in_place = S::bits == 8 && S::is_linear;
+
+/// How a stretch's operands are made for dot products. Other instructions have types like it.
+template <quantization_scheme S>
+struct dot_product_operand {
+    static constexpr code_form form = integer_operand<S>::form;
+    static constexpr bool in_place = operands_in_place<S>;
+    /// Quads of which a step has a multiple.
+    static constexpr std::size_t quad_unit = 4;
+
+    /// What a group's operands depend on besides codes.
+    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
+    of_group(const lane_grid<S>& grid) noexcept {
+        if constexpr (S::tables == 2) return grid.table();
+        return simd::broadcast<std::int32_t>(0);
+    }
+    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16 of(const simd::i32x16& codes,
+                                                             const simd::i32x16& group) noexcept {
+        return integer_operand<S>::of(codes, group);
+    }
+};
+
+/// A step within a stretch, or a part of one.
+struct operand_step {
+    const std::byte* operands[stretch_panels]; ///< a line for each quad
+    std::size_t quads;
+    std::size_t first_quad; ///< of the activations
+    std::size_t first_block, blocks;
+    simd::f32x16 scale[stretch_panels];
+    simd::f32x16 minimum[stretch_panels];
+    simd::i32x16 zero_point[stretch_panels];
+};
+
+/// Operands of consecutive columns, with the numbers of the steps that they belong to.
+struct operand_stretch {
+    alignas(64) std::byte operands[stretch_panels][stretch_quads][line_bytes];
+    operand_step steps[stretch_quads / 4];
+    std::size_t count = 0; ///< steps
+    bool begins = true;    ///< whether the (only) step begins here, and ends
+    bool ends = true;
+    /// What is read next of each panel, as a walk over this stretch should ask for it: of this row
+    /// as much again, or, where less is left, the next panel's beginning.
+    look_ahead next[stretch_panels];
+};
+
+/// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
+/// superblock on, a line each. of_group: what Operand::of_group says.
+template <quantization_scheme S, class Operand>
+QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t inside,
+                                        std::size_t quads, const simd::i32x16& of_group,
+                                        std::byte (*to)[line_bytes]) noexcept {
+    const simd::i32x16 group = of_group;
+    const auto make = [&](auto first, auto last) QUANT_DETAIL_LAMBDA {
+        unroll<last - first>([&](auto i) QUANT_DETAIL_LAMBDA {
+            const auto codes = decode_quad<S::bits, first + i, Operand::form>(superblock);
+            simd::store_line(to[i], Operand::of(codes, group));
+        });
+        to += last - first;
+    };
+    const std::size_t before = inside != 0 ? 4 : 0;
+    if (inside != 0) {
+        make(index_constant<4>{}, index_constant<8>{});
+        superblock += layout<S>::superblock_bytes;
+    }
+    for (std::size_t i = 0; i < (quads - before) / 8; ++i) {
+        make(index_constant<0>{}, index_constant<8>{});
+        superblock += layout<S>::superblock_bytes;
+    }
+    if ((quads - before) % 8 != 0) make(index_constant<0>{}, index_constant<4>{});
+}
+
+/// Whether a stretch holds one step or part of one, else whole steps.
+template <quantization_scheme S, activation A>
+inline constexpr bool cuts_steps = product_plan<S, A>::step > stretch_quads* quad_cols;
+
+/// Cuts the columns of up to four panels into stretches, in order.
+template <quantization_scheme S, activation A, class Operand>
+class operand_stretches {
+    using plan = product_plan<S, A>;
+    using at = layout<S>;
+    static constexpr std::size_t most = stretch_panels;
+
+public:
+    /// Of the first `count` panels. next_panels: those that are multiplied after these.
+    operand_stretches(const std::byte* const (&panels)[most],
+                      const std::byte* const (&next_panels)[most], std::size_t count,
+                      std::size_t panel_bytes) noexcept
+        : panels_(panels), next_panels_(next_panels), count_(count), panel_bytes_(panel_bytes) {}
+
+    /// f(stretch) for each, once; row: where activations lie.
+    template <class Row, class F>
+    void for_each(const Row& row, F&& f) noexcept {
+        const std::size_t cols = row.cols, group_size = S::group_size(cols);
+        std::size_t g = 0;
+        for (std::size_t c = 0; c < cols; c += group_size, ++g) {
+            const std::size_t group_cols = std::min(group_size, cols - c);
+            for (std::size_t s = 0; s < group_cols; s += plan::step) {
+                const std::size_t n = std::min(plan::step, group_cols - s);
+                const std::size_t quads = round_up(div_ceil(n, quad_cols), Operand::quad_unit);
+                if (!cuts_steps<S, A> && quads > stretch_quads - filled_) flush(f);
+                for (std::size_t k = 0; k < quads; k += stretch_quads) {
+                    operand_step& step = stretch_.steps[stretch_.count];
+                    step.first_quad = row.quad_at(c + s) + k;
+                    step.first_block = row.block_at(c + s);
+                    step.blocks = row.blocks_of(n);
+                    step.quads = std::min(stretch_quads, quads - k);
+                    fill(step, g, s / quad_cols + k);
+                    if constexpr (cuts_steps<S, A>) {
+                        stretch_.begins = k == 0;
+                        stretch_.ends = k + step.quads == quads;
+                        flush(f);
+                    }
+                }
+            }
+        }
+        if (stretch_.count > 0) flush(f);
+    }
+
+private:
+    /// The numbers of a step, whose first quad is given by its number within group g.
+    void fill(operand_step& step, std::size_t g, std::size_t first) noexcept {
+        const std::size_t superblock = at::superblock_at(g, first);
+        const std::size_t inside = at::quad_in_superblock(g, first);
+        for (std::size_t p = 0; p < count_; ++p) {
+            const auto grid = lane_grid<S>::of(panels_[p], g);
+            step.scale[p] = grid.scale();
+            if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
+            if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
+            if constexpr (Operand::in_place) {
+                step.operands[p] = panels_[p] + superblock + inside * line_bytes;
+            } else {
+                step.operands[p] = stretch_.operands[p][filled_];
+                make_operands<S, Operand>(panels_[p] + superblock, inside, step.quads,
+                                          Operand::of_group(grid), stretch_.operands[p] + filled_);
+            }
+        }
+        read_to_ = at::superblock_at(g, first + step.quads - 1) + at::superblock_bytes;
+        filled_ += step.quads;
+        ++stretch_.count;
+    }
+
+    template <class F>
+    void flush(F&& f) noexcept {
+        const std::size_t bytes = read_to_ - read_from_;
+        const bool more = read_to_ + bytes <= panel_bytes_;
+        for (std::size_t p = 0; p < count_; ++p) {
+            stretch_.next[p] = {more ? panels_[p] + read_to_ : next_panels_[p],
+                                div_ceil(bytes, filled_)};
+        }
+        f(std::as_const(stretch_));
+        read_from_ = read_to_;
+        stretch_.count = filled_ = 0;
+    }
+
+    operand_stretch stretch_;
+    const std::byte* const (&panels_)[most];
+    const std::byte* const (&next_panels_)[most];
+    std::size_t count_;
+    std::size_t panel_bytes_;
+    std::size_t filled_ = 0;                  ///< quads so far
+    std::size_t read_from_ = 0, read_to_ = 0; ///< the stretch's bytes within a panel
+};
+
+} // namespace detail
+} // namespace quant::inline QUANT_ABI
