@@ -18,71 +18,66 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// What AMX multiplies for codes: their levels as signed bytes, zero points included. Where zero
-/// points, or unsigned levels, leave a signed byte no room: codes of 8 bits as they are.
+/// What AMX multiplies for codes: levels as signed bytes, zero points included. Linear codes of 8
+/// bits, whose levels may take nine, as they lie in the panels; what those exceed levels by is due
+/// at the end, times Σ x̂.
 template <quantization_scheme S>
 struct amx_operand {
     using plain = integer_operand<S>;
     static constexpr code_form form = plain::form;
-    static constexpr bool in_place = false;
+    static constexpr bool in_place = operands_in_place<S>;
+    static constexpr std::size_t stretch_quads = 64;
     static constexpr std::size_t quad_unit = superblock_cols / quad_cols;
-
-    static constexpr bool is_signed =
-        S::bits < 8 || !S::is_linear || (!S::has_zero_point && S::offset != 0);
-    /// Whether zero points are still due: −z · Σ x̂.
-    static constexpr bool owes_zero_point = S::has_zero_point && !is_signed;
-    /// Whether levels are twice what is multiplied and 1: of midrise codes of 8 bits.
-    static constexpr bool is_half_level = plain::doubles_sums;
-    static_assert(!is_half_level || S::offset == 255);
 
     [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
     of_group(const lane_grid<S>& grid) noexcept {
         if constexpr (S::tables == 2) {
             return grid.table();
-        } else if constexpr (S::has_zero_point && is_signed) {
+        } else if constexpr (S::has_zero_point) {
             const simd::i32x16 pair = grid.zero_point() | simd::shift_left<8>(grid.zero_point());
             return pair | simd::shift_left<16>(pair);
         } else {
             return simd::broadcast<std::int32_t>(0);
         }
     }
-    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
-    of(const simd::i32x16& codes, [[maybe_unused]] const simd::i32x16& group) noexcept {
+    [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16 of(const simd::i32x16& codes,
+                                                             const simd::i32x16& group) noexcept {
         const simd::i32x16 raised = plain::of(codes, group);
-        if constexpr (S::has_zero_point && is_signed) {
+        if constexpr (S::has_zero_point) {
             return simd::amx::subtract_bytes(raised, group);
-        } else if constexpr (is_signed && excess != 0) {
+        } else {
             constexpr std::uint32_t each = 0x01010101;
             return simd::amx::subtract_bytes(
-                raised, simd::broadcast(static_cast<std::int32_t>(each * excess)));
-        } else {
-            return raised;
+                raised, simd::broadcast(static_cast<std::int32_t>(
+                            each * static_cast<std::uint32_t>(plain::excess))));
         }
     }
-
-private:
-    static constexpr std::uint32_t excess =
-        is_half_level ? 128 : static_cast<std::uint32_t>(plain::excess);
 };
 
 /// What the kernel depends on of a scheme and activations: all that are alike share one.
 struct amx_shape {
     bool cut_steps; ///< see cuts_steps
-    bool is_signed;
-    bool owes_zero_point, is_half_level;
+    bool is_signed; ///< what is multiplied; else there is something due
+    bool doubles_sums;
+    bool owes_zero_point;
+    int offset; ///< due, but for zero points
     bool has_minimum;
     bool scale_per_block;
 };
 
 template <quantization_scheme S, activation A>
 inline constexpr amx_shape amx_shape_of{
-    cuts_steps<S, A>,
-    amx_operand<S>::is_signed,
-    amx_operand<S>::owes_zero_point,
-    amx_operand<S>::is_half_level,
+    cuts_steps<S, A, amx_operand<S>>,
+    !operands_in_place<S>,
+    integer_operand<S>::doubles_sums,
+    operands_in_place<S> && S::has_zero_point,
+    operands_in_place<S> ? S::offset : 0,
     S::has_minimum,
     activation_group<A>() != all,
 };
+
+/// Stretches for AMX, whatever the scheme.
+using amx_stretch = operand_stretch<64, 8>;
 
 /// Tiles that share operands, at most. Their outputs lie on the stack, 48 KiB, half of that beside
 /// as much for sums where steps are cut.
@@ -112,7 +107,7 @@ class amx_product {
     static constexpr std::size_t tile_rows = simd::amx::tile_rows;
 
 public:
-    amx_product(const operand_stretch& stretch, std::size_t panels, const amx_tile& x,
+    amx_product(const amx_stretch& stretch, std::size_t panels, const amx_tile& x,
                 look_ahead weights) noexcept
         : stretch_(stretch), panels_(panels), x_(x), weights_(weights) {}
 
@@ -125,41 +120,72 @@ public:
             for (; p < panels_; ++p) add_to_cut_sums<1>(p);
             if (!stretch_.ends) return;
             for (p = 0; p < panels_; ++p) {
-                outputs_of_panel(p, [&](simd::f32x16(&y)[tile_rows]) QUANT_DETAIL_LAMBDA {
-                    finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_tile_lanes, y);
-                });
+                float* outputs = x_.outputs + p * amx_tile_lanes;
+                simd::f32x16 y[tile_rows];
+                load_outputs(outputs, y);
+                finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_tile_lanes, y);
+                store_outputs(outputs, y);
             }
         } else {
-            alignas(64) std::int32_t sums[2][halves * amx_tile_lanes];
-            for (std::size_t p = 0; p < panels_; ++p) {
-                outputs_of_panel(p, [&](simd::f32x16(&y)[tile_rows]) QUANT_DETAIL_LAMBDA {
-                    for (std::size_t i = 0; i < stretch_.count; ++i) {
-                        const operand_step& step = stretch_.steps[i];
-                        set_zero<halves>();
-                        add_products<1>(step, p);
-                        store_sums<halves>(sums[i % 2]);
-                        finish(step, p, sums[i % 2], y);
-                    }
-                });
-            }
+            run_pipeline();
         }
     }
 
 private:
-    template <std::size_t Tiles>
-    QUANT_DETAIL_INLINE static void set_zero() noexcept {
-        unroll<Tiles>([](auto i) QUANT_DETAIL_LAMBDA { simd::amx::set_zero<int{i}>(); });
+    /// Steps of one panel after the other, each in three stages, which overlap: while tiles are
+    /// multiplied, those before them are stored, and what was stored before is added to outputs.
+    QUANT_DETAIL_INLINE void run_pipeline() noexcept {
+        alignas(64) std::int32_t sums[2][halves * amx_tile_lanes];
+        simd::f32x16 y[tile_rows];
+        const std::size_t steps = stretch_.count, all = panels_ * steps;
+        place multiplied, added;
+        const auto advance = [&](auto parity, std::size_t i) QUANT_DETAIL_LAMBDA {
+            constexpr std::size_t even = parity * halves, odd = (1 - parity) * halves;
+            if (i < all) {
+                set_zero<even, halves>();
+                add_products<1, even>(stretch_.steps[multiplied.step], multiplied.panel);
+                multiplied.advance(steps);
+            }
+            if (i - 1 < all) store_sums<odd, halves>(sums[1 - parity]);
+            if (i - 2 < all) {
+                float* outputs = x_.outputs + added.panel * amx_tile_lanes;
+                if (added.step == 0) load_outputs(outputs, y);
+                finish(stretch_.steps[added.step], added.panel, sums[parity], y);
+                added.advance(steps);
+                if (added.step == 0) store_outputs(outputs, y);
+            }
+        };
+        for (std::size_t i = 0; i < all + 2; i += 2) {
+            advance(index_constant<0>{}, i);
+            advance(index_constant<1>{}, i + 1);
+        }
     }
-    template <std::size_t Tiles>
+    struct place {
+        std::size_t step = 0, panel = 0;
+
+        QUANT_DETAIL_INLINE void advance(std::size_t steps) noexcept {
+            if (++step == steps) {
+                step = 0;
+                ++panel;
+            }
+        }
+    };
+
+    // Sums in tiles First … First + Tiles − 1.
+    template <std::size_t First, std::size_t Tiles>
+    QUANT_DETAIL_INLINE static void set_zero() noexcept {
+        unroll<Tiles>([](auto i) QUANT_DETAIL_LAMBDA { simd::amx::set_zero<int{First + i}>(); });
+    }
+    template <std::size_t First, std::size_t Tiles>
     QUANT_DETAIL_INLINE static void load_sums(const std::int32_t* from) noexcept {
         unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::amx::load<int{i}>(from + i * amx_tile_lanes, simd::amx::row_bytes);
+            simd::amx::load<int{First + i}>(from + i * amx_tile_lanes, simd::amx::row_bytes);
         });
     }
-    template <std::size_t Tiles>
+    template <std::size_t First, std::size_t Tiles>
     QUANT_DETAIL_INLINE static void store_sums(std::int32_t* to) noexcept {
         unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::amx::store<int{i}>(to + i * amx_tile_lanes);
+            simd::amx::store<int{First + i}>(to + i * amx_tile_lanes);
         });
     }
 
@@ -167,30 +193,31 @@ private:
     QUANT_DETAIL_INLINE void add_to_cut_sums(std::size_t panel) noexcept {
         std::int32_t* sums = x_.cut_sums + panel * halves * amx_tile_lanes;
         if (stretch_.begins) {
-            set_zero<P * halves>();
+            set_zero<0, P * halves>();
         } else {
-            load_sums<P * halves>(sums);
+            load_sums<0, P * halves>(sums);
         }
-        add_products<P>(stretch_.steps[0], panel);
-        store_sums<P * halves>(sums);
+        add_products<P, 0>(stretch_.steps[0], panel);
+        store_sums<0, P * halves>(sums);
     }
 
-    /// Adds a step's products with P panels to tiles of sums, both halves of each panel in turn.
-    template <std::size_t P>
+    /// Adds a step's products with P panels to tiles of sums from First on, both halves of each
+    /// panel in turn.
+    template <std::size_t P, std::size_t First>
     QUANT_DETAIL_INLINE void add_products(const operand_step& step, std::size_t panel) noexcept {
         std::size_t q = 0;
         if (step.first_quad % row_quads != 0) { // the second half of a row
-            add_tiles<P, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, 0);
+            add_tiles<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, 0);
             q = row_quads / 2;
         }
         for (; q + row_quads <= step.quads; q += row_quads) {
-            add_tiles<P, simd::amx::tokens_16, simd::amx::weights_16>(step, panel, q);
+            add_tiles<P, First, simd::amx::tokens_16, simd::amx::weights_16>(step, panel, q);
         }
         if (q < step.quads) {
-            add_tiles<P, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, q);
+            add_tiles<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, q);
         }
     }
-    template <std::size_t P, int Tokens, int Weights>
+    template <std::size_t P, std::size_t First, int Tokens, int Weights>
     QUANT_DETAIL_INLINE void add_tiles(const operand_step& step, std::size_t panel,
                                        std::size_t quad) noexcept {
         const std::size_t at = step.first_quad + quad;
@@ -201,20 +228,20 @@ private:
             simd::amx::load<Tokens>(codes + h * x_.half_bytes, simd::amx::row_bytes);
             unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
                 simd::amx::load<Weights>(step.operands[panel + p] + quad * line_bytes, line_bytes);
-                simd::amx::multiply<int{p * halves + h}, Tokens, Weights, Shape.is_signed>();
+                simd::amx::multiply<int{First + p * halves + h}, Tokens, Weights,
+                                    Shape.is_signed>();
             });
         });
-        if (panel == 0) weights_.fetch<row_quads>();
+        if (panel == 0 && weights_.step != 0) weights_.fetch<row_quads>();
     }
 
-    /// f(outputs), which it changes.
-    template <class F>
-    QUANT_DETAIL_INLINE void outputs_of_panel(std::size_t panel, F f) noexcept {
-        float* at = x_.outputs + panel * amx_tile_lanes;
-        simd::f32x16 y[tile_rows];
+    QUANT_DETAIL_INLINE static void load_outputs(const float* at,
+                                                 simd::f32x16 (&y)[tile_rows]) noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t t = 0; t < tile_rows; ++t) y[t] = simd::load<float>(at + t * panel_rows);
-        f(y);
+    }
+    QUANT_DETAIL_INLINE static void store_outputs(float* at,
+                                                  const simd::f32x16 (&y)[tile_rows]) noexcept {
         QUANT_DETAIL_UNROLLED
         for (std::size_t t = 0; t < tile_rows; ++t) simd::store(at + t * panel_rows, y[t]);
     }
@@ -223,11 +250,11 @@ private:
     QUANT_DETAIL_INLINE void finish(const operand_step& step, std::size_t panel,
                                     const std::int32_t* sums,
                                     simd::f32x16 (&y)[tile_rows]) noexcept {
-        constexpr bool needs_totals = Shape.owes_zero_point || Shape.is_half_level;
+        constexpr bool owes = Shape.owes_zero_point || Shape.offset != 0;
         const float* scales = x_.scales + (Shape.scale_per_block ? step.first_block * x_.tokens : 0);
         std::int32_t base[halves][tile_rows];
         float x_total[tile_rows];
-        if constexpr (needs_totals || Shape.has_minimum) {
+        if constexpr (owes || Shape.has_minimum) {
             simd::native<std::int32_t> activation_sum[halves];
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {
@@ -236,7 +263,11 @@ private:
                 activation_sum[h] =
                     simd::native_load<std::int32_t>(before + step.blocks * x_.tokens) -
                     simd::native_load<std::int32_t>(before);
-                if constexpr (needs_totals) simd::store_to_broadcast(base[h], activation_sum[h]);
+                if constexpr (owes) {
+                    constexpr int factor = Shape.owes_zero_point ? -1 : -Shape.offset;
+                    simd::store_to_broadcast(base[h],
+                                             simd::native_times<factor>(activation_sum[h]));
+                }
             }
             if constexpr (Shape.has_minimum) {
                 auto totals = activation_total<A>(activation_sum);
@@ -248,10 +279,11 @@ private:
         }
         const auto sum = [&](std::size_t h, std::size_t t) QUANT_DETAIL_LAMBDA {
             auto value = simd::load<std::int32_t>(sums + (h * tile_rows + t) * panel_rows);
-            if constexpr (Shape.is_half_level) {
-                value = value + value + simd::broadcast(base[h][t]);
-            } else if constexpr (Shape.owes_zero_point) {
-                value = value - step.zero_point[panel] * simd::broadcast(base[h][t]);
+            if constexpr (Shape.doubles_sums) value = value + value;
+            if constexpr (Shape.owes_zero_point) {
+                value = value + step.zero_point[panel] * simd::broadcast(base[h][t]);
+            } else if constexpr (owes) {
+                value = value + simd::broadcast(base[h][t]);
             }
             return value;
         };
@@ -266,7 +298,7 @@ private:
         }
     }
 
-    const operand_stretch& stretch_;
+    const amx_stretch& stretch_;
     std::size_t panels_;
     const amx_tile& x_;
     look_ahead weights_;
@@ -275,7 +307,7 @@ private:
 /// Multiplies the panels of a stretch with a tile. weights: what to fetch meanwhile. One function
 /// for all schemes that are alike.
 template <activation A, amx_shape Shape>
-QUANT_DETAIL_OUTLINE void multiply_amx(const operand_stretch& stretch, std::size_t panels,
+QUANT_DETAIL_OUTLINE void multiply_amx(const amx_stretch& stretch, std::size_t panels,
                                        const amx_tile& x, look_ahead weights) noexcept {
     amx_product<A, Shape>(stretch, panels, x, weights).run();
 }

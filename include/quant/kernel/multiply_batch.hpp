@@ -86,7 +86,7 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A, dot_product_operand<S>> stretches(group.panels, next_group.panels, P,
                                                               w.panel_bytes());
-    stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
+    stretches.for_each(x.tile(first_tile).at.row, [&](const dot_product_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
             // The first tiles ask for what is read next, a panel each.
             const look_ahead weights =
@@ -142,7 +142,7 @@ void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_til
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A, amx_operand<S>> stretches(group.panels, next_group.panels, group.count,
                                                       w.panel_bytes());
-    stretches.for_each(x.tile(first_tile).at.row, [&](const operand_stretch& stretch) {
+    stretches.for_each(x.tile(first_tile).at.row, [&](const amx_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
             tiles.set_tokens(batch[i].tokens);
             // The first tiles ask for what is read next, a panel each.

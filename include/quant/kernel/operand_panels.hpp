@@ -38,7 +38,7 @@ inline constexpr stretch_shape shape_of = [] {
     using plan = product_plan<S, A>;
     static_assert(!S::has_zero_point || integer_operand<S>::excess == 0);
     return stretch_shape{S::group_cols == all && plan::act_group == all,
-                         cuts_steps<S, A>,
+                         cuts_steps<S, A, dot_product_operand<S>>,
                          S::has_minimum,
                          S::has_zero_point,
                          S::has_zero_point && plan::step <= 255,
@@ -97,11 +97,14 @@ struct stretch_tile {
     std::int32_t* cut_sums = nullptr; ///< likewise for each half, where steps are cut: their sums
 };
 
+/// Stretches of dot products, whatever the scheme.
+using dot_product_stretch = operand_stretch<64, 4>;
+
 /// Multiplies P panels of one stretch, from panel First on, with the T tokens of a tile. One
 /// function per tile and what shape says. Outputs are in registers, too, where those have room for
 /// sums and them; else in memory during a step. weights: what to fetch meanwhile.
 template <activation A, stretch_shape Shape, std::size_t T, std::size_t P, std::size_t First>
-QUANT_DETAIL_OUTLINE void multiply_operands(const operand_stretch& stretch,
+QUANT_DETAIL_OUTLINE void multiply_operands(const dot_product_stretch& stretch,
                                             const stretch_tile& tile, look_ahead weights) noexcept {
     constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
     constexpr bool in_registers = !Shape.cut_steps && P <= 2;

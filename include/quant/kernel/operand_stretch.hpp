@@ -17,8 +17,6 @@ namespace detail {
 
 /// Panels of a stretch: with the largest tile their sums take three quarters of 32 registers.
 inline constexpr std::size_t stretch_panels = 4;
-/// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
-inline constexpr std::size_t stretch_quads = 64;
 
 /// Whether operands of dot products lie in the panels as they are needed.
 template <quantization_scheme S>
@@ -29,6 +27,8 @@ template <quantization_scheme S>
 struct dot_product_operand {
     static constexpr code_form form = integer_operand<S>::form;
     static constexpr bool in_place = operands_in_place<S>;
+    /// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
+    static constexpr std::size_t stretch_quads = 64;
     /// Quads of which a step has a multiple.
     static constexpr std::size_t quad_unit = 4;
 
@@ -56,9 +56,10 @@ struct operand_step {
 };
 
 /// Operands of consecutive columns, with the numbers of the steps that they belong to.
+template <std::size_t Quads, std::size_t QuadUnit>
 struct operand_stretch {
-    alignas(64) std::byte operands[stretch_panels][stretch_quads][line_bytes];
-    operand_step steps[stretch_quads / 4];
+    alignas(64) std::byte operands[stretch_panels][Quads][line_bytes];
+    operand_step steps[Quads / QuadUnit];
     std::size_t count = 0; ///< steps
     bool begins = true;    ///< whether the (only) step begins here, and ends
     bool ends = true;
@@ -66,6 +67,9 @@ struct operand_stretch {
     /// as much again, or, where less is left, the next panel's beginning.
     look_ahead next[stretch_panels];
 };
+
+template <class Operand>
+using stretch_of = operand_stretch<Operand::stretch_quads, Operand::quad_unit>;
 
 /// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
 /// superblock on, a line each. of_group: what Operand::of_group says.
@@ -94,8 +98,9 @@ QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t
 }
 
 /// Whether a stretch holds one step or part of one, else whole steps.
-template <quantization_scheme S, activation A>
-inline constexpr bool cuts_steps = product_plan<S, A>::step > stretch_quads* quad_cols;
+template <quantization_scheme S, activation A, class Operand>
+inline constexpr bool cuts_steps =
+    product_plan<S, A>::step > Operand::stretch_quads * quad_cols;
 
 /// Cuts the columns of up to four panels into stretches, in order.
 template <quantization_scheme S, activation A, class Operand>
@@ -103,6 +108,8 @@ class operand_stretches {
     using plan = product_plan<S, A>;
     using at = layout<S>;
     static constexpr std::size_t most = stretch_panels;
+    static constexpr std::size_t stretch_quads = Operand::stretch_quads;
+    static constexpr bool cut_steps = cuts_steps<S, A, Operand>;
 
 public:
     /// Of the first `count` panels. next_panels: those that are multiplied after these.
@@ -121,7 +128,7 @@ public:
             for (std::size_t s = 0; s < group_cols; s += plan::step) {
                 const std::size_t n = std::min(plan::step, group_cols - s);
                 const std::size_t quads = round_up(div_ceil(n, quad_cols), Operand::quad_unit);
-                if (!cuts_steps<S, A> && quads > stretch_quads - filled_) flush(f);
+                if (!cut_steps && quads > stretch_quads - filled_) flush(f);
                 for (std::size_t k = 0; k < quads; k += stretch_quads) {
                     operand_step& step = stretch_.steps[stretch_.count];
                     step.first_quad = row.quad_at(c + s) + k;
@@ -129,7 +136,7 @@ public:
                     step.blocks = row.blocks_of(n);
                     step.quads = std::min(stretch_quads, quads - k);
                     fill(step, g, s / quad_cols + k);
-                    if constexpr (cuts_steps<S, A>) {
+                    if constexpr (cut_steps) {
                         stretch_.begins = k == 0;
                         stretch_.ends = k + step.quads == quads;
                         flush(f);
@@ -176,7 +183,7 @@ private:
         stretch_.count = filled_ = 0;
     }
 
-    operand_stretch stretch_;
+    stretch_of<Operand> stretch_;
     const std::byte* const (&panels_)[most];
     const std::byte* const (&next_panels_)[most];
     std::size_t count_;
