@@ -49,9 +49,22 @@ template <activation A, std::size_t Section, std::size_t Block>
 inline constexpr bool takes_rows = simd::amx::compiled && is_integer_activation<A> &&
                                    Section == all && Block % superblock_cols == 0;
 
-/// From how many tokens on.
+/// Whether steps are short for rows, of products with weights of scheme S, or with any.
+template <activation A, quantization_scheme S>
+inline constexpr bool has_short_steps = product_plan<S, A>::step <= superblock_cols;
 template <activation A>
-inline constexpr std::size_t least_tokens_in_rows = tile_tokens<A> + 1;
+inline constexpr bool may_have_short_steps =
+    activation_group<A>() == all || activation_group<A>() <= superblock_cols;
+
+/// Whether so many tokens are laid out in rows. What is done once for each tile, and for
+/// four tokens at once, takes the longer the shorter steps are: short ones need fuller tiles.
+template <activation A>
+[[nodiscard]] constexpr bool are_worth_rows(std::size_t tokens, bool short_steps) noexcept {
+    if (tokens <= tile_tokens<A>) return false;
+    if (!short_steps) return true;
+    const std::size_t in_tile = tokens / div_ceil(tokens, simd::amx::tile_rows);
+    return tokens >= 14 && in_tile >= 10;
+}
 
 /// Tokens of a tile, at most.
 template <activation A, std::size_t Section, std::size_t Block>

@@ -108,8 +108,10 @@ class amx_product {
 
 public:
     amx_product(const amx_stretch& stretch, std::size_t panels, const amx_tile& x,
-                look_ahead weights) noexcept
-        : stretch_(stretch), panels_(panels), x_(x), weights_(weights) {}
+                std::size_t turn, std::size_t turns) noexcept
+        : stretch_(stretch), panels_(panels), x_(x) {
+        for (std::size_t p = turn; p < panels; p += turns) weights_[p] = stretch.next[p];
+    }
 
     /// Multiplies the panels of a stretch with a tile.
     void run() noexcept {
@@ -232,7 +234,12 @@ private:
                                     Shape.is_signed>();
             });
         });
-        if (panel == 0 && weights_.step != 0) weights_.fetch<row_quads>();
+        constexpr std::size_t quads = Tokens == simd::amx::tokens_16 ? row_quads : row_quads / 2;
+        unroll<P>([&](auto p) QUANT_DETAIL_LAMBDA {
+            look_ahead& next = weights_[panel + p];
+            const std::byte* const end = next.next + quads * next.step;
+            for (; next.next < end; next.next += cache_line) simd::prefetch(next.next);
+        });
     }
 
     QUANT_DETAIL_INLINE static void load_outputs(const float* at,
@@ -287,29 +294,35 @@ private:
             }
             return value;
         };
-        QUANT_DETAIL_UNROLLED
-        for (std::size_t t = 0; t < tile_rows; ++t) {
+        const auto add = [&](std::size_t t) QUANT_DETAIL_LAMBDA {
             simd::f32x16 scale = step.scale[panel];
             if constexpr (Shape.scale_per_block) scale = scale * simd::broadcast(scales[t]);
             y[t] = simd::fma(total_of<A>(sum(0, t), sum(halves - 1, t)), scale, y[t]);
             if constexpr (Shape.has_minimum) {
                 y[t] = simd::fma(simd::broadcast(x_total[t]), step.minimum[panel], y[t]);
             }
-        }
+        };
+        constexpr std::size_t at_once = 4; // tokens that there are not are nobody's
+        unroll<tile_rows / at_once>([&](auto i) QUANT_DETAIL_LAMBDA {
+            if (i * at_once < x_.tokens) {
+                unroll<at_once>([&](auto t) QUANT_DETAIL_LAMBDA { add(i * at_once + t); });
+            }
+        });
     }
 
     const amx_stretch& stretch_;
     std::size_t panels_;
     const amx_tile& x_;
-    look_ahead weights_;
+    look_ahead weights_[stretch_panels]; ///< of panels whose turn it is
 };
 
-/// Multiplies the panels of a stretch with a tile. weights: what to fetch meanwhile. One function
-/// for all schemes that are alike.
+/// Multiplies the panels of a stretch with a tile. Of `turns` tiles this one, number `turn`, asks
+/// for what is read next of each turns-th panel. One function for all schemes that are alike.
 template <activation A, amx_shape Shape>
 QUANT_DETAIL_OUTLINE void multiply_amx(const amx_stretch& stretch, std::size_t panels,
-                                       const amx_tile& x, look_ahead weights) noexcept {
-    amx_product<A, Shape>(stretch, panels, x, weights).run();
+                                       const amx_tile& x, std::size_t turn,
+                                       std::size_t turns) noexcept {
+    amx_product<A, Shape>(stretch, panels, x, turn, turns).run();
 }
 
 } // namespace detail

@@ -122,7 +122,8 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
             fits_small_scratch<tiles_for<S, chosen>>(x.rows(), x.cols(), concurrency_of(run))) {
             memory = &small;
         }
-        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...), memory);
+        auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...), memory,
+                                                              has_short_steps<chosen, S>);
         if (!packed) return packed.failure();
         return multiply(packed->view(), w, y, run, stages);
     }

@@ -142,14 +142,16 @@ template <quantization_scheme S, class X>
 template <quantization_scheme S, class X, class Output>
 void multiply_rows(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
                    std::size_t last) noexcept {
-    simd::amx::tiles_in_use tiles;
+    // Smaller tiles take a token more, which is nobody's: to say otherwise takes longer. What is
+    // read for it are numbers of the same tile.
+    const simd::amx::tiles_in_use tiles(x.tokens_in(0));
     // Batches of one size: a small one would make operands for few.
     constexpr std::size_t most = amx_batch_tiles<amx_shape_of<S, typename X::activation_type>>;
     const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
     for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
         const std::size_t tiles_end = std::min(tile + batch, x.tiles());
         for (std::size_t panel = first; panel < last; panel += stretch_panels) {
-            multiply_amx_batch<S>(x, tile, tiles_end, w, out, panel, last, tiles);
+            multiply_amx_batch<S>(x, tile, tiles_end, w, out, panel, last);
         }
     }
 }

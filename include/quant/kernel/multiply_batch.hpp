@@ -116,7 +116,7 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
 template <quantization_scheme S, class X, class Output>
 void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                         const panel_list<S>& w, const Output& out, std::size_t panel,
-                        std::size_t last, simd::amx::tiles_in_use& tiles) noexcept {
+                        std::size_t last) noexcept {
     using A = typename X::activation_type;
     constexpr amx_shape shape = amx_shape_of<S, A>;
     constexpr std::size_t P = stretch_panels, most = amx_batch_tiles<shape>;
@@ -144,12 +144,7 @@ void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_til
                                                       w.panel_bytes());
     stretches.for_each(x.tile(first_tile).at.row, [&](const amx_stretch& stretch) {
         for (std::size_t i = 0; i < count; ++i) {
-            tiles.set_tokens(batch[i].tokens);
-            // The first tiles ask for what is read next, a panel each.
-            const look_ahead weights =
-                i < group.count ? stretch.next[i]
-                                : look_ahead{reinterpret_cast<const std::byte*>(outputs), 0};
-            multiply_amx<A, shape>(stretch, group.count, batch[i], weights);
+            multiply_amx<A, shape>(stretch, group.count, batch[i], i, count);
         }
     });
     for (std::size_t i = 0; i < count; ++i) {

@@ -47,6 +47,7 @@ struct dot_product_operand {
 /// A step within a stretch, or a part of one.
 struct operand_step {
     const std::byte* operands[stretch_panels]; ///< a line for each quad
+    std::size_t group, first_in_group; ///< of the weights: its first quad's place
     std::size_t quads;
     std::size_t first_quad; ///< of the activations
     std::size_t first_block, blocks;
@@ -72,12 +73,11 @@ template <class Operand>
 using stretch_of = operand_stretch<Operand::stretch_quads, Operand::quad_unit>;
 
 /// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
-/// superblock on, a line each. of_group: what Operand::of_group says.
+/// superblock on, a line each. group: what Operand::of_group says.
 template <quantization_scheme S, class Operand>
-QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t inside,
-                                        std::size_t quads, const simd::i32x16& of_group,
-                                        std::byte (*to)[line_bytes]) noexcept {
-    const simd::i32x16 group = of_group;
+QUANT_DETAIL_INLINE void make_operands(const std::byte* superblock, std::size_t inside,
+                                       std::size_t quads, const simd::i32x16& group,
+                                       std::byte (*to)[line_bytes]) noexcept {
     const auto make = [&](auto first, auto last) QUANT_DETAIL_LAMBDA {
         unroll<last - first>([&](auto i) QUANT_DETAIL_LAMBDA {
             const auto codes = decode_quad<S::bits, first + i, Operand::form>(superblock);
@@ -95,6 +95,30 @@ QUANT_DETAIL_OUTLINE void make_operands(const std::byte* superblock, std::size_t
         superblock += layout<S>::superblock_bytes;
     }
     if ((quads - before) % 8 != 0) make(index_constant<0>{}, index_constant<4>{});
+}
+
+/// Makes operands of the p-th panel of a stretch whose steps are known, and reads their numbers.
+template <quantization_scheme S, class Operand>
+QUANT_DETAIL_OUTLINE void make_panel(const std::byte* panel, std::size_t p,
+                                     stretch_of<Operand>& stretch) noexcept {
+    using at = layout<S>;
+    std::byte(*to)[line_bytes] = stretch.operands[p];
+    for (std::size_t i = 0; i < stretch.count; ++i) {
+        operand_step& step = stretch.steps[i];
+        const auto grid = lane_grid<S>::of(panel, step.group);
+        step.scale[p] = grid.scale();
+        if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
+        if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
+        const std::byte* superblock = panel + at::superblock_at(step.group, step.first_in_group);
+        const std::size_t inside = at::quad_in_superblock(step.group, step.first_in_group);
+        if constexpr (Operand::in_place) {
+            step.operands[p] = superblock + inside * line_bytes;
+        } else {
+            step.operands[p] = to[0];
+            make_operands<S, Operand>(superblock, inside, step.quads, Operand::of_group(grid), to);
+            to += step.quads;
+        }
+    }
 }
 
 /// Whether a stretch holds one step or part of one, else whole steps.
@@ -131,11 +155,14 @@ public:
                 if (!cut_steps && quads > stretch_quads - filled_) flush(f);
                 for (std::size_t k = 0; k < quads; k += stretch_quads) {
                     operand_step& step = stretch_.steps[stretch_.count];
+                    step.group = g;
+                    step.first_in_group = s / quad_cols + k;
                     step.first_quad = row.quad_at(c + s) + k;
                     step.first_block = row.block_at(c + s);
                     step.blocks = row.blocks_of(n);
                     step.quads = std::min(stretch_quads, quads - k);
-                    fill(step, g, s / quad_cols + k);
+                    filled_ += step.quads;
+                    ++stretch_.count;
                     if constexpr (cut_steps) {
                         stretch_.begins = k == 0;
                         stretch_.ends = k + step.quads == quads;
@@ -148,38 +175,21 @@ public:
     }
 
 private:
-    /// The numbers of a step, whose first quad is given by its number within group g.
-    void fill(operand_step& step, std::size_t g, std::size_t first) noexcept {
-        const std::size_t superblock = at::superblock_at(g, first);
-        const std::size_t inside = at::quad_in_superblock(g, first);
-        for (std::size_t p = 0; p < count_; ++p) {
-            const auto grid = lane_grid<S>::of(panels_[p], g);
-            step.scale[p] = grid.scale();
-            if constexpr (S::has_minimum) step.minimum[p] = grid.minimum();
-            if constexpr (S::has_zero_point) step.zero_point[p] = grid.zero_point();
-            if constexpr (Operand::in_place) {
-                step.operands[p] = panels_[p] + superblock + inside * line_bytes;
-            } else {
-                step.operands[p] = stretch_.operands[p][filled_];
-                make_operands<S, Operand>(panels_[p] + superblock, inside, step.quads,
-                                          Operand::of_group(grid), stretch_.operands[p] + filled_);
-            }
-        }
-        read_to_ = at::superblock_at(g, first + step.quads - 1) + at::superblock_bytes;
-        filled_ += step.quads;
-        ++stretch_.count;
-    }
-
     template <class F>
     void flush(F&& f) noexcept {
-        const std::size_t bytes = read_to_ - read_from_;
-        const bool more = read_to_ + bytes <= panel_bytes_;
+        const operand_step& last = stretch_.steps[stretch_.count - 1];
+        const std::size_t read_to =
+            at::superblock_at(last.group, last.first_in_group + last.quads - 1) +
+            at::superblock_bytes;
+        const std::size_t bytes = read_to - read_from_;
+        const bool more = read_to + bytes <= panel_bytes_;
         for (std::size_t p = 0; p < count_; ++p) {
-            stretch_.next[p] = {more ? panels_[p] + read_to_ : next_panels_[p],
+            make_panel<S, Operand>(panels_[p], p, stretch_);
+            stretch_.next[p] = {more ? panels_[p] + read_to : next_panels_[p],
                                 div_ceil(bytes, filled_)};
         }
         f(std::as_const(stretch_));
-        read_from_ = read_to_;
+        read_from_ = read_to;
         stretch_.count = filled_ = 0;
     }
 
@@ -188,8 +198,8 @@ private:
     const std::byte* const (&next_panels_)[most];
     std::size_t count_;
     std::size_t panel_bytes_;
-    std::size_t filled_ = 0;                  ///< quads so far
-    std::size_t read_from_ = 0, read_to_ = 0; ///< the stretch's bytes within a panel
+    std::size_t filled_ = 0;    ///< quads so far
+    std::size_t read_from_ = 0; ///< where the stretch's bytes begin within a panel
 };
 
 } // namespace detail

@@ -24,9 +24,9 @@ public:
     static constexpr std::size_t most_tokens = most_tile_tokens<A, Section, Block>;
 
     packed_tiles() noexcept = default;
-    /// `tokens` rows of `cols` columns, for which has_size.
-    packed_tiles(std::size_t tokens, std::size_t cols) noexcept
-        : cols_(cols), split_(tokens, largest_tile(tokens)), last_(split_.tiles),
+    /// `tokens` rows of `cols` columns, for which has_size. short_steps: see are_worth_rows.
+    packed_tiles(std::size_t tokens, std::size_t cols, bool short_steps) noexcept
+        : cols_(cols), split_(tokens, largest_tile(tokens, short_steps)), last_(split_.tiles),
           larger_bytes_(bytes_of_tile(split_.smaller() + 1, cols)),
           smaller_bytes_(bytes_of_tile(split_.smaller(), cols)) {}
 
@@ -88,11 +88,12 @@ public:
 private:
     using layout = tile_layout<A, Section, Block>;
 
-    [[nodiscard]] static std::size_t largest_tile(std::size_t tokens) noexcept {
+    [[nodiscard]] static std::size_t largest_tile(std::size_t tokens,
+                                                  bool short_steps) noexcept {
         if constexpr (takes_rows<A, Section, Block>) {
-            static_assert(least_tokens_in_rows<A> > tile_tokens<A> &&
-                          simd::amx::tile_rows / 2 >= tile_tokens<A>);
-            if (tokens >= least_tokens_in_rows<A> && simd::amx::available()) {
+            // So that half of what is one token too many for a tile is more than other tiles hold.
+            static_assert(simd::amx::tile_rows / 2 > tile_tokens<A>);
+            if (are_worth_rows<A>(tokens, short_steps) && simd::amx::available()) {
                 return simd::amx::tile_rows;
             }
         }

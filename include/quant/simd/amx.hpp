@@ -61,21 +61,10 @@ inline constexpr int first_sums = 0, tokens_16 = 4, weights_16 = 5, tokens_8 = 6
     return value;
 }
 
-/// While it lives, this thread's tiles are ready for use.
+/// While it lives, this thread's tiles are ready for sums and operands of up to 16 tokens.
 class tiles_in_use {
 public:
-    tiles_in_use() noexcept = default;
-    ~tiles_in_use() {
-        if (tokens_ != 0) __asm__ volatile("tilerelease" ::: "memory");
-    }
-    tiles_in_use(const tiles_in_use&) = delete;
-    tiles_in_use& operator=(const tiles_in_use&) = delete;
-
-    /// Sums and operands of so many tokens, 16 at most. What tiles hold is lost if the number
-    /// changes.
-    void set_tokens(std::size_t tokens) noexcept {
-        if (tokens == tokens_) return;
-        tokens_ = tokens;
+    explicit tiles_in_use(std::size_t tokens) noexcept {
         configuration made;
         for (int tile = first_sums; tile <= tokens_16; ++tile) made.set(tile, tokens, row_bytes);
         made.set(weights_16, 16, row_bytes);
@@ -83,6 +72,9 @@ public:
         made.set(weights_8, 8, row_bytes);
         __asm__ volatile("ldtilecfg %0" ::"m"(made));
     }
+    ~tiles_in_use() { __asm__ volatile("tilerelease" ::: "memory"); }
+    tiles_in_use(const tiles_in_use&) = delete;
+    tiles_in_use& operator=(const tiles_in_use&) = delete;
 
 private:
     struct configuration {
@@ -98,8 +90,6 @@ private:
         }
     };
     static_assert(sizeof(configuration) == 64);
-
-    std::size_t tokens_ = 0;
 };
 
 /// Sets a tile to zeros.
