@@ -37,6 +37,9 @@ def roofline(build, folder, chart):
             axes.plot([1, knee, 512], [bandwidth, peak, peak], style, color="#4a5568",
                       label=f"{name.replace('_', ' ').replace('l3', 'L3').replace('dram', 'DRAM')}, "
                             f"{bandwidth:.0f} GB/s; peak {peak:.0f} GOPS")
+    tiles = build.limit("amx_products")
+    if tiles:
+        axes.axhline(tiles, color="#a0aec0", linewidth=1, label=f"tiles (AMX), {tiles:.0f} GOPS")
     for i, (family, cases) in enumerate(build.families("small_batches").items()):
         points = [c for c in cases if c.work_per_byte]
         axes.plot([c.work_per_byte for c in points], [c.best for c in points], ".-",
@@ -75,7 +78,8 @@ def bars(builds, area, folder, name, title, pick):
     axes.set_yticks(range(len(families)), [f.partition("/")[2] for f in families], fontsize=7)
     axes.margins(y=0.01)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 105), xlabel="percent of the limit; black: target; white: median", title=title)
+    most = max(c.percent for chosen in families.values() for c in chosen.values())
+    axes.set(xlim=(0, max(105, 1.05 * most)), xlabel="percent of the limit; black: target; white: median", title=title)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[i % len(COLORS)]) for i in range(len(builds))]
     axes.legend(handles, [b.name for b in builds], fontsize=7, frameon=False, loc="lower right")
     save(figure, folder, name)

@@ -110,6 +110,29 @@ double operations_of_loop(F&& loop, double operations) {
 }
 #endif
 
+/// Tiles of AMX multiplied with one another, two operands of 16 quads; 0 without it, or in builds
+/// that do not use it.
+double amx_products() {
+#if QUANT_DETAIL_AMX
+    namespace amx = quant::simd::amx;
+    if (!amx::available()) return 0;
+    const amx::tiles_in_use tiles(amx::tile_rows);
+    constexpr double operations = 2.0 * 16 * 16 * 64;
+    constexpr int few = rounds / 16;
+    const double seconds = seconds_of([] {
+        for (int r = 0; r < few; ++r) {
+            amx::multiply<0, amx::tokens_16, amx::weights_16, true>();
+            amx::multiply<1, amx::tokens_16, amx::weights_16, true>();
+            amx::multiply<2, amx::tokens_16, amx::weights_16, true>();
+            amx::multiply<3, amx::tokens_16, amx::weights_16, true>();
+        }
+    });
+    return operations * few * 4 / seconds;
+#else
+    return 0;
+#endif
+}
+
 double& best_of(peak which) {
     static std::array<double, static_cast<std::size_t>(peak::count)> all{};
     return all[static_cast<std::size_t>(which)];
@@ -126,6 +149,7 @@ double run_loop(peak which) {
 #endif
         return own_dot_product();
     case peak::own_dot_product: return own_dot_product();
+    case peak::amx_products: return amx_products();
     case peak::bf16_dot_product:
 #if defined(__x86_64__)
         if (__builtin_cpu_supports("avx512bf16")) return operations_of_loop(peaks::vdpbf16ps, 64);
@@ -267,6 +291,9 @@ const bench::registration here([](bench::registry& to) {
                                                       {"bf16_dot_product", peak::bf16_dot_product},
                                                       {"multiply_add", peak::multiply_add}};
     for (const auto& [name, which] : loops) add(name, "GOPS", [w = which] { return best(w); });
+    if (quant::simd::amx::available()) {
+        add("amx_products", "GOPS", [] { return best(peak::amx_products); });
+    }
     add("l2_read", "GB/s", [] { return read_bandwidth(cache_bytes(2) / 2, 0.3); });
     add("l3_read", "GB/s", [] { return read_bandwidth(cache_bytes(3) / 4, 0.3); });
     add("dram_read", "GB/s", [] { return read_bandwidth(std::size_t{320} << 20, 0.5); });

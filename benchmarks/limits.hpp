@@ -37,6 +37,7 @@ enum class peak {
     dot_product,      ///< vpdpbusd with 512 bits if the CPU has it, whatever this build uses; else
                       ///< four multiply-adds, whose bytes are as many, for builds with FMA
     own_dot_product,  ///< what this build uses in its place
+    amx_products,     ///< AMX's of tiles of bytes, where builds use them; else 0
     bf16_dot_product, ///< vdpbf16ps if the CPU has it, else as multiply_add
     multiply_add,     ///< float multiply-adds of this build
     count

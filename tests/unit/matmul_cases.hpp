@@ -81,20 +81,25 @@ void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
     check_close<A>(y, x, tokens, quant::reference::quantize<S>(w, rows, cols));
 
     // The same bits on one thread, token by token; and from activations packed in advance, on
-    // cores like a Zen 4's and on others.
+    // cores like a Zen 4's and on others, and without AMX.
     std::vector<float> one_by_one(tokens * rows, -2);
     for (std::size_t t = 0; t < tokens; ++t) {
         quant::matmul<A>(quant::matrix_view<const float>{x.data() + t * cols, 1, cols}, packed,
                          quant::matrix_view<float>{one_by_one.data() + t * rows, 1, rows});
     }
     CHECK(same_bytes(one_by_one, y));
-    const auto packed_x = quant::pack_activations<A, S>(x_view);
-    for (const bool amd : {false, true}) {
-        const pretend here(quant::simd::on_amd_cores(), amd);
-        const pretend storing(quant::simd::parts_float_panels(), amd);
+    const auto check_packed = [&] {
+        const auto packed_x = quant::pack_activations<A, S>(x_view);
         std::vector<float> prepared(tokens * rows, -3);
         quant::matmul(packed_x, packed, quant::matrix_view<float>{prepared.data(), tokens, rows});
         CHECK(same_bytes(prepared, y));
+    };
+    check_packed();
+    const pretend without(quant::simd::amx::available(), false);
+    for (const bool amd : {false, true}) {
+        const pretend here(quant::simd::on_amd_cores(), amd);
+        const pretend storing(quant::simd::parts_float_panels(), amd);
+        check_packed();
     }
 }
 

@@ -114,7 +114,7 @@ public:
     }
 
     /// Multiplies the panels of a stretch with a tile.
-    void run() noexcept {
+    QUANT_DETAIL_INLINE void run() noexcept {
         if constexpr (Shape.cut_steps) {
             constexpr std::size_t at_once = stretch_panels / halves; // sums take four tiles
             std::size_t p = 0;
