@@ -2,21 +2,23 @@
 
 A loop is what a backward jump encloses (in WebAssembly: `loop` … `end`). The hot loop of a function
 is, of the innermost loops that multiply, the one with the most multiplications. Counts are given
-per superblock and token: 16 × 32 weights times one token, which is 512 multiply-adds.
+per superblock and token: 16 × 32 weights times one token, which is 512 multiply-adds; of AMX per
+tile of 16 tokens times 16 × 64 weights.
 """
 import re
 import subprocess
 from dataclasses import dataclass, field
 
 SUPERBLOCK = 512
-KERNELS = ("multiply_tile", "multiply_tiles", "multiply_stretch", "multiply_operands")
+TILE = 16 * 16 * 64
+KERNELS = ("multiply_tile", "multiply_tiles", "multiply_stretch", "multiply_operands", "multiply_amx")
 CLASSES = ("dot", "load", "convert", "shuffle", "bits", "float", "stack", "total")
 
 # What an instruction is, by its mnemonic; the first match counts. (A load is a matter of operands.)
 KINDS = [
     ("integer dot", r"v?pdpbusds?$|v?pdpwssds?$|v?pmaddubsw|v?pmaddwd|[us]dot$|usdot|sudot|[us]mmla|"
                     r"usmmla|[us]mlal2?$|[us]mull2?$|i32x4\.dot_|i32x4\.relaxed_dot|"
-                    r"i16x8\.relaxed_dot|i16x8\.extmul|i32x4\.extmul"),
+                    r"i16x8\.relaxed_dot|i16x8\.extmul|i32x4\.extmul|tdpb[su]{2}d"),
     ("bf16 dot", r"vdpbf16ps|bfdot|bfmmla|bfmlal[bt]"),
     ("float", r"vfn?m(add|sub)|v?(add|mul|sub|div)ps$|fml[as]$|f(add|mul|sub)$|fn?m(add|sub)$|"
               r"f32x4\.(add|mul|sub|relaxed_madd)"),
@@ -130,6 +132,8 @@ def multiply_adds(instruction, kind, has_byte_products):
         return size // 4 if multiplies else 0
     if kind == "bf16 dot":
         return size // 2 if "mmla" not in name else size
+    if name.startswith("tdpb"):  # tile 5 holds weights of two superblocks, tile 7 of one
+        return TILE if instruction.operands.startswith("%tmm5") else TILE // 2
     if "mmla" in name:
         return 2 * size
     if "maddubsw" in name or "relaxed_dot_i8x16" in name or "dpb" in name or name.endswith("dot"):
@@ -234,7 +238,7 @@ def hot_loop(function, kinds_wanted, key=""):
     weight = (lambda a: a[2] / len(a[4])) if key.startswith("stretch") else (lambda a: a[2])
     _, _, work, counts, code = max(innermost, key=weight)
     work /= passes(code, key)
-    scale = SUPERBLOCK / work
+    scale = (TILE if key.startswith("tiles") else SUPERBLOCK) / work
     return HotLoop(function.name, {c: n * scale for c, n in counts.items()}, work, code)
 
 
@@ -275,6 +279,18 @@ def operands_of(shape):
     return ", ".join(words + ([] if zero_point else [f"excess {excess}"]))
 
 
+def tiles_of(shape):
+    """What an amx_shape{…} says, of whose fields compilers leave out zeros at the end."""
+    fields = template_arguments(shape, shape.index("{"))
+    fields += ["0"] * (7 - len(fields))
+    cut, signed, doubled, zero_point, offset, minimum, per_block = fields
+    said = [("signed", signed), ("doubled", doubled), ("zero point", zero_point),
+            ("minimum", minimum), ("scale per block", per_block)]
+    words = ["tiles of " + ("cut steps" if cut in ("true", "1") else "steps")]
+    words += [word for word, field in said if field in ("true", "1")]
+    return ", ".join(words + ([] if offset == "0" else [f"offset {offset}"]))
+
+
 def key_of(name):
     """(key, activation) of a kernel's function, or None for other functions: what its template
     arguments say, whatever their number: scheme, activation, then numbers (tokens, panels, and tiles
@@ -285,7 +301,7 @@ def key_of(name):
         inside = template_arguments(arguments[0], arguments[0].index("<"))
         what = re.sub(r"^int_code<(\d)>$", r"W\1", inside[0]) + " " + " ".join(inside[1:])
     else:
-        match = re.search(r"(multiply_stretch|multiply_operands)<", name)
+        match = re.search(r"(multiply_stretch|multiply_operands|multiply_amx)<", name)
         if not match:
             return None
         arguments = [shortened(a) for a in template_arguments(name, match.end(1))]
@@ -296,6 +312,8 @@ def key_of(name):
             panels, _, decoded = arguments[-3:]
             what += f", of {decoded} panels" if decoded != panels else ""
             del arguments[1:3], arguments[-2:]
+        elif match[1] == "multiply_amx":
+            what = tiles_of(arguments.pop(1))
         else:
             what = operands_of(arguments.pop(1))
             del arguments[-1]
@@ -303,7 +321,7 @@ def key_of(name):
     numbers = [a for a in arguments if re.fullmatch(r"-?\d+|true|false", a)]
     if len(numbers) == 3 and numbers[2] == "1":
         del numbers[2]
-    key = f"{what} | {activation} | {' x '.join(numbers)}"
+    key = " | ".join([what, activation] + [" x ".join(numbers)] * bool(numbers))
     return key if match[1] in KERNELS else f"{key} | {match[1]}", activation
 
 

@@ -63,6 +63,17 @@ constexpr auto ahead = [] {
     }
 }();
 
+/// Products of tiles of AMX, where builds have them.
+template <class S, class A = per_token_int8>
+constexpr auto by_amx = [] {
+    if constexpr (detail::takes_rows<A, detail::product_plan<S, A>::section,
+                                     detail::product_plan<S, A>::block>) {
+        return std::tuple(&detail::multiply_amx<A, detail::amx_shape_of<S, A>>);
+    } else {
+        return std::tuple<>();
+    }
+}();
+
 // What every instruction set is asked for; compilers take long over registers of 128 bits.
 [[gnu::used]] constexpr auto few =
     std::tuple_cat(one_and_largest<grouped<3, 64>>, one_and_largest<by_channel<8>>,
@@ -79,7 +90,10 @@ constexpr auto ahead = [] {
     ahead<by_channel<8>>, ahead<grouped<3, 64>>,
     ahead<grouped<7, 64>, per_token_int8, 2>, ahead<grouped<6, 64, asymmetric_min>>,
     ahead<grouped<4, 128, asymmetric>>, ahead<grouped<4, 32>, activations::int16>,
-    ahead<grouped<8, 64>, activations::int8<group_wise<64>>>);
+    ahead<grouped<8, 64>, activations::int8<group_wise<64>>>,
+    by_amx<by_channel<8>>, by_amx<by_channel<4>>, by_amx<grouped<4, 128>>,
+    by_amx<grouped<4, 32, asymmetric_min>, default_activations<grouped<4, 32>>>,
+    by_amx<grouped<4, 64>, activations::int16>);
 #endif
 
 } // namespace

@@ -59,6 +59,9 @@ NESTED = ["vpxord %zmm0,%zmm0,%zmm0", "vpdpbusd (%rsi){1to16},%zmm5,%zmm0", "add
           "cmp %rsi,%rdx", "jne @1", "vcvtdq2ps %zmm0,%zmm1", "vfmadd231ps (%r8),%zmm1,%zmm2",
           "cmp %rdi,%r9", "jne @0", "ret"]
 
+AMX = ["tileloadd (%rax,%r14,1),%tmm4", "tileloadd (%rbx,%r14,1),%tmm5", "tdpbssd %tmm5,%tmm4,%tmm0",
+       "tileloadd (%rcx,%r14,1),%tmm5", "tdpbssd %tmm5,%tmm4,%tmm1", "jne @0", "ret"]
+
 NEON = ["ldr q1, [x0], #16", "and v2.16b, v1.16b, v30.16b", "ushr v3.16b, v1.16b, #4",
         "sdot v4.4s, v2.16b, v5.4b[0]", "sdot v6.4s, v3.16b, v5.4b[1]", "subs x2, x2, #0x1",
         "b.ne @0  // b.any", "ret"]
@@ -127,6 +130,15 @@ def run(compare):
             + shape % fields + ", 6ul, 4ul, 0ul>(int)")
         made = list(kernels_of(function(text, vnni_loop())))
         expect(problems, "operands", made == [f"operands of {words} | int8<per_token> | 6 x 4"], made)
+    for fields, words in [("true, false, false, false, 128", "cut steps, offset 128"),
+                          ("0, 1, 0, 0, 0, 1, 1", "steps, signed, minimum, scale per block")]:
+        text = "multiply_amx<quant::v0::activations::int8<quant::v0::per_token>, " \
+            + "quant::v0::detail::amx_shape{" + fields + "}>(int)"
+        made = kernels_of(function("void quant::v0::detail::" + text, AMX))
+        amx_key = f"tiles of {words} | int8<per_token>"
+        expect(problems, "AMX", list(made) == [amx_key], list(made))
+        counts = made[amx_key].counts
+        expect(problems, "AMX", (counts["dot"], counts["load"]) == (1, 1.5), counts)
     neon = kernels_of(function(name, NEON))[key].counts
     expect(problems, "NEON", (neon["dot"], neon["load"], neon["bits"]) == (32, 16, 32), neon)
     wasm = kernels_of(function(name, WASM))[key].counts

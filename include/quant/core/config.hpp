@@ -133,8 +133,14 @@
 #define QUANT_DETAIL_VERSION_TAG v0_1
 #define QUANT_VOCABULARY \
     QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, core, QUANT_DETAIL_CONFIGURATION)
-#define QUANT_ABI \
-    QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, QUANT_ISA_NAME, QUANT_DETAIL_CONFIGURATION)
+// QUANT_NO_AMX (set by the user): no products by AMX, whose use changes a process, see
+// simd/amx.hpp. Tiles of activations lie otherwise then.
+#if defined(QUANT_NO_AMX)
+#define QUANT_DETAIL_KERNELS QUANT_DETAIL_JOIN(QUANT_DETAIL_CONFIGURATION, no_amx)
+#else
+#define QUANT_DETAIL_KERNELS QUANT_DETAIL_CONFIGURATION
+#endif
+#define QUANT_ABI QUANT_DETAIL_JOIN3(QUANT_DETAIL_VERSION_TAG, QUANT_ISA_NAME, QUANT_DETAIL_KERNELS)
 
 // Internals: core_detail of the vocabulary, detail of the rest, which sees the former.
 namespace quant::inline QUANT_VOCABULARY {

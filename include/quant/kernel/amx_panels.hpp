@@ -79,13 +79,25 @@ inline constexpr amx_shape amx_shape_of{
 /// Stretches for AMX, whatever the scheme.
 using amx_stretch = operand_stretch<64, 8>;
 
-/// Tiles that share operands, at most. Their outputs lie on the stack, 48 KiB, half of that beside
-/// as much for sums where steps are cut.
-template <amx_shape Shape>
-inline constexpr std::size_t amx_batch_tiles = Shape.cut_steps ? 6 : 12;
+/// Numbers of a tile of sums, or of outputs.
+inline constexpr std::size_t amx_tile_lanes = simd::amx::tile_rows * panel_rows;
 
-/// Where the numbers of a tile in rows lie, and what is computed of it: of Rows ≥ T tokens, those
-/// that it has not being nobody's.
+/// Tiles of a stretch's sums or outputs that a batch of tiles of tokens has at most, on the stack:
+/// 48 KiB.
+inline constexpr std::size_t amx_batch_tiles = 12;
+
+/// How many of them each tile of tokens has: outputs and, where steps are cut, sums. Where rows of
+/// `cols` columns are steps, outputs come into being where sums were.
+template <quantization_scheme S, activation A>
+[[nodiscard]] constexpr std::size_t amx_tiles_per_tile(std::size_t cols) noexcept {
+    if (!amx_shape_of<S, A>.cut_steps) return 1;
+    const bool whole_rows = S::group_cols == all && activation_group<A>() == all;
+    if (A::halves == 1 && whole_rows && cols <= product_plan<S, A>::step) return 1;
+    return 1 + static_cast<std::size_t>(A::halves);
+}
+
+/// Where the numbers of a tile in rows lie, and what is computed of it: of 16 tokens, those that it
+/// has not being nobody's.
 struct amx_tile {
     const std::byte* codes = nullptr;
     std::size_t half_bytes = 0;
@@ -95,10 +107,8 @@ struct amx_tile {
     const float* scales = nullptr;
     float* outputs = nullptr;         ///< [(p·16 + t)·16 + lane]
     std::int32_t* cut_sums = nullptr; ///< [((p·halves + h)·16 + t)·16 + lane], where steps are cut
+    bool outputs_replace_sums = false;
 };
-
-/// Bytes of a tile of sums, or of outputs.
-inline constexpr std::size_t amx_tile_lanes = simd::amx::tile_rows * panel_rows;
 
 template <activation A, amx_shape Shape>
 class amx_product {
@@ -124,7 +134,11 @@ public:
             for (p = 0; p < panels_; ++p) {
                 float* outputs = x_.outputs + p * amx_tile_lanes;
                 simd::f32x16 y[tile_rows];
-                load_outputs(outputs, y);
+                if (x_.outputs_replace_sums) {
+                    for (auto& each : y) each = simd::broadcast(0.0f);
+                } else {
+                    load_outputs(outputs, y);
+                }
                 finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_tile_lanes, y);
                 store_outputs(outputs, y);
             }

@@ -146,7 +146,8 @@ void multiply_rows(const X& x, const panel_list<S>& w, const Output& out, std::s
     // read for it are numbers of the same tile.
     const simd::amx::tiles_in_use tiles(x.tokens_in(0));
     // Batches of one size: a small one would make operands for few.
-    constexpr std::size_t most = amx_batch_tiles<amx_shape_of<S, typename X::activation_type>>;
+    const std::size_t most =
+        amx_batch_tiles / amx_tiles_per_tile<S, typename X::activation_type>(x.cols());
     const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
     for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
         const std::size_t tiles_end = std::min(tile + batch, x.tiles());

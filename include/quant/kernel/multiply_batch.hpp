@@ -111,33 +111,34 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
     }
 }
 
-/// Tiles first_tile … last_tile − 1 in rows, amx_batch_tiles at most, times the panels of one
-/// group, by AMX.
+/// Tiles first_tile … last_tile − 1 in rows times the panels of one group, by AMX; no more of them
+/// than amx_batch_tiles have room for.
 template <quantization_scheme S, class X, class Output>
 void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                         const panel_list<S>& w, const Output& out, std::size_t panel,
                         std::size_t last) noexcept {
     using A = typename X::activation_type;
     constexpr amx_shape shape = amx_shape_of<S, A>;
-    constexpr std::size_t P = stretch_panels, most = amx_batch_tiles<shape>;
-    constexpr auto halves = static_cast<std::size_t>(A::halves);
-    constexpr std::size_t tile_outputs = P * amx_tile_lanes, tile_sums = halves * tile_outputs;
-    alignas(64) float outputs[most * tile_outputs];
-    alignas(64) std::int32_t cut_sums[shape.cut_steps ? most * tile_sums : 1];
-    amx_tile batch[most];
+    constexpr std::size_t P = stretch_panels, tile_outputs = P * amx_tile_lanes;
+    const std::size_t each = amx_tiles_per_tile<S, A>(x.cols());
+    alignas(64) float memory[amx_batch_tiles * tile_outputs];
+    amx_tile batch[amx_batch_tiles];
     const std::size_t count = last_tile - first_tile;
     for (std::size_t i = 0; i < count; ++i) {
         const auto tile = x.tile(first_tile + i);
+        float* const outputs = memory + i * each * tile_outputs;
+        float* const sums = each == 1 ? outputs : outputs + tile_outputs;
         batch[i] = {.codes = tile.base,
                     .half_bytes = tile.at.half_bytes(),
                     .tokens = tile.at.tokens,
                     .sums = tile.template sums<std::int32_t>(0, 0),
                     .sums_per_half = tile.at.sums_per_half(),
                     .scales = tile.scales(0),
-                    .outputs = outputs + i * tile_outputs,
-                    .cut_sums = shape.cut_steps ? cut_sums + i * tile_sums : nullptr};
+                    .outputs = outputs,
+                    .cut_sums = reinterpret_cast<std::int32_t*>(sums),
+                    .outputs_replace_sums = each == 1};
     }
-    std::fill_n(outputs, count * tile_outputs, 0.0f);
+    std::fill_n(memory, count * each * tile_outputs, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A, amx_operand<S>> stretches(group.panels, next_group.panels, group.count,

@@ -57,7 +57,8 @@ public:
     [[nodiscard]] std::size_t tiles() const noexcept { return last_ - first_; }
     /// Whether all tiles lie in rows; else none does.
     [[nodiscard]] bool in_rows() const noexcept {
-        return takes_rows<A, Section, Block> && split_.smaller() > tile_tokens<A>;
+        return takes_rows<A, Section, Block> && tiles() != 0 &&
+               split_.smaller() > tile_tokens<A>;
     }
     [[nodiscard]] std::size_t first_token(std::size_t tile) const noexcept {
         return split_.first_token(first_ + tile);
