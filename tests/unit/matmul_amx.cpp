@@ -1,8 +1,11 @@
 // Products by AMX, if the CPU has it: the same bits as without. check_product compares both.
 #include "matmul_cases.hpp"
 
+#include <algorithm>
+#include <initializer_list>
 #include <limits>
 #include <tuple>
+#include <vector>
 
 using namespace quant;
 using cases::tested_product;
@@ -76,26 +79,50 @@ TEST_CASE("AMX: columns that end anywhere", "[matmul]") {
 }
 
 TEST_CASE("AMX: which tokens lie in rows", "[matmul]") {
-    using short_steps = scheme<int4, symmetric, group_wise<32>, fp16>;
-    using long_steps = scheme<int4, symmetric, group_wise<128>, fp16>;
     const bool here = simd::amx::available();
     std::vector<float> x(40 * 128, 0.5f);
-    const auto rows_of = [&](std::size_t tokens) {
-        return matrix_view<const float>{x.data(), tokens, 128};
+    // Of 1 … 40 tokens those that do, by what `pack` makes of them.
+    const auto counts_in_rows = [&](auto pack) {
+        std::vector<std::size_t> counts;
+        for (std::size_t tokens = 1; tokens <= 40; ++tokens) {
+            if (in_rows(pack(matrix_view<const float>{x.data(), tokens, 128}))) {
+                counts.push_back(tokens);
+            }
+        }
+        return counts;
     };
-    for (const std::size_t tokens : {7u, 14u, 16u, 17u, 20u, 33u}) {
-        CAPTURE(tokens);
-        const bool full = tokens != 7 && tokens != 17;
-        CHECK(in_rows(pack_activations<per_token_int8, long_steps>(rows_of(tokens))) == here);
-        CHECK(in_rows(pack_activations<per_token_int8, short_steps>(rows_of(tokens))) ==
-              (here && full));
-        CHECK(in_rows(pack_activations<per_token_int8>(rows_of(tokens))) == (here && full));
-        CHECK_FALSE(in_rows(pack_activations<activations::fp32>(rows_of(tokens))));
-        CHECK_FALSE(in_rows(pack_activations<grouped_int8<16>>(rows_of(tokens))));
-    }
-    CHECK_FALSE(in_rows(pack_activations<per_token_int8, long_steps>(rows_of(6))));
+    const auto by = [&]<class A, class Mapping, class Granularity>(A, Mapping, Granularity) {
+        return counts_in_rows([](auto rows) {
+            return pack_activations<A, scheme<int4, Mapping, Granularity, fp16>>(rows);
+        });
+    };
+    const auto expected = [&](std::size_t alone, std::initializer_list<std::size_t> not_beside) {
+        std::vector<std::size_t> counts;
+        for (std::size_t tokens = alone; here && tokens <= 40; ++tokens) {
+            if (std::ranges::find(not_beside, tokens) == not_beside.end()) counts.push_back(tokens);
+        }
+        return counts;
+    };
+    // Two tiles of 20 tokens have 10 each, three of 35 have 11 at least.
+    CHECK(by(per_token_int8{}, symmetric{}, group_wise<64>{}) == expected(7, {}));
+    CHECK(by(activations::int16{}, symmetric{}, per_channel{}) == expected(7, {}));
+    CHECK(by(grouped_int8<64>{}, symmetric{}, group_wise<128>{}) == expected(7, {}));
+    CHECK(by(per_token_int8{}, symmetric{}, group_wise<32>{}) == expected(14, {17, 18, 19}));
+    CHECK(by(grouped_int8<32>{}, symmetric{}, group_wise<64>{}) == expected(14, {17, 18, 19}));
+    CHECK(by(per_token_int8{}, asymmetric{}, group_wise<32>{}) ==
+          expected(16, {17, 18, 19, 20, 21}));
+    CHECK(by(per_token_int8{}, asymmetric_min{}, group_wise<32>{}) ==
+          expected(24, {33, 34, 35}));
+    CHECK(counts_in_rows([](auto rows) { return pack_activations<per_token_int8>(rows); }) ==
+          expected(24, {33, 34, 35}));
+    CHECK(counts_in_rows([](auto rows) { return pack_activations<grouped_int8<64>>(rows); }) ==
+          expected(7, {}));
+    CHECK(counts_in_rows([](auto rows) { return pack_activations<activations::fp32>(rows); })
+              .empty());
+    CHECK(counts_in_rows([](auto rows) { return pack_activations<grouped_int8<16>>(rows); })
+              .empty());
     const cases::pretend without(simd::amx::available(), false);
-    CHECK_FALSE(in_rows(pack_activations<per_token_int8, long_steps>(rows_of(16))));
+    CHECK(by(per_token_int8{}, symmetric{}, group_wise<64>{}).empty());
 }
 
 TEST_CASE("AMX: tokens with and without numbers, one by one and together", "[matmul]") {

@@ -49,22 +49,29 @@ template <activation A, std::size_t Section, std::size_t Block>
 inline constexpr bool takes_rows = simd::amx::compiled && is_integer_activation<A> &&
                                    Section == all && Block % superblock_cols == 0;
 
-/// Whether steps are short for rows, of products with weights of scheme S, or with any.
-template <activation A, quantization_scheme S>
-inline constexpr bool has_short_steps = product_plan<S, A>::step <= superblock_cols;
-template <activation A>
-inline constexpr bool may_have_short_steps =
-    activation_group<A>() == all || activation_group<A>() <= superblock_cols;
+/// How many tokens a tile must have to lie in rows: alone, and beside others, with which it shares
+/// operands. What AMX takes for each step costs the same for few tokens as for many, nearly, so
+/// that short steps need fuller tiles, the more the more is done at their end. Measured.
+struct rows_rule {
+    std::size_t alone, beside_others;
 
-/// Whether so many tokens are laid out in rows. What is done once for each tile, and for
-/// four tokens at once, takes the longer the shorter steps are: short ones need fuller tiles.
+    [[nodiscard]] constexpr bool holds(std::size_t tokens) const noexcept {
+        if (tokens <= simd::amx::tile_rows) return tokens >= alone;
+        return tokens / div_ceil(tokens, simd::amx::tile_rows) >= beside_others;
+    }
+};
+
+/// For products with weights of scheme S.
+template <activation A, quantization_scheme S>
+inline constexpr rows_rule rows_rule_of = product_plan<S, A>::step > superblock_cols ? rows_rule{7, 7}
+                                          : S::has_minimum    ? rows_rule{17, 12}
+                                          : S::has_zero_point ? rows_rule{16, 11}
+                                                              : rows_rule{14, 10};
+/// For products with weights that are not known yet.
 template <activation A>
-[[nodiscard]] constexpr bool are_worth_rows(std::size_t tokens, bool short_steps) noexcept {
-    if (tokens <= tile_tokens<A>) return false;
-    if (!short_steps) return true;
-    const std::size_t in_tile = tokens / div_ceil(tokens, simd::amx::tile_rows);
-    return tokens >= 14 && in_tile >= 10;
-}
+inline constexpr rows_rule common_rows_rule =
+    activation_group<A>() > superblock_cols ? rows_rule{7, 7} : rows_rule{17, 12};
+static_assert(all == 0); // one scale per token says nothing of steps
 
 /// Tokens of a tile, at most.
 template <activation A, std::size_t Section, std::size_t Block>

@@ -129,7 +129,7 @@ public:
             }
             last = i;
             if (shared) continue;
-            const tiles made(tokens_of(p), p.x.cols(), has_short_steps<A, S>);
+            const tiles made(tokens_of(p), p.x.cols(), rows_rule_of<A, S>);
             needs_.tile_bytes = checked_add(needs_.tile_bytes, made.bytes());
             needs_.row_floats = std::max(needs_.row_floats, prepared_row_scratch(p.x, prologue));
             needs_.packing = packing_work(made, needs_.packing).after();
@@ -166,7 +166,7 @@ public:
                 if (last < count_ && same_activations(item_at_(last), p)) {
                     made.tiles = items_[last].tiles;
                 } else {
-                    made.tiles = {tokens_of(p), p.x.cols(), has_short_steps<A, S>};
+                    made.tiles = {tokens_of(p), p.x.cols(), rows_rule_of<A, S>};
                     made.tiles.place(at);
                     at += made.tiles.bytes();
                     packing = packing_work(made.tiles, packing.before);

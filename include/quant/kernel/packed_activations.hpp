@@ -49,13 +49,12 @@ public:
         return tiles_;
     }
 
-    /// Packs x, in a scratch if there is one; see pack_activations. short_steps: whether products
-    /// have such (detail::has_short_steps), or may have.
+    /// Packs x, in a scratch if there is one; see pack_activations. rule: see packed_tiles.
     template <real_element T, executor E, class... Stages>
     [[nodiscard]] static result<packed_activations>
     try_from(matrix_view<T> x, E&& run, const detail::prologue_stages<Stages...>& prologue = {},
              const scratch* given = nullptr,
-             bool short_steps = detail::may_have_short_steps<A>) noexcept {
+             const detail::rows_rule& rule = detail::common_rows_rule<A>) noexcept {
         constexpr const char* where = "matmul: x";
         if (auto valid = detail::check_readable(x, where); !valid) return valid.failure();
         if (auto valid = detail::check_prologue(x.rows(), x.cols(), prologue); !valid) {
@@ -66,7 +65,7 @@ public:
                                       "%zu x %zu exceeds the address space", x.rows(), x.cols());
         }
         packed_activations made;
-        made.tiles_ = {x.rows(), x.cols(), short_steps};
+        made.tiles_ = {x.rows(), x.cols(), rule};
         const detail::work_share work = detail::packing_work(made.tiles_, 0);
         const std::size_t tasks =
             detail::packing_tasks(work.after(), work.pieces, detail::concurrency_of(run));
@@ -159,7 +158,7 @@ template <activation A, quantization_scheme S, real_element T, class... Args>
     return detail::activations_for<S, A>::try_from(x, detail::find_executor(args...),
                                                    detail::find_prologue(args...),
                                                    detail::find_scratch(args...),
-                                                   detail::has_short_steps<A, S>);
+                                                   detail::rows_rule_of<A, S>);
 }
 
 #if QUANT_HAS_EXCEPTIONS

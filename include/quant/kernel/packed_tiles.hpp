@@ -24,9 +24,9 @@ public:
     static constexpr std::size_t most_tokens = most_tile_tokens<A, Section, Block>;
 
     packed_tiles() noexcept = default;
-    /// `tokens` rows of `cols` columns, for which has_size. short_steps: see are_worth_rows.
-    packed_tiles(std::size_t tokens, std::size_t cols, bool short_steps) noexcept
-        : cols_(cols), split_(tokens, largest_tile(tokens, short_steps)), last_(split_.tiles),
+    /// `tokens` rows of `cols` columns, for which has_size. rule: when they lie in rows.
+    packed_tiles(std::size_t tokens, std::size_t cols, const rows_rule& rule) noexcept
+        : cols_(cols), split_(tokens, largest_tile(tokens, rule)), last_(split_.tiles),
           larger_bytes_(bytes_of_tile(split_.smaller() + 1, cols)),
           smaller_bytes_(bytes_of_tile(split_.smaller(), cols)) {}
 
@@ -90,13 +90,12 @@ private:
     using layout = tile_layout<A, Section, Block>;
 
     [[nodiscard]] static std::size_t largest_tile(std::size_t tokens,
-                                                  bool short_steps) noexcept {
+                                                  const rows_rule& rule) noexcept {
         if constexpr (takes_rows<A, Section, Block>) {
-            // So that half of what is one token too many for a tile is more than other tiles hold.
+            // Else rows could not be told from other tiles, nor would tiles be of two sizes.
             static_assert(simd::amx::tile_rows / 2 > tile_tokens<A>);
-            if (are_worth_rows<A>(tokens, short_steps) && simd::amx::available()) {
-                return simd::amx::tile_rows;
-            }
+            const bool may = tokens > tile_tokens<A> && rule.holds(tokens);
+            if (may && simd::amx::available()) return simd::amx::tile_rows;
         }
         return tile_tokens<A>;
     }
