@@ -130,12 +130,24 @@ QUANT_DETAIL_INLINE i32x16 subtract_bytes(const i32x16& a, const i32x16& b) noex
     return {{_mm512_sub_epi8(a.r[0], b.r[0])}};
 }
 
-#else // never called: nothing is laid out for it
+#else // never called: no tokens lie in rows
 
 [[nodiscard]] inline bool& available() noexcept {
     static bool value = false;
     return value;
 }
+struct tiles_in_use {
+    explicit tiles_in_use(std::size_t) noexcept {}
+};
+template <int>
+void set_zero() noexcept {}
+template <int>
+void load(const void*, std::size_t) noexcept {}
+template <int>
+void store(void*) noexcept {}
+template <int, int, int, bool>
+void multiply() noexcept {}
+[[nodiscard]] inline i32x16 subtract_bytes(const i32x16& a, const i32x16&) noexcept { return a; }
 
 #endif
 
