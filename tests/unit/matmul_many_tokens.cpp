@@ -32,6 +32,8 @@ using products = std::tuple<
     tested_product<binary, midrise, group_wise<96>, per_token_int8>,
     tested_product<fp4, symmetric, group_wise<80>, per_token_int8>,
     tested_product<int4, symmetric, group_wise<16>, activations::int16>,
+    tested_product<int7, symmetric, group_wise<32>, per_token_int8>,
+    tested_product<int4, asymmetric_min, group_wise<32>, activations::int8<group_wise<32>>>,
     tested_product<int5, asymmetric_min, group_wise<32>, activations::int16>,
     // Scales of activations for each step.
     tested_product<int8, symmetric, group_wise<128>, activations::int8<group_wise<64>>>,

@@ -49,7 +49,7 @@ inline constexpr stretch_shape shape_of = [] {
 /// From how many tiles on operands are made ahead of products, on CPUs that cannot decode and
 /// multiply at once; 0 for never. That is made up for soon by codes in several planes, late by
 /// others. What lies in place gains most by whole rows, whose weights then are read from memory
-/// once, and from the first-level cache for all tiles. Short steps spend their time elsewhere.
+/// once, and from the first-level cache for all tiles.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_ahead = [] {
     std::size_t least = 0;
@@ -57,7 +57,6 @@ inline constexpr std::size_t least_tiles_ahead = [] {
         using plan = product_plan<S, A>;
         if (isa::current::vector_bytes != 64 || !isa::current::dot_product) return least;
         if (!plan::by_superblocks || integer_operand<S>::doubles_sums) return least;
-        if (plan::step <= 32 && A::halves == 1) return least;
         if (operands_in_place<S>) {
             least = shape_of<S, A>.whole_rows ? 2 : 4;
         } else {
@@ -68,10 +67,15 @@ inline constexpr std::size_t least_tiles_ahead = [] {
 }();
 
 /// The same on AMD's cores, which can: there only codes in three planes take longer to decode than
-/// to multiply.
+/// to multiply, and short steps spend their time elsewhere.
 template <quantization_scheme S, activation A>
-inline constexpr std::size_t least_tiles_ahead_on_amd =
-    least_tiles_ahead<S, A> != 0 && planes<S::bits>::count > 2 ? 8 : 0;
+inline constexpr std::size_t least_tiles_ahead_on_amd = [] {
+    if constexpr (least_tiles_ahead<S, A> != 0) {
+        const bool short_steps = product_plan<S, A>::step <= superblock_cols;
+        if (planes<S::bits>::count > 2 && !(short_steps && A::halves == 1)) return std::size_t{8};
+    }
+    return std::size_t{0};
+}();
 
 /// The same on this CPU.
 template <quantization_scheme S, activation A>
