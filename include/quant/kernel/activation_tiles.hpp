@@ -61,16 +61,20 @@ struct rows_rule {
     }
 };
 
-/// For products with weights of scheme S.
+/// For products with weights of scheme S. Minimums are a multiply-add more for each output; zero
+/// points of 8-bit codes, which leave signed bytes no room, a product of integers.
 template <activation A, quantization_scheme S>
-inline constexpr rows_rule rows_rule_of = product_plan<S, A>::step > superblock_cols ? rows_rule{7, 7}
-                                          : S::has_minimum    ? rows_rule{17, 12}
-                                          : S::has_zero_point ? rows_rule{16, 11}
-                                                              : rows_rule{14, 10};
+inline constexpr rows_rule rows_rule_of = [] {
+    constexpr rows_rule always{7, 7}, seldom{17, 15}, never{17, 17};
+    if (product_plan<S, A>::step > superblock_cols) return always;
+    if (S::has_minimum) return seldom;
+    if (S::has_zero_point) return S::bits == 8 ? never : rows_rule{16, 11};
+    return rows_rule{14, 10};
+}();
 /// For products with weights that are not known yet.
 template <activation A>
 inline constexpr rows_rule common_rows_rule =
-    activation_group<A>() > superblock_cols ? rows_rule{7, 7} : rows_rule{17, 12};
+    activation_group<A>() > superblock_cols ? rows_rule{7, 7} : rows_rule{17, 15};
 static_assert(all == 0); // one scale per token says nothing of steps
 
 /// Tokens of a tile, at most.
