@@ -116,7 +116,7 @@ double amx_products() {
 #if QUANT_DETAIL_AMX
     namespace amx = quant::simd::amx;
     if (!amx::available()) return 0;
-    const amx::tiles_in_use tiles(amx::tile_rows);
+    const amx::registers_in_use registers(amx::register_rows);
     constexpr double operations = 2.0 * 16 * 16 * 64;
     constexpr int few = rounds / 16;
     const double seconds = seconds_of([] {

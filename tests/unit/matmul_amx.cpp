@@ -45,6 +45,24 @@ bool in_rows(const packed_activations<A, Section, Block>& x) {
     return x.view().in_rows();
 }
 
+/// A user's stage of an epilogue, which has a product of its own.
+struct multiplying_stage : not_an_executor {
+    using scheme_type = scheme<int4, symmetric, group_wise<64>, fp16>;
+    matrix_view<const float> x;
+    packed_view<scheme_type> w;
+
+    multiplying_stage(matrix_view<const float> rows, packed_view<scheme_type> weights)
+        : x(rows), w(weights) {}
+    [[nodiscard]] result<void> check(std::size_t, std::size_t) const noexcept { return {}; }
+    [[nodiscard]] simd::f32x16 apply(const simd::f32x16& value, std::size_t, std::size_t,
+                                     std::size_t) const noexcept {
+        std::vector<float> y(x.rows() * w.rows());
+        const auto done =
+            try_matmul<per_token_int8>(x, w, matrix_view<float>{y.data(), x.rows(), w.rows()});
+        return done ? value : simd::broadcast(0.0f);
+    }
+};
+
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", cases::sample<products>) {
@@ -67,6 +85,22 @@ TEST_CASE("AMX: rows that are longer than a step", "[matmul]") {
     thread_pool pool(2);
     cases::check_product<scheme<int8, symmetric, per_channel, float>, per_token_int8>({20, 66'000},
                                                                                       18, pool);
+}
+
+TEST_CASE("AMX: an epilogue that multiplies itself", "[matmul]") {
+    using S = scheme<int4, symmetric, group_wise<64>, fp16>;
+    constexpr std::size_t tokens = 40, rows = 80, cols = 256;
+    const auto x = cases::numbers(3).vector(tokens * cols),
+               w = cases::numbers(4).vector(rows * cols);
+    const auto packed = quantize_packed<S>(matrix_view<const float>{w.data(), rows, cols});
+    const multiplying_stage stage{matrix_view<const float>{x.data(), 9, cols}, packed.view()};
+    const auto product = [&](const auto&... with) {
+        std::vector<float> y(tokens * rows);
+        matmul<per_token_int8>(matrix_view<const float>{x.data(), tokens, cols}, packed,
+                               matrix_view<float>{y.data(), tokens, rows}, with...);
+        return y;
+    };
+    CHECK(cases::same_bytes(product(stage), product()));
 }
 
 TEST_CASE("AMX: columns that end anywhere", "[matmul]") {
@@ -121,10 +155,11 @@ TEST_CASE("AMX: which tokens lie in rows", "[matmul]") {
           }).empty());
     CHECK(counts_in_rows([](auto rows) { return pack_activations<grouped_int8<64>>(rows); }) ==
           expected(7, {}));
-    CHECK(counts_in_rows([](auto rows) { return pack_activations<activations::fp32>(rows); })
-              .empty());
-    CHECK(counts_in_rows([](auto rows) { return pack_activations<grouped_int8<16>>(rows); })
-              .empty());
+    CHECK(counts_in_rows([](auto rows) {
+              return pack_activations<activations::fp32>(rows);
+          }).empty());
+    CHECK(
+        counts_in_rows([](auto rows) { return pack_activations<grouped_int8<16>>(rows); }).empty());
     const cases::pretend without(simd::amx::available(), false);
     CHECK(by(per_token_int8{}, symmetric{}, group_wise<64>{}).empty());
 }

@@ -68,3 +68,9 @@ TEST_CASE("cores: AMD's families", "[simd]") {
     CHECK(simd::family_of(0x00B40F40) == 0x1A); // Zen 5
     CHECK(simd::family_of(0x00000663) == 6);    // K7: no extended family
 }
+
+TEST_CASE("few tokens: groups that end with a short step", "[matmul]") {
+    // Of more than 65536 columns, which are steps; and a second group after such a one.
+    check<grouped<int4, symmetric, 65'600>, per_token_int8>(3, {140'000}, {1, 3});
+    check<grouped<int8, asymmetric, 65'600>, activations::int16>(3, {140'000}, {2});
+}

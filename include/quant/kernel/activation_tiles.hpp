@@ -53,11 +53,12 @@ inline constexpr bool takes_rows = simd::amx::compiled && is_integer_activation<
 /// operands. What AMX takes for each step costs the same for few tokens as for many, nearly, so
 /// that short steps need fuller tiles, the more the more is done at their end. Measured.
 struct rows_rule {
+    static constexpr std::size_t never = simd::amx::register_rows + 1;
     std::size_t alone, beside_others;
 
     [[nodiscard]] constexpr bool holds(std::size_t tokens) const noexcept {
-        if (tokens <= simd::amx::tile_rows) return tokens >= alone;
-        return tokens / div_ceil(tokens, simd::amx::tile_rows) >= beside_others;
+        if (tokens <= simd::amx::register_rows) return tokens >= alone;
+        return tokens / div_ceil(tokens, simd::amx::register_rows) >= beside_others;
     }
 };
 
@@ -65,22 +66,25 @@ struct rows_rule {
 /// points of 8-bit codes, which leave signed bytes no room, a product of integers.
 template <activation A, quantization_scheme S>
 inline constexpr rows_rule rows_rule_of = [] {
-    constexpr rows_rule always{7, 7}, seldom{17, 15}, never{17, 17};
+    constexpr rows_rule always{7, 7}, seldom{rows_rule::never, 15};
     if (product_plan<S, A>::step > superblock_cols) return always;
     if (S::has_minimum) return seldom;
-    if (S::has_zero_point) return S::bits == 8 ? never : rows_rule{16, 11};
+    if (S::has_zero_point)
+        return S::bits == 8 ? rows_rule{rows_rule::never, rows_rule::never} : rows_rule{16, 11};
     return rows_rule{14, 10};
 }();
-/// For products with weights that are not known yet.
+/// For products with weights that are not known yet, whose steps may be short if activations have
+/// one scale per token, or per 32 columns.
 template <activation A>
 inline constexpr rows_rule common_rows_rule =
-    activation_group<A>() > superblock_cols ? rows_rule{7, 7} : rows_rule{17, 15};
-static_assert(all == 0); // one scale per token says nothing of steps
+    activation_group<A>() == all || activation_group<A>() <= superblock_cols
+        ? rows_rule{rows_rule::never, 15}
+        : rows_rule{7, 7};
 
 /// Tokens of a tile, at most.
 template <activation A, std::size_t Section, std::size_t Block>
 inline constexpr std::size_t most_tile_tokens =
-    takes_rows<A, Section, Block> ? simd::amx::tile_rows : tile_tokens<A>;
+    takes_rows<A, Section, Block> ? simd::amx::register_rows : tile_tokens<A>;
 
 /// Whether A's numbers are kept as pairs of bf16 for the instruction set's bf16 dot product.
 template <activation A>

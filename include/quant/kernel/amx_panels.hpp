@@ -57,39 +57,38 @@ struct amx_operand {
 /// What the kernel depends on of a scheme and activations: all that are alike share one.
 struct amx_shape {
     bool cut_steps; ///< see cuts_steps
-    bool is_signed; ///< what is multiplied; else there is something due
+    /// Σ level·x̂ of a step is Σ byte·x̂, twice as much if doubles_sums, less (offset + z)·Σ x̂,
+    /// where z is the zero point if that is still due.
+    bool is_signed; ///< bytes
     bool doubles_sums;
     bool owes_zero_point;
-    int offset; ///< due, but for zero points
+    int offset;
     bool has_minimum;
     bool scale_per_block;
 };
 
 template <quantization_scheme S, activation A>
 inline constexpr amx_shape amx_shape_of{
-    cuts_steps<S, A, amx_operand<S>>,
-    !operands_in_place<S>,
-    integer_operand<S>::doubles_sums,
-    operands_in_place<S> && S::has_zero_point,
-    operands_in_place<S> ? S::offset : 0,
-    S::has_minimum,
+    cuts_steps<S, A, amx_operand<S>>,     !operands_in_place<S>,
+    integer_operand<S>::doubles_sums,     operands_in_place<S>&& S::has_zero_point,
+    operands_in_place<S> ? S::offset : 0, S::has_minimum,
     activation_group<A>() != all,
 };
 
 /// Stretches for AMX, whatever the scheme.
 using amx_stretch = operand_stretch<64, 8>;
 
-/// Numbers of a tile of sums, or of outputs.
-inline constexpr std::size_t amx_tile_lanes = simd::amx::tile_rows * panel_rows;
+/// Numbers of a register of sums, and of as many outputs.
+inline constexpr std::size_t amx_lanes = simd::amx::register_rows * panel_rows;
 
-/// Tiles of a stretch's sums or outputs that a batch of tiles of tokens has at most, on the stack:
-/// 48 KiB.
-inline constexpr std::size_t amx_batch_tiles = 12;
+/// Blocks of sums or outputs, of a tile of tokens and the panels of a stretch, that a batch of
+/// tiles has on the stack: 44 KiB.
+inline constexpr std::size_t amx_batch_blocks = 11;
 
-/// How many of them each tile of tokens has: outputs and, where steps are cut, sums. Where rows of
+/// How many of them each tile takes: of outputs and, where steps are cut, of sums. Where rows of
 /// `cols` columns are steps, outputs come into being where sums were.
 template <quantization_scheme S, activation A>
-[[nodiscard]] constexpr std::size_t amx_tiles_per_tile(std::size_t cols) noexcept {
+[[nodiscard]] constexpr std::size_t amx_blocks_per_tile(std::size_t cols) noexcept {
     if (!amx_shape_of<S, A>.cut_steps) return 1;
     const bool whole_rows = S::group_cols == all && activation_group<A>() == all;
     if (A::halves == 1 && whole_rows && cols <= product_plan<S, A>::step) return 1;
@@ -105,20 +104,21 @@ struct amx_tile {
     const std::int32_t* sums = nullptr;
     std::size_t sums_per_half = 0;
     const float* scales = nullptr;
-    float* outputs = nullptr;         ///< [(p·16 + t)·16 + lane]
-    std::int32_t* cut_sums = nullptr; ///< [((p·halves + h)·16 + t)·16 + lane], where steps are cut
-    bool outputs_replace_sums = false;
+    float* outputs = nullptr; ///< [(p·16 + t)·16 + lane]
+    // Where steps are cut:
+    std::int32_t* cut_sums = nullptr; ///< [((p·halves + h)·16 + t)·16 + lane]
+    bool sums_become_outputs = false; ///< which lie in the same place
 };
 
 template <activation A, amx_shape Shape>
 class amx_product {
     static constexpr std::size_t halves = static_cast<std::size_t>(A::halves);
     static constexpr std::size_t row_quads = simd::amx::row_bytes / quad_cols;
-    static constexpr std::size_t tile_rows = simd::amx::tile_rows;
+    static constexpr std::size_t register_rows = simd::amx::register_rows;
 
 public:
-    amx_product(const amx_stretch& stretch, std::size_t panels, const amx_tile& x,
-                std::size_t turn, std::size_t turns) noexcept
+    amx_product(const amx_stretch& stretch, std::size_t panels, const amx_tile& x, std::size_t turn,
+                std::size_t turns) noexcept
         : stretch_(stretch), panels_(panels), x_(x) {
         for (std::size_t p = turn; p < panels; p += turns) weights_[p] = stretch.next[p];
     }
@@ -126,20 +126,20 @@ public:
     /// Multiplies the panels of a stretch with a tile.
     QUANT_DETAIL_INLINE void run() noexcept {
         if constexpr (Shape.cut_steps) {
-            constexpr std::size_t at_once = stretch_panels / halves; // sums take four tiles
+            constexpr std::size_t at_once = stretch_panels / halves; // of four registers
             std::size_t p = 0;
             for (; p + at_once <= panels_; p += at_once) add_to_cut_sums<at_once>(p);
             for (; p < panels_; ++p) add_to_cut_sums<1>(p);
             if (!stretch_.ends) return;
             for (p = 0; p < panels_; ++p) {
-                float* outputs = x_.outputs + p * amx_tile_lanes;
-                simd::f32x16 y[tile_rows];
-                if (x_.outputs_replace_sums) {
+                float* outputs = x_.outputs + p * amx_lanes;
+                simd::f32x16 y[register_rows];
+                if (x_.sums_become_outputs) {
                     for (auto& each : y) each = simd::broadcast(0.0f);
                 } else {
                     load_outputs(outputs, y);
                 }
-                finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_tile_lanes, y);
+                finish(stretch_.steps[0], p, x_.cut_sums + p * halves * amx_lanes, y);
                 store_outputs(outputs, y);
             }
         } else {
@@ -148,30 +148,31 @@ public:
     }
 
 private:
-    /// Steps of one panel after the other, each in three stages, which overlap: while tiles are
-    /// multiplied, those before them are stored, and what was stored before is added to outputs.
+    /// Steps of one panel after the other, each in three stages, which overlap: while registers
+    /// are multiplied, sums before them are stored, and what was stored before is added to outputs.
     QUANT_DETAIL_INLINE void run_pipeline() noexcept {
-        alignas(64) std::int32_t sums[2][halves * amx_tile_lanes];
-        simd::f32x16 y[tile_rows];
-        const std::size_t steps = stretch_.count, all = panels_ * steps;
+        alignas(64) std::int32_t sums[2][halves * amx_lanes];
+        simd::f32x16 y[register_rows];
+        const std::size_t steps = stretch_.count, total = panels_ * steps;
         place multiplied, added;
         const auto advance = [&](auto parity, std::size_t i) QUANT_DETAIL_LAMBDA {
             constexpr std::size_t even = parity * halves, odd = (1 - parity) * halves;
-            if (i < all) {
+            if (i < total) {
                 set_zero<even, halves>();
                 add_products<1, even>(stretch_.steps[multiplied.step], multiplied.panel);
                 multiplied.advance(steps);
             }
-            if (i - 1 < all) store_sums<odd, halves>(sums[1 - parity]);
-            if (i - 2 < all) {
-                float* outputs = x_.outputs + added.panel * amx_tile_lanes;
+            // At first i − 1 and i − 2 wrap around, to more than there are.
+            if (i - 1 < total) store_sums<odd, halves>(sums[1 - parity]);
+            if (i - 2 < total) {
+                float* outputs = x_.outputs + added.panel * amx_lanes;
                 if (added.step == 0) load_outputs(outputs, y);
                 finish(stretch_.steps[added.step], added.panel, sums[parity], y);
                 added.advance(steps);
                 if (added.step == 0) store_outputs(outputs, y);
             }
         };
-        for (std::size_t i = 0; i < all + 2; i += 2) {
+        for (std::size_t i = 0; i < total + 2; i += 2) {
             advance(index_constant<0>{}, i);
             advance(index_constant<1>{}, i + 1);
         }
@@ -187,27 +188,27 @@ private:
         }
     };
 
-    // Sums in tiles First … First + Tiles − 1.
-    template <std::size_t First, std::size_t Tiles>
+    // Sums in registers First … First + Count − 1.
+    template <std::size_t First, std::size_t Count>
     QUANT_DETAIL_INLINE static void set_zero() noexcept {
-        unroll<Tiles>([](auto i) QUANT_DETAIL_LAMBDA { simd::amx::set_zero<int{First + i}>(); });
+        unroll<Count>([](auto i) QUANT_DETAIL_LAMBDA { simd::amx::set_zero<int{First + i}>(); });
     }
-    template <std::size_t First, std::size_t Tiles>
+    template <std::size_t First, std::size_t Count>
     QUANT_DETAIL_INLINE static void load_sums(const std::int32_t* from) noexcept {
-        unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::amx::load<int{First + i}>(from + i * amx_tile_lanes, simd::amx::row_bytes);
+        unroll<Count>([&](auto i) QUANT_DETAIL_LAMBDA {
+            simd::amx::load<int{First + i}>(from + i * amx_lanes, simd::amx::row_bytes);
         });
     }
-    template <std::size_t First, std::size_t Tiles>
+    template <std::size_t First, std::size_t Count>
     QUANT_DETAIL_INLINE static void store_sums(std::int32_t* to) noexcept {
-        unroll<Tiles>([&](auto i) QUANT_DETAIL_LAMBDA {
-            simd::amx::store<int{First + i}>(to + i * amx_tile_lanes);
+        unroll<Count>([&](auto i) QUANT_DETAIL_LAMBDA {
+            simd::amx::store<int{First + i}>(to + i * amx_lanes);
         });
     }
 
     template <std::size_t P>
     QUANT_DETAIL_INLINE void add_to_cut_sums(std::size_t panel) noexcept {
-        std::int32_t* sums = x_.cut_sums + panel * halves * amx_tile_lanes;
+        std::int32_t* sums = x_.cut_sums + panel * halves * amx_lanes;
         if (stretch_.begins) {
             set_zero<0, P * halves>();
         } else {
@@ -217,28 +218,27 @@ private:
         store_sums<0, P * halves>(sums);
     }
 
-    /// Adds a step's products with P panels to tiles of sums from First on, both halves of each
+    /// Adds a step's products with P panels to registers of sums from First on, both halves of each
     /// panel in turn.
     template <std::size_t P, std::size_t First>
     QUANT_DETAIL_INLINE void add_products(const operand_step& step, std::size_t panel) noexcept {
         std::size_t q = 0;
         if (step.first_quad % row_quads != 0) { // the second half of a row
-            add_tiles<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, 0);
+            add_registers<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, 0);
             q = row_quads / 2;
         }
         for (; q + row_quads <= step.quads; q += row_quads) {
-            add_tiles<P, First, simd::amx::tokens_16, simd::amx::weights_16>(step, panel, q);
+            add_registers<P, First, simd::amx::tokens_16, simd::amx::weights_16>(step, panel, q);
         }
         if (q < step.quads) {
-            add_tiles<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, q);
+            add_registers<P, First, simd::amx::tokens_8, simd::amx::weights_8>(step, panel, q);
         }
     }
     template <std::size_t P, std::size_t First, int Tokens, int Weights>
-    QUANT_DETAIL_INLINE void add_tiles(const operand_step& step, std::size_t panel,
-                                       std::size_t quad) noexcept {
+    QUANT_DETAIL_INLINE void add_registers(const operand_step& step, std::size_t panel,
+                                           std::size_t quad) noexcept {
         const std::size_t at = step.first_quad + quad;
-        const std::byte* codes = x_.codes +
-                                 at / row_quads * x_.tokens * simd::amx::row_bytes +
+        const std::byte* codes = x_.codes + at / row_quads * x_.tokens * simd::amx::row_bytes +
                                  at % row_quads * quad_cols;
         unroll<halves>([&](auto h) QUANT_DETAIL_LAMBDA {
             simd::amx::load<Tokens>(codes + h * x_.half_bytes, simd::amx::row_bytes);
@@ -257,24 +257,26 @@ private:
     }
 
     QUANT_DETAIL_INLINE static void load_outputs(const float* at,
-                                                 simd::f32x16 (&y)[tile_rows]) noexcept {
+                                                 simd::f32x16 (&y)[register_rows]) noexcept {
         QUANT_DETAIL_UNROLLED
-        for (std::size_t t = 0; t < tile_rows; ++t) y[t] = simd::load<float>(at + t * panel_rows);
+        for (std::size_t t = 0; t < register_rows; ++t)
+            y[t] = simd::load<float>(at + t * panel_rows);
     }
     QUANT_DETAIL_INLINE static void store_outputs(float* at,
-                                                  const simd::f32x16 (&y)[tile_rows]) noexcept {
+                                                  const simd::f32x16 (&y)[register_rows]) noexcept {
         QUANT_DETAIL_UNROLLED
-        for (std::size_t t = 0; t < tile_rows; ++t) simd::store(at + t * panel_rows, y[t]);
+        for (std::size_t t = 0; t < register_rows; ++t) simd::store(at + t * panel_rows, y[t]);
     }
 
     /// Adds a panel's finished sums of a step to outputs.
     QUANT_DETAIL_INLINE void finish(const operand_step& step, std::size_t panel,
                                     const std::int32_t* sums,
-                                    simd::f32x16 (&y)[tile_rows]) noexcept {
+                                    simd::f32x16 (&y)[register_rows]) noexcept {
         constexpr bool owes = Shape.owes_zero_point || Shape.offset != 0;
-        const float* scales = x_.scales + (Shape.scale_per_block ? step.first_block * x_.tokens : 0);
-        std::int32_t base[halves][tile_rows];
-        float x_total[tile_rows];
+        const float* scales =
+            x_.scales + (Shape.scale_per_block ? step.first_block * x_.tokens : 0);
+        std::int32_t base[halves][register_rows];
+        float x_total[register_rows];
         if constexpr (owes || Shape.has_minimum) {
             simd::native<std::int32_t> activation_sum[halves];
             QUANT_DETAIL_UNROLLED
@@ -299,7 +301,7 @@ private:
             }
         }
         const auto sum = [&](std::size_t h, std::size_t t) QUANT_DETAIL_LAMBDA {
-            auto value = simd::load<std::int32_t>(sums + (h * tile_rows + t) * panel_rows);
+            auto value = simd::load<std::int32_t>(sums + (h * register_rows + t) * panel_rows);
             if constexpr (Shape.doubles_sums) value = value + value;
             if constexpr (Shape.owes_zero_point) {
                 value = value + step.zero_point[panel] * simd::broadcast(base[h][t]);
@@ -317,7 +319,7 @@ private:
             }
         };
         constexpr std::size_t at_once = 4; // tokens that there are not are nobody's
-        unroll<tile_rows / at_once>([&](auto i) QUANT_DETAIL_LAMBDA {
+        unroll<register_rows / at_once>([&](auto i) QUANT_DETAIL_LAMBDA {
             if (i * at_once < x_.tokens) {
                 unroll<at_once>([&](auto t) QUANT_DETAIL_LAMBDA { add(i * at_once + t); });
             }

@@ -123,7 +123,7 @@ template <class A, quantization_scheme S, class X, class Y, class... Args>
             memory = &small;
         }
         auto packed = activations_for<S, chosen>::try_from(x, run, find_prologue(args...), memory,
-                                                              rows_rule_of<chosen, S>);
+                                                           rows_rule_of<chosen, S>);
         if (!packed) return packed.failure();
         return multiply(packed->view(), w, y, run, stages);
     }

@@ -138,16 +138,13 @@ template <quantization_scheme S, class X>
     return false;
 }
 
-/// All tokens, in rows, times panels first … last − 1, by AMX.
+/// All tokens, which lie in rows, times panels first … last − 1.
 template <quantization_scheme S, class X, class Output>
-void multiply_rows(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
-                   std::size_t last) noexcept {
-    // Smaller tiles take a token more, which is nobody's: to say otherwise takes longer. What is
-    // read for it are numbers of the same tile.
-    const simd::amx::tiles_in_use tiles(x.tokens_in(0));
+void multiply_by_amx(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
+                     std::size_t last) noexcept {
     // Batches of one size: a small one would make operands for few.
     const std::size_t most =
-        amx_batch_tiles / amx_tiles_per_tile<S, typename X::activation_type>(x.cols());
+        amx_batch_blocks / amx_blocks_per_tile<S, typename X::activation_type>(x.cols());
     const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
     for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
         const std::size_t tiles_end = std::min(tile + batch, x.tiles());
@@ -163,7 +160,7 @@ void multiply_range(const X& x, const panel_list<S>& w, const Output& out, std::
                     std::size_t last) noexcept {
     using A = typename X::activation_type;
     if constexpr (takes_rows<A, X::section, X::block>) {
-        if (x.in_rows()) return multiply_rows<S>(x, w, out, first, last);
+        if (x.in_rows()) return multiply_by_amx<S>(x, w, out, first, last);
     }
     if constexpr (QUANT_DETAIL_SCALAR || !product_plan<S, A>::by_superblocks) {
         alignas(64) float sums[panel_rows];

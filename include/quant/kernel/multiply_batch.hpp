@@ -112,17 +112,17 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
 }
 
 /// Tiles first_tile … last_tile − 1 in rows times the panels of one group, by AMX; no more of them
-/// than amx_batch_tiles have room for.
+/// than amx_batch_blocks have room for.
 template <quantization_scheme S, class X, class Output>
 void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                         const panel_list<S>& w, const Output& out, std::size_t panel,
                         std::size_t last) noexcept {
     using A = typename X::activation_type;
     constexpr amx_shape shape = amx_shape_of<S, A>;
-    constexpr std::size_t P = stretch_panels, tile_outputs = P * amx_tile_lanes;
-    const std::size_t each = amx_tiles_per_tile<S, A>(x.cols());
-    alignas(64) float memory[amx_batch_tiles * tile_outputs];
-    amx_tile batch[amx_batch_tiles];
+    constexpr std::size_t P = stretch_panels, tile_outputs = P * amx_lanes;
+    const std::size_t each = amx_blocks_per_tile<S, A>(x.cols());
+    alignas(64) float memory[amx_batch_blocks * tile_outputs];
+    amx_tile batch[amx_batch_blocks];
     const std::size_t count = last_tile - first_tile;
     for (std::size_t i = 0; i < count; ++i) {
         const auto tile = x.tile(first_tile + i);
@@ -136,22 +136,28 @@ void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_til
                     .scales = tile.scales(0),
                     .outputs = outputs,
                     .cut_sums = reinterpret_cast<std::int32_t*>(sums),
-                    .outputs_replace_sums = each == 1};
+                    .sums_become_outputs = shape.cut_steps && each == 1};
     }
     std::fill_n(memory, count * each * tile_outputs, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
     operand_stretches<S, A, amx_operand<S>> stretches(group.panels, next_group.panels, group.count,
                                                       w.panel_bytes());
-    stretches.for_each(x.tile(first_tile).at.row, [&](const amx_stretch& stretch) {
-        for (std::size_t i = 0; i < count; ++i) {
-            multiply_amx<A, shape>(stretch, group.count, batch[i], i, count);
-        }
-    });
+    {
+        // Not longer: stages of an epilogue may be anybody's. Smaller tiles take a token more,
+        // which is nobody's, since to say otherwise takes longer; what is read for it are numbers
+        // of the same tile.
+        const simd::amx::registers_in_use registers(x.tokens_in(0));
+        stretches.for_each(x.tile(first_tile).at.row, [&](const amx_stretch& stretch) {
+            for (std::size_t i = 0; i < count; ++i) {
+                multiply_amx<A, shape>(stretch, group.count, batch[i], i, count);
+            }
+        });
+    }
     for (std::size_t i = 0; i < count; ++i) {
         out.finish_tile(batch[i].outputs, x.first_token(first_tile + i), batch[i].tokens, panel,
                         group.count, shape.scale_per_block ? nullptr : batch[i].scales,
-                        simd::amx::tile_rows);
+                        simd::amx::register_rows);
     }
 }
 

@@ -182,8 +182,7 @@ QUANT_DETAIL_OUTLINE void multiply_operands(const dot_product_stretch& stretch,
             simd::i32x16 operand[P];
             QUANT_DETAIL_UNROLLED
             for (std::size_t p = 0; p < P; ++p) {
-                operand[p] =
-                    simd::keep_in_register(simd::load_line(operands[p] + q * line_bytes));
+                operand[p] = simd::keep_in_register(simd::load_line(operands[p] + q * line_bytes));
             }
             QUANT_DETAIL_UNROLLED
             for (std::size_t h = 0; h < halves; ++h) {

@@ -47,7 +47,7 @@ struct dot_product_operand {
 /// A step within a stretch, or a part of one.
 struct operand_step {
     const std::byte* operands[stretch_panels]; ///< a line for each quad
-    std::size_t group, first_in_group; ///< of the weights: its first quad's place
+    std::size_t group, first_in_group;         ///< of the weights: its first quad's place
     std::size_t quads;
     std::size_t first_quad; ///< of the activations
     std::size_t first_block, blocks;
@@ -123,8 +123,7 @@ QUANT_DETAIL_OUTLINE void make_panel(const std::byte* panel, std::size_t p,
 
 /// Whether a stretch holds one step or part of one, else whole steps.
 template <quantization_scheme S, activation A, class Operand>
-inline constexpr bool cuts_steps =
-    product_plan<S, A>::step > Operand::stretch_quads * quad_cols;
+inline constexpr bool cuts_steps = product_plan<S, A>::step > Operand::stretch_quads* quad_cols;
 
 /// Cuts the columns of up to four panels into stretches, in order.
 template <quantization_scheme S, activation A, class Operand>

@@ -155,10 +155,9 @@ template <activation A, quantization_scheme S, real_element T, class... Args>
     requires(detail::packing_argument<Args> && ...)
 [[nodiscard]] result<detail::activations_for<S, A>> try_pack_activations(matrix_view<T> x,
                                                                          Args&&... args) noexcept {
-    return detail::activations_for<S, A>::try_from(x, detail::find_executor(args...),
-                                                   detail::find_prologue(args...),
-                                                   detail::find_scratch(args...),
-                                                   detail::rows_rule_of<A, S>);
+    return detail::activations_for<S, A>::try_from(
+        x, detail::find_executor(args...), detail::find_prologue(args...),
+        detail::find_scratch(args...), detail::rows_rule_of<A, S>);
 }
 
 #if QUANT_HAS_EXCEPTIONS

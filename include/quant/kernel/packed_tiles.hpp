@@ -57,8 +57,7 @@ public:
     [[nodiscard]] std::size_t tiles() const noexcept { return last_ - first_; }
     /// Whether all tiles lie in rows; else none does.
     [[nodiscard]] bool in_rows() const noexcept {
-        return takes_rows<A, Section, Block> && tiles() != 0 &&
-               split_.smaller() > tile_tokens<A>;
+        return takes_rows<A, Section, Block> && tiles() != 0 && split_.smaller() > tile_tokens<A>;
     }
     [[nodiscard]] std::size_t first_token(std::size_t tile) const noexcept {
         return split_.first_token(first_ + tile);
@@ -93,9 +92,9 @@ private:
                                                   const rows_rule& rule) noexcept {
         if constexpr (takes_rows<A, Section, Block>) {
             // Else rows could not be told from other tiles, nor would tiles be of two sizes.
-            static_assert(simd::amx::tile_rows / 2 > tile_tokens<A>);
+            static_assert(simd::amx::register_rows / 2 > tile_tokens<A>);
             const bool may = tokens > tile_tokens<A> && rule.holds(tokens);
-            if (may && simd::amx::available()) return simd::amx::tile_rows;
+            if (may && simd::amx::available()) return simd::amx::register_rows;
         }
         return tile_tokens<A>;
     }

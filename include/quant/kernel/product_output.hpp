@@ -19,13 +19,13 @@ struct product_output {
     matrix_view<Y> y;
     std::tuple<const Stages&...> stages;
 
-    /// Applies the stages to sums[(p·rows + t)·16 + lane], times scales[t] if there are scales,
+    /// Applies the stages to sums[(p·stride + t)·16 + lane], times scales[t] if there are scales,
     /// and stores those outputs that exist. Token by token, so that what is stored lies together.
-    /// rows: `tokens` if it is 0.
+    /// stride: `tokens` if it is 0.
     void finish_tile(const float* sums, std::size_t first_token, std::size_t tokens,
                      std::size_t first_panel, std::size_t panels, const float* scales = nullptr,
-                     std::size_t rows = 0) const noexcept {
-        const std::size_t panel_sums = (rows == 0 ? tokens : rows) * panel_rows;
+                     std::size_t stride = 0) const noexcept {
+        const std::size_t panel_sums = (stride == 0 ? tokens : stride) * panel_rows;
         const matrix_view<Y> to = y; // what is stored might else be taken for a part of *this
         for (std::size_t t = 0; t < tokens; ++t) {
             const std::size_t token = first_token + t;

@@ -241,6 +241,12 @@ private:
         constexpr std::size_t step_blocks = plan::step / plan::block;
         const std::size_t first = walk_.blocks;
         walk_.blocks = Whole ? first + step_blocks : std::min(first + step_blocks, blocks_);
+        if constexpr (S::group_cols > core_detail::longest_step) { // whose last step may be short
+            const std::size_t columns = units * unit_cols;
+            if (columns < plan::step) {
+                walk_.blocks = std::min(first + div_ceil(columns, plan::block), blocks_);
+            }
+        }
         sums_type sums;
         typename sums_type::memory memory;
         if constexpr (integer) {
