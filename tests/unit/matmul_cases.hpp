@@ -69,7 +69,7 @@ private:
 
 template <class S, class A>
 void check_product(shape size, std::size_t tokens, quant::thread_pool& pool) {
-    const auto [rows, cols] = size;
+    const std::size_t rows = size.rows, cols = size.cols;
     const auto w = numbers(rows + cols).vector(rows * cols);
     const auto x = numbers(rows * cols + tokens).vector(tokens * cols);
     const quant::matrix_view<const float> x_view{x.data(), tokens, cols};
