@@ -79,7 +79,8 @@ def bars(builds, area, folder, name, title, pick):
     axes.margins(y=0.01)
     axes.invert_yaxis()
     most = max(c.percent for chosen in families.values() for c in chosen.values())
-    axes.set(xlim=(0, max(105, 1.05 * most)), xlabel="percent of the limit; black: target; white: median", title=title)
+    axes.set(xlim=(0, max(105, 1.05 * most)),
+             xlabel="percent of the limit; black: target; white: median", title=title)
     handles = [plt.Rectangle((0, 0), 1, 1, color=COLORS[i % len(COLORS)]) for i in range(len(builds))]
     axes.legend(handles, [b.name for b in builds], fontsize=7, frameon=False, loc="lower right")
     save(figure, folder, name)

@@ -21,7 +21,8 @@ import sys
 PEAKS = ("dot_product", "bf16_dot_product", "multiply_add")
 LIMITS = {
     "dot_product": "8-bit dot products", "own_dot_product": "8-bit dot products of the build itself",
-    "amx_products": "8-bit products of tiles (AMX)", "bf16_dot_product": "bf16 dot products", "multiply_add": "float multiply-adds",
+    "amx_products": "8-bit products of tiles (AMX)", "bf16_dot_product": "bf16 dot products",
+    "multiply_add": "float multiply-adds",
     "l2_read": "reading L2", "l3_read": "reading L3", "dram_read": "reading DRAM",
 }
 

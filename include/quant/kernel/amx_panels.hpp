@@ -26,7 +26,6 @@ struct amx_operand {
     using plain = integer_operand<S>;
     static constexpr code_form form = plain::form;
     static constexpr bool in_place = operands_in_place<S>;
-    static constexpr std::size_t stretch_quads = 64;
     static constexpr std::size_t quad_unit = superblock_cols / quad_cols;
 
     [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
@@ -69,14 +68,17 @@ struct amx_shape {
 
 template <quantization_scheme S, activation A>
 inline constexpr amx_shape amx_shape_of{
-    cuts_steps<S, A, amx_operand<S>>,     !operands_in_place<S>,
-    integer_operand<S>::doubles_sums,     operands_in_place<S>&& S::has_zero_point,
-    operands_in_place<S> ? S::offset : 0, S::has_minimum,
+    cuts_steps<S, A>,
+    !operands_in_place<S>,
+    integer_operand<S>::doubles_sums,
+    operands_in_place<S>&& S::has_zero_point,
+    operands_in_place<S> ? S::offset : 0,
+    S::has_minimum,
     activation_group<A>() != all,
 };
 
 /// Stretches for AMX, whatever the scheme.
-using amx_stretch = operand_stretch<64, 8>;
+using amx_stretch = operand_stretch<superblock_cols / quad_cols>;
 
 /// Numbers of a register of sums, and of as many outputs.
 inline constexpr std::size_t amx_lanes = simd::amx::register_rows * panel_rows;

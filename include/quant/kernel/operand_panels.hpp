@@ -38,7 +38,7 @@ inline constexpr stretch_shape shape_of = [] {
     using plan = product_plan<S, A>;
     static_assert(!S::has_zero_point || integer_operand<S>::excess == 0);
     return stretch_shape{S::group_cols == all && plan::act_group == all,
-                         cuts_steps<S, A, dot_product_operand<S>>,
+                         cuts_steps<S, A>,
                          S::has_minimum,
                          S::has_zero_point,
                          S::has_zero_point && plan::step <= 255,
@@ -102,7 +102,7 @@ struct stretch_tile {
 };
 
 /// Stretches of dot products, whatever the scheme.
-using dot_product_stretch = operand_stretch<64, 4>;
+using dot_product_stretch = operand_stretch<4>;
 
 /// Multiplies P panels of one stretch, from panel First on, with the T tokens of a tile. One
 /// function per tile and what shape says. Outputs are in registers, too, where those have room for

@@ -17,6 +17,8 @@ namespace detail {
 
 /// Panels of a stretch: with the largest tile their sums take three quarters of 32 registers.
 inline constexpr std::size_t stretch_panels = 4;
+/// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
+inline constexpr std::size_t stretch_quads = 64;
 
 /// Whether operands of dot products lie in the panels as they are needed.
 template <quantization_scheme S>
@@ -27,8 +29,6 @@ template <quantization_scheme S>
 struct dot_product_operand {
     static constexpr code_form form = integer_operand<S>::form;
     static constexpr bool in_place = operands_in_place<S>;
-    /// Quads of a stretch: operands, 16 KiB, take a third or half of a first-level cache.
-    static constexpr std::size_t stretch_quads = 64;
     /// Quads of which a step has a multiple.
     static constexpr std::size_t quad_unit = 4;
 
@@ -56,11 +56,12 @@ struct operand_step {
     simd::i32x16 zero_point[stretch_panels];
 };
 
-/// Operands of consecutive columns, with the numbers of the steps that they belong to.
-template <std::size_t Quads, std::size_t QuadUnit>
+/// Operands of consecutive columns, with the numbers of the steps that they belong to, which have
+/// multiples of QuadUnit quads.
+template <std::size_t QuadUnit>
 struct operand_stretch {
-    alignas(64) std::byte operands[stretch_panels][Quads][line_bytes];
-    operand_step steps[Quads / QuadUnit];
+    alignas(64) std::byte operands[stretch_panels][stretch_quads][line_bytes];
+    operand_step steps[stretch_quads / QuadUnit];
     std::size_t count = 0; ///< steps
     bool begins = true;    ///< whether the (only) step begins here, and ends
     bool ends = true;
@@ -68,9 +69,6 @@ struct operand_stretch {
     /// as much again, or, where less is left, the next panel's beginning.
     look_ahead next[stretch_panels];
 };
-
-template <class Operand>
-using stretch_of = operand_stretch<Operand::stretch_quads, Operand::quad_unit>;
 
 /// Operands of `quads` quads, a multiple of four, from the first or the fifth (`inside`) of a
 /// superblock on, a line each. group: what Operand::of_group says.
@@ -100,7 +98,7 @@ QUANT_DETAIL_INLINE void make_operands(const std::byte* superblock, std::size_t 
 /// Makes operands of the p-th panel of a stretch whose steps are known, and reads their numbers.
 template <quantization_scheme S, class Operand>
 QUANT_DETAIL_OUTLINE void make_panel(const std::byte* panel, std::size_t p,
-                                     stretch_of<Operand>& stretch) noexcept {
+                                     operand_stretch<Operand::quad_unit>& stretch) noexcept {
     using at = layout<S>;
     std::byte(*to)[line_bytes] = stretch.operands[p];
     for (std::size_t i = 0; i < stretch.count; ++i) {
@@ -122,8 +120,8 @@ QUANT_DETAIL_OUTLINE void make_panel(const std::byte* panel, std::size_t p,
 }
 
 /// Whether a stretch holds one step or part of one, else whole steps.
-template <quantization_scheme S, activation A, class Operand>
-inline constexpr bool cuts_steps = product_plan<S, A>::step > Operand::stretch_quads* quad_cols;
+template <quantization_scheme S, activation A>
+inline constexpr bool cuts_steps = product_plan<S, A>::step > stretch_quads* quad_cols;
 
 /// Cuts the columns of up to four panels into stretches, in order.
 template <quantization_scheme S, activation A, class Operand>
@@ -131,8 +129,7 @@ class operand_stretches {
     using plan = product_plan<S, A>;
     using at = layout<S>;
     static constexpr std::size_t most = stretch_panels;
-    static constexpr std::size_t stretch_quads = Operand::stretch_quads;
-    static constexpr bool cut_steps = cuts_steps<S, A, Operand>;
+    static constexpr bool cut_steps = cuts_steps<S, A>;
 
 public:
     /// Of the first `count` panels. next_panels: those that are multiplied after these.
@@ -192,7 +189,7 @@ private:
         stretch_.count = filled_ = 0;
     }
 
-    stretch_of<Operand> stretch_;
+    operand_stretch<Operand::quad_unit> stretch_;
     const std::byte* const (&panels_)[most];
     const std::byte* const (&next_panels_)[most];
     std::size_t count_;
