@@ -18,8 +18,8 @@
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; `default` means one program
 # each, `name.default`, with no flags but the compiler's own and those of CMAKE_CXX_FLAGS, as on
 # architectures other than x86-64. QUANT_TEST_SKIP leaves out single programs, by the names that they
-# have where the CPU lacks nothing; QUANT_TEST_PART=I/N builds long lists of types in parts, see
-# tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an instruction set that this CPU lacks, the
+# have where the CPU lacks nothing; QUANT_TEST_PART=I/N builds one of N parts of long lists of
+# types, another one for each instruction set, see tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an instruction set that this CPU lacks, the
 # best one that it has instead of a test that is skipped.
 include(QuantIsas)
 
@@ -134,10 +134,12 @@ function(quant_add_test_program program isa sources link timeout own_headers)
         QUANT_SHARED_DATA="${QUANT_SHARED_DATA}")
     if(QUANT_TEST_PARTS)
         # Many lists go through the same widths, so programs differ in the part that a build has of
-        # them: by the length of their names, which is the same in all builds.
+        # them: by the length of their names, which is the same in all builds, and by the
+        # instruction set, so that those of a program have several parts between them.
         string(REGEX REPLACE "[.].*" "" name ${program})
         string(LENGTH ${name} offset)
-        math(EXPR part "(${QUANT_TEST_PART_NUMBER} + ${offset}) % ${QUANT_TEST_PARTS}")
+        list(FIND QUANT_KNOWN_ISAS "${isa}" isa_number) # -1 without one
+        math(EXPR part "${QUANT_TEST_PART_NUMBER} + ${offset} + 1 + ${isa_number}")
         target_compile_definitions(${program} PRIVATE
             QUANT_TEST_PART=${part} QUANT_TEST_PARTS=${QUANT_TEST_PARTS})
     endif()

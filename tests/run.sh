@@ -6,18 +6,19 @@
 #   gcc          g++, release: build, tests, benchmarks checked for errors; GGUF's decoders against
 #                those of the Python package gguf, which pip brings
 #   consumers    the four ways to get the library into another project
-#   clang        clang++, release: build, header check, tests, examples
+#   clang        clang++, with -O1: build, header check, tests, examples
 #   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests; without
 #                the latter's checks of pointers, which make kernels compile four times as long where
-#                the former looks at each access
+#                the former looks at each access, by calls, which compile in three quarters of the time
 #   everywhere   AArch64 and s390x (big-endian), emulated: what tests/everywhere.sh --quick tests
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
 #   all          all of these
 #
-# To save time, g++, clang++ and sanitizers test one third each of long lists of types; most of what is
-# the same for all instruction sets is left to g++ and sanitizers, examples to clang++, and instruction
-# sets that are tested by few programs to tests/everywhere.sh. `cmake --preset dev` builds all tests and
-# types for one compiler.
+# To save time, g++, clang++ and sanitizers test one fifth each of long lists of types, another one with
+# each instruction set, or one third where there is but one; most of what is the same for all
+# instruction sets is left to g++ or sanitizers, examples to clang++, and instruction sets that are
+# tested by few programs to tests/everywhere.sh. `cmake --preset dev` builds all tests and types for one
+# compiler.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.

@@ -65,7 +65,7 @@ struct multiplying_stage : not_an_executor {
 
 } // namespace
 
-TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", cases::sample<products>) {
+TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", cases::sample<products, 3>) {
     using S = typename TestType::scheme;
     using A = typename TestType::activations;
     CAPTURE(to_string(describe<S>()));

@@ -43,7 +43,7 @@ using products = std::tuple<
 } // namespace
 
 TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
-                        cases::sample<products>) {
+                        cases::sample<products, 3>) {
     using S = typename TestType::scheme;
     using A = typename TestType::activations;
     CAPTURE(to_string(describe<S>()));

@@ -44,6 +44,11 @@ using products = std::tuple<
     tested_product<codebook<presets::iq4_levels>, symmetric, group_wise<64>, per_token_int8>,
     tested_product<fp4, symmetric, per_channel, per_token_int8>>;
 
+using longest =
+    std::tuple<scheme<int2, asymmetric, per_channel, float>,
+               scheme<int3, midrise, per_channel, float>, scheme<int7, midrise, per_channel, float>,
+               scheme<int8, midrise, per_channel, float>>;
+
 /// Products of a row of largest codes with activations of one sign: sums of steps as far from zero
 /// as they get, exactly.
 template <class S>
@@ -78,9 +83,7 @@ TEMPLATE_LIST_TEST_CASE("one token: products are the reference's", "[matmul]",
     }
 }
 
-TEST_CASE("one token: rows that are longer than a step", "[matmul]") {
-    check_largest<scheme<int2, asymmetric, per_channel, float>>();
-    check_largest<scheme<int3, midrise, per_channel, float>>();
-    check_largest<scheme<int7, midrise, per_channel, float>>();
-    check_largest<scheme<int8, midrise, per_channel, float>>();
+TEMPLATE_LIST_TEST_CASE("one token: rows that are longer than a step", "[matmul]",
+                        cases::sample<longest>) {
+    check_largest<TestType>();
 }
