@@ -39,6 +39,7 @@ using products = std::tuple<
     tested_product<fp4, symmetric, group_wise<64>, per_token_int8>,
     tested_product<int4, asymmetric_min, group_wise<32>, activations::int16>,
     tested_product<int4, asymmetric, per_channel, grouped_int8<512>>>;
+using tested = cases::sample<products, 3>;
 
 template <class A, std::size_t Section, std::size_t Block>
 bool in_rows(const packed_activations<A, Section, Block>& x) {
@@ -65,7 +66,7 @@ struct multiplying_stage : not_an_executor {
 
 } // namespace
 
-TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", cases::sample<products, 3>) {
+TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", tested) {
     using S = typename TestType::scheme;
     using A = typename TestType::activations;
     CAPTURE(to_string(describe<S>()));

@@ -39,11 +39,11 @@ using products = std::tuple<
     tested_product<int8, symmetric, group_wise<128>, activations::int8<group_wise<64>>>,
     tested_product<int6, asymmetric_min, group_wise<64>, activations::int8<group_wise<64>>>,
     tested_product<int4, asymmetric, per_channel, activations::int8<group_wise<512>>>>;
+using tested = cases::sample<products, 3>;
 
 } // namespace
 
-TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]",
-                        cases::sample<products, 3>) {
+TEMPLATE_LIST_TEST_CASE("many tokens: products are the reference's", "[matmul]", tested) {
     using S = typename TestType::scheme;
     using A = typename TestType::activations;
     CAPTURE(to_string(describe<S>()));
