@@ -3,6 +3,7 @@
 #include <quant/simd/convert.hpp>
 #include <quant/simd/interleave.hpp>
 #include <quant/simd/reduce.hpp>
+#include <quant/simd/signed_bytes.hpp>
 #include <quant/simd/tile.hpp>
 
 #include <catch2/catch_test_macros.hpp>
@@ -248,22 +249,60 @@ TEST_CASE("rows are laid side by side quad by quad", "[elements][simd]") {
     check_interleaved<6>(numbers);
 }
 
-TEST_CASE("bytes of 64 lanes, and the first lanes of a vector, are stored in their order",
-          "[elements][simd]") {
+TEST_CASE("lines of 64 signed bytes are made in their order, and summed", "[elements][simd]") {
+    // All bytes, and numbers beyond them.
     std::int32_t values[64];
     for (int i = 0; i < 64; ++i) values[i] = i * 4 - 128 + i % 3;
+    values[5] = -128;
+    values[17] = 1 << 30;
+    values[40] = -(1 << 30);
     simd::i32x16 lanes[4];
     for (std::size_t i = 0; i < 4; ++i) lanes[i] = simd::load<std::int32_t>(values + 16 * i);
-    std::int8_t bytes[64];
-    simd::store_i8(bytes, lanes);
-    CHECK(std::equal(bytes, bytes + 64, values));
+    const simd::i32x16 line = simd::to_signed_bytes(lanes);
+    std::int8_t bytes[64], without[64];
+    simd::store_line(reinterpret_cast<std::byte*>(bytes), line);
+    simd::store_line(reinterpret_cast<std::byte*>(without), simd::without_least(line));
+    for (std::size_t i = 0; i < 64; ++i) {
+        CHECK(bytes[i] == std::clamp(values[i], -128, 127));
+        CHECK(without[i] == std::clamp(values[i], -127, 127));
+    }
+    std::int32_t quads[16];
+    simd::store(quads, simd::sum_quads(line));
+    for (std::size_t i = 0; i < 16; ++i) {
+        CHECK(quads[i] == std::accumulate(bytes + 4 * i, bytes + 4 * i + 4, 0));
+    }
+}
 
+TEST_CASE("quarters of vectors are summed by pairs, and each", "[elements][simd]") {
+    std::int32_t values[4][16];
+    simd::i32x16 v[4];
+    for (std::size_t j = 0; j < 4; ++j) {
+        for (std::size_t i = 0; i < 16; ++i) values[j][i] = 1 << (j * 4 + i % 4) << i / 4;
+        v[j] = simd::load<std::int32_t>(values[j]);
+    }
+    const auto sum_of_quarter = [&](std::size_t j, std::size_t q) {
+        return std::accumulate(values[j] + 4 * q, values[j] + 4 * q + 4, 0);
+    };
+    std::int32_t each[16], pairs[16];
+    simd::store(each, simd::sum_quarters(v));
+    simd::store(pairs, simd::pair_quarters(v[0], v[1]));
+    for (std::size_t q = 0; q < 4; ++q) {
+        for (std::size_t j = 0; j < 4; ++j) CHECK(each[4 * q + j] == sum_of_quarter(j, q));
+        CHECK(std::accumulate(pairs + 4 * q, pairs + 4 * q + 4, 0) ==
+              sum_of_quarter(q / 2, q % 2 * 2) + sum_of_quarter(q / 2, q % 2 * 2 + 1));
+    }
+}
+
+TEST_CASE("the first lanes of a vector are stored in their order", "[elements][simd]") {
+    std::int32_t values[16];
+    for (int i = 0; i < 16; ++i) values[i] = i * 4 - 128 + i % 3;
+    const auto lanes = simd::load<std::int32_t>(values);
     for (std::size_t n = 0; n <= 16; ++n) {
         CAPTURE(n);
         std::int32_t some[16] = {};
-        simd::store_partial(some, lanes[0], n);
+        simd::store_partial(some, lanes, n);
         float floats[16] = {};
-        simd::store_partial(floats, simd::to_float(lanes[0]), n);
+        simd::store_partial(floats, simd::to_float(lanes), n);
         for (std::size_t i = 0; i < 16; ++i) {
             const std::int32_t expected = i < n ? values[i] : 0;
             CHECK(some[i] == expected);

@@ -20,8 +20,8 @@ QUANT_DETAIL_INLINE simd::i32x16 magnitude_bits(const simd::f32x16& v) noexcept 
 }
 inline constexpr std::int32_t infinity_bits = 0x7F800000;
 
-/// max |x|; NaN or infinity if any of the numbers is.
-[[nodiscard]] inline float largest_magnitude(const float* x, std::size_t n) noexcept {
+/// magnitude_bits of n numbers, the largest of them in some lane.
+QUANT_DETAIL_INLINE simd::i32x16 largest_magnitudes(const float* x, std::size_t n) noexcept {
     simd::i32x16 largest[4];
     for (auto& l : largest) l = simd::broadcast<std::int32_t>(0);
     std::size_t i = 0;
@@ -36,13 +36,12 @@ inline constexpr std::int32_t infinity_bits = 0x7F800000;
             largest[0], magnitude_bits(count == 16 ? simd::load<float>(x + i)
                                                    : simd::load_partial<float>(x + i, count)));
     }
-    return core_detail::bit_cast<float>(simd::reduce_max(
-        simd::max(simd::max(largest[0], largest[1]), simd::max(largest[2], largest[3]))));
+    return simd::max(simd::max(largest[0], largest[1]), simd::max(largest[2], largest[3]));
 }
 
-/// Whether all of columns first … last − 1 of a row are finite.
-[[nodiscard]] inline bool all_finite(const float* x, std::size_t first, std::size_t last) noexcept {
-    return first == last || std::isfinite(largest_magnitude(x + first, last - first));
+/// max |x|; NaN or infinity if any of the numbers is.
+[[nodiscard]] inline float largest_magnitude(const float* x, std::size_t n) noexcept {
+    return core_detail::bit_cast<float>(simd::reduce_max(largest_magnitudes(x, n)));
 }
 
 /// Scale of activations of magnitude up to `largest`.

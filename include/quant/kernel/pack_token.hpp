@@ -1,7 +1,8 @@
 // Tokens into their tile: quantized (or rounded) and spread over the tile's quads.
 #pragma once
 
-#include <quant/kernel/pack_blocks.hpp>
+#include <quant/kernel/pack_float_blocks.hpp>
+#include <quant/kernel/pack_integer_blocks.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -66,14 +67,14 @@ pack_integer_block(const activation_tile<A, Section, Block, std::byte>& tile, st
     sums[1] = A::halves == 2 ? simd::reduce_add(high_sum) : 0;
 }
 
-/// Packs the blocks of a token from number `packed` on as integers. A token with a number that is
-/// not finite gets NaN scales.
+/// Packs a token's blocks as integers, one by one. A token with a number that is not finite gets
+/// NaN scales.
 template <activation A, std::size_t Section, std::size_t Block>
-void pack_integer_rest(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t place,
-                       token_to_pack token, float fixed, std::size_t packed) noexcept {
+void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& tile,
+                        std::size_t place, token_to_pack token, float fixed) noexcept {
     const std::size_t cols = tile.at.row.cols;
-    tile.at.row.for_each_block(packed, [&](std::size_t block, std::size_t c, std::size_t n,
-                                           std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
+    tile.at.row.for_each_block(0, [&](std::size_t block, std::size_t c, std::size_t n,
+                                      std::size_t quad, std::size_t byte) QUANT_DETAIL_LAMBDA {
         if constexpr (tile_layout<A, Section, Block>::scale_per_block) {
             // Several blocks may share an activation group: each gets the group's scale.
             constexpr std::size_t size = activation_group<A>();
@@ -98,13 +99,30 @@ void pack_integer_rest(const activation_tile<A, Section, Block, std::byte>& tile
     });
 }
 
+/// Finds scales of tokens, if they have one each and it is not fixed, and whether they are finite;
+/// true if all are.
+template <activation A>
+bool find_token_scales(std::span<token_to_pack> tokens, std::size_t cols, float fixed) noexcept {
+    static_assert(simd::amx::register_rows <= 16);
+    scales_of_lots lots;
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+        lots.magnitudes[t] = largest_magnitudes(tokens[t].x, cols);
+    }
+    const bool finite = lots.template find<A>(tokens.size());
+    for (std::size_t t = 0; t < tokens.size(); ++t) {
+        tokens[t].scale = fixed != 0 ? fixed : lots.scale[t];
+        tokens[t].finite = finite || std::isfinite(lots.largest[t]);
+    }
+    return finite;
+}
+
 /// Packs tokens `first` … of a tile as integers, with a fixed scale unless that is 0. x: their
 /// rows.
 template <activation A, std::size_t Section, std::size_t Block>
 void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& tile,
                          std::size_t first, std::span<const float* const> x,
                          float fixed = 0) noexcept {
-    using packer = block_packer<A, Section, Block>;
+    using packer = integer_block_packer<A, Section, Block>;
     const std::size_t cols = tile.at.row.cols;
     token_to_pack tokens[most_tile_tokens<A, Section, Block>];
     const std::span<token_to_pack> all_tokens(tokens, x.size());
@@ -114,32 +132,23 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
             tile.template sums<std::int32_t>(h, 0)[first + t] = 0;
         }
     }
-    std::size_t packed = 0;
     if constexpr (packer::own_scale) {
-        bool rest_is_finite = fixed == 0;
-        for (const float* row : x) {
-            rest_is_finite = rest_is_finite && all_finite(row, cols / Block * Block, cols);
-        }
-        if (rest_is_finite) packed = packer::pack(tile, first, all_tokens);
+        if (fixed == 0 && packer::pack(tile, first, all_tokens)) return;
     }
-    if (packed == 0) { // not by blocks with scales of their own, or there is no whole one
-        bool finite = true;
-        for (std::size_t t = 0; t < x.size(); ++t) {
-            token_to_pack& token = tokens[t];
-            const float largest = largest_magnitude(x[t], cols);
-            token.running[0] = token.running[1] = 0;
-            token.finite = std::isfinite(largest);
-            token.scale = fixed != 0 ? fixed : activation_scale<A>(largest);
-            tile.scales(0)[first + t] =
-                token.finite ? token.scale : std::numeric_limits<float>::quiet_NaN();
-            finite = finite && token.finite;
-        }
-        if constexpr (packer::applies && !packer::own_scale) {
-            if (finite) packed = packer::pack(tile, first, all_tokens);
+    const bool finite = find_token_scales<A>(all_tokens, cols, fixed);
+    for (std::size_t t = 0; t < x.size(); ++t) {
+        tile.scales(0)[first + t] =
+            tokens[t].finite ? tokens[t].scale : std::numeric_limits<float>::quiet_NaN();
+    }
+    if constexpr (packer::applies && !packer::own_scale) {
+        if (finite) {
+            packer::pack(tile, first, all_tokens);
+            return;
         }
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
-        pack_integer_rest(tile, first + t, tokens[t], fixed, packed);
+        tokens[t].running[0] = tokens[t].running[1] = 0;
+        pack_integer_token(tile, first + t, tokens[t], fixed);
     }
 }
 
@@ -207,7 +216,7 @@ void pack_float_rest(const activation_tile<A, Section, Block, std::byte>& tile, 
 template <activation A, std::size_t Section, std::size_t Block>
 void pack_float_tokens(const activation_tile<A, Section, Block, std::byte>& tile, std::size_t first,
                        std::span<const float* const> x) noexcept {
-    using packer = block_packer<A, Section, Block>;
+    using packer = float_block_packer<A, Section, Block>;
     token_to_pack tokens[tile_tokens<A>];
     bool finite = true;
     for (std::size_t t = 0; t < x.size(); ++t) {

@@ -323,25 +323,13 @@ QUANT_DETAIL_INLINE f32x16 rounded_to(const f32x16& value) noexcept {
 }
 
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-/// Stores bytes that packs made of four registers: 128-bit quarters are packed each for itself, so
-/// that their 32-bit words are out of order.
-QUANT_DETAIL_INLINE void store_packed(void* to, __m512i bytes) noexcept {
+/// Bytes that packs made of four registers, in these registers' order: 128-bit quarters are packed
+/// each for itself.
+QUANT_DETAIL_INLINE __m512i in_order_of_packs(__m512i bytes) noexcept {
     const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
-    _mm512_storeu_si512(to, _mm512_permutexvar_epi32(order, bytes));
+    return _mm512_permutexvar_epi32(order, bytes);
 }
 #endif
-
-/// Lowest bytes of 64 lanes of −128 … 127, in their order.
-QUANT_DETAIL_INLINE void store_i8(void* to, const i32x16 (&value)[4]) noexcept {
-#if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
-    const __m512i low = _mm512_packs_epi32(value[0].r[0], value[1].r[0]);
-    const __m512i high = _mm512_packs_epi32(value[2].r[0], value[3].r[0]);
-    store_packed(to, _mm512_packs_epi16(low, high));
-#else
-    auto* bytes = static_cast<std::byte*>(to);
-    detail::unroll<4>([&](auto i) QUANT_DETAIL_LAMBDA { store_u8(bytes + 16 * i, value[i]); });
-#endif
-}
 
 /// clamp(lane, First, Last) − First of 64 lanes, as bytes in their order.
 template <int First, int Last>
@@ -363,7 +351,7 @@ QUANT_DETAIL_INLINE void store_clamped(std::uint8_t* to, const i32x16 (&value)[4
         bytes = _mm512_packus_epi16(low, high);
         if constexpr (Last < 255) bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(Last));
     }
-    store_packed(to, bytes);
+    _mm512_storeu_si512(to, in_order_of_packs(bytes));
 #elif !QUANT_DETAIL_SCALAR && defined(__AVX2__)
     const __m256i order = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
     detail::unroll<2>([&](auto i) QUANT_DETAIL_LAMBDA {
