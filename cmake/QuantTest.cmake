@@ -18,9 +18,10 @@
 # QUANT_TEST_ISAS, if set, limits the instruction sets that are built; `default` means one program
 # each, `name.default`, with no flags but the compiler's own and those of CMAKE_CXX_FLAGS, as on
 # architectures other than x86-64. QUANT_TEST_SKIP leaves out single programs, by the names that they
-# have where the CPU lacks nothing; QUANT_TEST_PART=I/N builds one of N parts of long lists of
-# types, another one for each instruction set, see tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an instruction set that this CPU lacks, the
-# best one that it has instead of a test that is skipped.
+# have where the CPU lacks nothing, and all sources that must not compile by `compile_fail`;
+# QUANT_TEST_PART=I/N builds one of N parts of long lists of types, another one for each instruction
+# set, see tests/unit/sample.hpp. QUANT_TEST_THIS_CPU builds, for an instruction set that this CPU
+# lacks, the best one that it has instead of a test that is skipped.
 include(QuantIsas)
 
 set(QUANT_TEST_ISAS "" CACHE STRING "Instruction sets to build tests for; all if empty")
@@ -218,6 +219,9 @@ add_library(quant_compile_fail OBJECT EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/te
 target_link_libraries(quant_compile_fail PRIVATE quant::quant)
 
 function(quant_add_compile_fail_tests)
+    if("compile_fail" IN_LIST QUANT_TEST_SKIP)
+        return()
+    endif()
     foreach(source IN LISTS ARGN)
         cmake_path(GET source STEM name)
         cmake_path(ABSOLUTE_PATH source)
