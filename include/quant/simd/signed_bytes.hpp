@@ -14,6 +14,7 @@
 #include <quant/simd/intrinsics.hpp>
 #include <quant/simd/reduce.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -148,36 +149,39 @@ QUANT_DETAIL_INLINE i32x16 sum_quads(const i32x16& line) noexcept {
 
 #else
 
-QUANT_DETAIL_INLINE i32x16 to_signed_bytes(const i32x16 (&value)[4]) noexcept {
-    const auto least = broadcast<std::int32_t>(-128), most = broadcast<std::int32_t>(127);
-    std::byte bytes[64];
-    for (std::size_t i = 0; i < 4; ++i) store_u8(bytes + 16 * i, min(max(value[i], least), most));
-    return load_line(bytes);
-}
-/// f of each byte of a line, summed in the byte's lane.
+/// f of each lane.
 template <class F>
-QUANT_DETAIL_INLINE i32x16 each_byte(const i32x16& line, F f) noexcept {
-    std::int32_t lane[16], made[16] = {};
+QUANT_DETAIL_INLINE i32x16 each_lane(const i32x16& line, F f) noexcept {
+    std::int32_t lane[16];
     store(lane, line);
+    for (auto& l : lane) l = static_cast<std::int32_t>(f(static_cast<std::uint32_t>(l)));
+    return load<std::int32_t>(lane);
+}
+QUANT_DETAIL_INLINE i32x16 to_signed_bytes(const i32x16 (&value)[4]) noexcept {
+    std::int32_t from[64], made[16];
+    for (std::size_t i = 0; i < 4; ++i) store(from + 16 * i, value[i]);
+    const auto byte = [&](std::size_t i) {
+        return static_cast<std::uint32_t>(std::clamp(from[i], -128, 127)) & 0xFFu;
+    };
     for (std::size_t i = 0; i < 16; ++i) {
-        std::uint32_t sum = 0;
-        for (unsigned shift = 0; shift < 32; shift += 8) {
-            const auto byte =
-                static_cast<std::int8_t>(static_cast<std::uint32_t>(lane[i]) >> shift);
-            sum += static_cast<std::uint32_t>(f(byte, shift));
-        }
-        made[i] = static_cast<std::int32_t>(sum);
+        made[i] = static_cast<std::int32_t>(byte(4 * i) | byte(4 * i + 1) << 8 |
+                                            byte(4 * i + 2) << 16 | byte(4 * i + 3) << 24);
     }
     return load<std::int32_t>(made);
 }
 QUANT_DETAIL_INLINE i32x16 without_least(const i32x16& line) noexcept {
-    return each_byte(line, [](std::int8_t byte, unsigned shift) {
-        return static_cast<std::uint32_t>(static_cast<std::uint8_t>(byte == -128 ? -127 : byte))
-               << shift;
+    return each_lane(line, [](std::uint32_t bytes) {
+        constexpr std::uint32_t lower = 0x7F7F7F7F; // bits of each byte
+        const std::uint32_t others = ((bytes & lower) + lower) | ~bytes;
+        return bytes + (~(others | lower) >> 7);
     });
 }
 QUANT_DETAIL_INLINE i32x16 sum_quads(const i32x16& line) noexcept {
-    return each_byte(line, [](std::int8_t byte, unsigned) { return std::int32_t{byte}; });
+    return each_lane(line, [](std::uint32_t bytes) {
+        const std::uint32_t from_least = bytes ^ 0x80808080; // byte + 128
+        const std::uint32_t pairs = (from_least & 0xFF00FF) + (from_least >> 8 & 0xFF00FF);
+        return (pairs & 0xFFFF) + (pairs >> 16) - 4 * 128;
+    });
 }
 
 #endif
