@@ -69,8 +69,8 @@ public:
         const std::size_t cols = tile.at.row.cols;
         for (std::size_t col = 0; col < cols; col += chunk_cols) {
             for (std::size_t t = 0; t < tokens.size(); ++t) {
-                if (!packer.encode(tokens[t], t, col, std::min(chunk_cols, cols - col)))
-                    return false;
+                const std::size_t n = std::min(chunk_cols, cols - col);
+                if (!packer.encode(tokens[t], t, col, n)) return false;
             }
             if (!packer.in_rows_) packer.place(tokens.size(), col);
         }
@@ -174,10 +174,11 @@ private:
     /// 64 columns as bytes of each half; `inverse` is that of their blocks, or of the token.
     QUANT_DETAIL_INLINE static void encode_line(const float* x, const float* inverse,
                                                 simd::i32x16 (&bytes)[halves]) noexcept {
+        constexpr bool clamps = halves == 2 && !own_scale; // single bytes are clamped later
         simd::i32x16 codes[4];
         unroll<4>([&](auto v) QUANT_DETAIL_LAMBDA {
             const auto factor = simd::broadcast(inverse[own_scale ? v * 16 / Block : 0]);
-            codes[v] = encode_activations < A, halves == 2 && !own_scale > (x + v * 16, 16, factor);
+            codes[v] = encode_activations<A, clamps>(x + v * 16, 16, factor);
         });
         if constexpr (halves == 1) {
             bytes[0] = simd::to_signed_bytes(codes);
