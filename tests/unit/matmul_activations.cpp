@@ -107,7 +107,7 @@ TEMPLATE_LIST_TEST_CASE("a token that is not finite changes no other one's produ
                         cases::sample<every_activation>) {
     using S = scheme<int4, asymmetric_min, group_wise<64>, fp16>;
     constexpr std::size_t rows = 20, tokens = 6;
-    // A part of a block; fewer blocks than are reduced at once, some times as many; and a part more.
+    // A part of a block; fewer blocks than are reduced at once, some times as many; and parts.
     for (const std::size_t cols : {20u, 64u, 172u, 512u, 1024u, 1387u}) {
         CAPTURE(cols);
         const auto w = cases::numbers(5).vector(rows * cols);
