@@ -32,7 +32,9 @@ using products = std::tuple<
     tested_product<int7, asymmetric, group_wise<64>, per_token_int8>,
     tested_product<int8, asymmetric, group_wise<64>, per_token_int8>,
     tested_product<int8, asymmetric_min, group_wise<32>, grouped_int8<32>>,
+    tested_product<int8, symmetric, group_wise<32>, per_token_int8>,
     tested_product<int8, symmetric, group_wise<128>, grouped_int8<64>>,
+    tested_product<int8, symmetric, group_wise<64>, activations::int16>,
     tested_product<int8, midrise, group_wise<64>, per_token_int8>,
     tested_product<int7, midrise, group_wise<96>, grouped_int8<96>>,
     tested_product<binary, midrise, group_wise<64>, per_token_int8>,
@@ -74,8 +76,8 @@ TEMPLATE_LIST_TEST_CASE("AMX: products are the reference's", "[matmul]", tested)
     // Seven panels, of which three are left over; one; and columns of which the last row of a tile
     // has few, one superblock, and several.
     for (const cases::shape size : {cases::shape{100, 1060}, {16, 2052}, {70, 96}}) {
-        // One tile and more, of one size and of two; and more than share operands.
-        for (const std::size_t tokens : {7u, 14u, 16u, 17u, 33u, 200u}) {
+        // One tile and more, of one size and of two; as many as share operands, and more.
+        for (const std::size_t tokens : {7u, 14u, 16u, 17u, 33u, 170u, 200u}) {
             CAPTURE(size.rows, size.cols, tokens);
             cases::check_product<S, A>(size, tokens, pool);
         }

@@ -18,14 +18,14 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// What AMX multiplies for codes: levels as signed bytes, zero points included. Linear codes of 8
-/// bits, whose levels may take nine, as they lie in the panels; what those exceed levels by is due
-/// at the end, times Σ x̂.
-template <quantization_scheme S>
+/// What AMX multiplies for codes: levels as signed bytes, zero points included. InPlace: linear
+/// codes of 8 bits, whose levels may take nine, as they lie in the panels; what those exceed levels
+/// by is due at the end, times Σ x̂.
+template <quantization_scheme S, bool InPlace = operands_in_place<S>>
 struct amx_operand {
     using plain = integer_operand<S>;
     static constexpr code_form form = plain::form;
-    static constexpr bool in_place = operands_in_place<S>;
+    static constexpr bool in_place = InPlace;
     static constexpr std::size_t quad_unit = superblock_cols / quad_cols;
 
     [[nodiscard]] QUANT_DETAIL_INLINE static simd::i32x16
@@ -66,16 +66,27 @@ struct amx_shape {
     bool scale_per_block;
 };
 
-template <quantization_scheme S, activation A>
+template <quantization_scheme S, activation A, bool InPlace = operands_in_place<S>>
 inline constexpr amx_shape amx_shape_of{
     cuts_steps<S, A>,
-    !operands_in_place<S>,
+    !InPlace,
     integer_operand<S>::doubles_sums,
-    operands_in_place<S>&& S::has_zero_point,
-    operands_in_place<S> ? S::offset : 0,
+    InPlace&& S::has_zero_point,
+    InPlace ? S::offset : 0,
     S::has_minimum,
     activation_group<A>() != all,
 };
+
+/// From how many tiles in a batch on levels are made of codes that could lie in place, so that
+/// nothing is due at each step's end; 0 for never, as where they are nine bits, or a step's end is
+/// seldom. Measured.
+template <quantization_scheme S, activation A>
+inline constexpr std::size_t least_tiles_for_levels = [] {
+    const bool bytes = S::multiplier == 1 && !S::has_zero_point && S::offset == 128;
+    if (!operands_in_place<S> || !bytes || cuts_steps<S, A>) return std::size_t{0};
+    const std::size_t steps = product_plan<S, A>::step <= superblock_cols ? 4 : 8;
+    return steps / static_cast<std::size_t>(A::halves);
+}();
 
 /// Stretches for AMX, whatever the scheme.
 using amx_stretch = operand_stretch<superblock_cols / quad_cols>;

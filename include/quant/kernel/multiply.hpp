@@ -142,16 +142,22 @@ template <quantization_scheme S, class X>
 template <quantization_scheme S, class X, class Output>
 void multiply_by_amx(const X& x, const panel_list<S>& w, const Output& out, std::size_t first,
                      std::size_t last) noexcept {
+    using A = typename X::activation_type;
     // Batches of one size: a small one would make operands for few.
-    const std::size_t most =
-        amx_batch_blocks / amx_blocks_per_tile<S, typename X::activation_type>(x.cols());
+    const std::size_t most = amx_batch_blocks / amx_blocks_per_tile<S, A>(x.cols());
     const std::size_t batch = div_ceil(x.tiles(), div_ceil(x.tiles(), most));
-    for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
-        const std::size_t tiles_end = std::min(tile + batch, x.tiles());
-        for (std::size_t panel = first; panel < last; panel += stretch_panels) {
-            multiply_amx_batch<S>(x, tile, tiles_end, w, out, panel, last);
+    const auto multiply_batches = [&](auto in_place) {
+        for (std::size_t tile = 0; tile < x.tiles(); tile += batch) {
+            const std::size_t tiles_end = std::min(tile + batch, x.tiles());
+            for (std::size_t panel = first; panel < last; panel += stretch_panels) {
+                multiply_amx_batch<S, in_place>(x, tile, tiles_end, w, out, panel, last);
+            }
         }
+    };
+    if constexpr (least_tiles_for_levels<S, A> != 0) {
+        if (batch >= least_tiles_for_levels<S, A>) return multiply_batches(std::false_type{});
     }
+    multiply_batches(std::bool_constant<operands_in_place<S>>{});
 }
 
 /// All tokens times panels first … last − 1.

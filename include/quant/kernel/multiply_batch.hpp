@@ -112,13 +112,13 @@ void multiply_integer_batch(const X& x, std::size_t first_tile, std::size_t last
 }
 
 /// Tiles first_tile … last_tile − 1 in rows times the panels of one group, by AMX; no more of them
-/// than amx_batch_blocks have room for.
-template <quantization_scheme S, class X, class Output>
+/// than amx_batch_blocks have room for. InPlace: see amx_operand.
+template <quantization_scheme S, bool InPlace, class X, class Output>
 void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_tile,
                         const panel_list<S>& w, const Output& out, std::size_t panel,
                         std::size_t last) noexcept {
     using A = typename X::activation_type;
-    constexpr amx_shape shape = amx_shape_of<S, A>;
+    constexpr amx_shape shape = amx_shape_of<S, A, InPlace>;
     constexpr std::size_t P = stretch_panels, tile_outputs = P * amx_lanes;
     const std::size_t each = amx_blocks_per_tile<S, A>(x.cols());
     alignas(64) float memory[amx_batch_blocks * tile_outputs];
@@ -141,8 +141,8 @@ void multiply_amx_batch(const X& x, std::size_t first_tile, std::size_t last_til
     std::fill_n(memory, count * each * tile_outputs, 0.0f);
     const panel_group<S, P> group(w, panel, last);
     const panel_group<S, P> next_group(w, std::min(panel + P, last - 1), last);
-    operand_stretches<S, A, amx_operand<S>> stretches(group.panels, next_group.panels, group.count,
-                                                      w.panel_bytes());
+    operand_stretches<S, A, amx_operand<S, InPlace>> stretches(group.panels, next_group.panels,
+                                                               group.count, w.panel_bytes());
     {
         // Not longer: stages of an epilogue may be anybody's. Smaller tiles take a token more,
         // which is nobody's, since to say otherwise takes longer; what is read for it are numbers
