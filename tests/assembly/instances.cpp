@@ -68,7 +68,8 @@ template <class S, class A = per_token_int8>
 constexpr auto by_amx = [] {
     if constexpr (detail::takes_rows<A, detail::product_plan<S, A>::section,
                                      detail::product_plan<S, A>::block>) {
-        return std::tuple(&detail::multiply_amx<A, detail::amx_shape_of<S, A>>);
+        constexpr bool in_place = detail::operands_in_place<S>;
+        return std::tuple(&detail::multiply_amx<A, detail::amx_shape_of<S, A, in_place>>);
     } else {
         return std::tuple<>();
     }

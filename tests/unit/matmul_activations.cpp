@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
+#include <vector>
 
 using namespace quant;
 using cases::tested_product;
@@ -141,6 +145,50 @@ TEMPLATE_LIST_TEST_CASE("a token that is not finite changes no other one's produ
                         std::all_of(row.begin(), row.end(), [](float y) { return std::isnan(y); }));
                 }
             }
+        }
+    }
+}
+
+namespace {
+
+/// Leaves NaN where functions that are called next have their variables.
+[[gnu::noinline]] void fill_stack() {
+    volatile float numbers[8192];
+    for (auto& number : numbers) number = std::numeric_limits<float>::quiet_NaN();
+}
+
+template <class A, class S>
+void check_padding(std::size_t tokens, std::size_t cols) {
+    CAPTURE(tokens, cols);
+    const auto x = cases::numbers(7).vector(tokens * cols);
+    std::vector<std::byte> memory(std::size_t{1} << 16, std::byte{0xFF});
+    fill_stack();
+    const auto packed = pack_activations<A, S>(matrix_view<const float>{x.data(), tokens, cols},
+                                               scratch(std::span(memory)));
+    const auto tiles = packed.view();
+    for (std::size_t i = 0; i < tiles.tiles(); ++i) {
+        const auto tile = tiles.tile(i);
+        const std::size_t quads = tile.at.half_bytes() / (4 * tile.at.tokens);
+        for (std::size_t quad = (cols + 3) / 4; quad < quads; ++quad) {
+            for (std::size_t t = 0; t < tile.at.tokens; ++t) {
+                const std::int8_t* codes = tile.codes(0, quad, t);
+                CHECK(std::all_of(codes, codes + 4, [](std::int8_t code) { return code == 0; }));
+            }
+        }
+    }
+}
+
+} // namespace
+
+TEST_CASE("activations are padded with zeros", "[matmul]") {
+    for (const std::size_t tokens : {1u, 2u, 6u, 16u}) {
+        for (const std::size_t cols : {8u, 16u, 20u, 48u, 96u, 330u}) {
+            check_padding<activations::int8<group_wise<16>>,
+                          scheme<int4, symmetric, group_wise<16>, fp16>>(tokens, cols);
+            check_padding<activations::int8<group_wise<32>>,
+                          scheme<int4, symmetric, group_wise<32>, fp16>>(tokens, cols);
+            check_padding<activations::int8<per_token>,
+                          scheme<int4, symmetric, group_wise<64>, fp16>>(tokens, cols);
         }
     }
 }

@@ -21,7 +21,7 @@ namespace detail {
 /// What AMX multiplies for codes: levels as signed bytes, zero points included. InPlace: linear
 /// codes of 8 bits, whose levels may take nine, as they lie in the panels; what those exceed levels
 /// by is due at the end, times Σ x̂.
-template <quantization_scheme S, bool InPlace = operands_in_place<S>>
+template <quantization_scheme S, bool InPlace>
 struct amx_operand {
     using plain = integer_operand<S>;
     static constexpr code_form form = plain::form;
@@ -66,7 +66,7 @@ struct amx_shape {
     bool scale_per_block;
 };
 
-template <quantization_scheme S, activation A, bool InPlace = operands_in_place<S>>
+template <quantization_scheme S, activation A, bool InPlace>
 inline constexpr amx_shape amx_shape_of{
     cuts_steps<S, A>,
     !InPlace,
@@ -77,15 +77,16 @@ inline constexpr amx_shape amx_shape_of{
     activation_group<A>() != all,
 };
 
-/// From how many tiles in a batch on levels are made of codes that could lie in place, so that
-/// nothing is due at each step's end; 0 for never, as where they are nine bits, or a step's end is
-/// seldom. Measured.
+/// From how many tiles in a batch on levels are made of codes of 8 bits that could lie in place: if
+/// they are signed bytes, nothing is due at a step's end then. 0 for never, as where levels take
+/// nine bits, or few steps end. Tiles of two halves have twice as many sums to mend. Measured.
 template <quantization_scheme S, activation A>
 inline constexpr std::size_t least_tiles_for_levels = [] {
-    const bool bytes = S::multiplier == 1 && !S::has_zero_point && S::offset == 128;
-    if (!operands_in_place<S> || !bytes || cuts_steps<S, A>) return std::size_t{0};
-    const std::size_t steps = product_plan<S, A>::step <= superblock_cols ? 4 : 8;
-    return steps / static_cast<std::size_t>(A::halves);
+    const bool level_is_byte = // code − 128
+        S::multiplier == 1 && !S::has_zero_point && S::offset == 128;
+    if (!operands_in_place<S> || !level_is_byte || cuts_steps<S, A>) return std::size_t{0};
+    const std::size_t tiles = product_plan<S, A>::step <= superblock_cols ? 4 : 8;
+    return tiles / static_cast<std::size_t>(A::halves);
 }();
 
 /// Stretches for AMX, whatever the scheme.
@@ -102,7 +103,7 @@ inline constexpr std::size_t amx_batch_blocks = 11;
 /// `cols` columns are steps, outputs come into being where sums were.
 template <quantization_scheme S, activation A>
 [[nodiscard]] constexpr std::size_t amx_blocks_per_tile(std::size_t cols) noexcept {
-    if (!amx_shape_of<S, A>.cut_steps) return 1;
+    if (!cuts_steps<S, A>) return 1;
     const bool whole_rows = S::group_cols == all && activation_group<A>() == all;
     if (A::halves == 1 && whole_rows && cols <= product_plan<S, A>::step) return 1;
     return 1 + static_cast<std::size_t>(A::halves);

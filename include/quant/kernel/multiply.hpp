@@ -20,6 +20,7 @@
 #include <cstddef>
 #include <numeric>
 #include <tuple>
+#include <type_traits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -155,7 +156,10 @@ void multiply_by_amx(const X& x, const panel_list<S>& w, const Output& out, std:
         }
     };
     if constexpr (least_tiles_for_levels<S, A> != 0) {
-        if (batch >= least_tiles_for_levels<S, A>) return multiply_batches(std::false_type{});
+        if (batch >= least_tiles_for_levels<S, A>) { // which share what is made
+            multiply_batches(std::false_type{});
+            return;
+        }
     }
     multiply_batches(std::bool_constant<operands_in_place<S>>{});
 }

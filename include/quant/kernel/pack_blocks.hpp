@@ -1,7 +1,7 @@
-// What packers of whole blocks have in common: the usual layouts, where blocks simply cut the row
-// and have a scale of their own or the token's. Some hundred columns of all tokens are encoded row
-// by row; then their quads are laid side by side. pack_token.hpp has all other cases, and the same
-// numbers.
+// What packers of blocks have in common: the usual layouts, where blocks simply cut the row and
+// have a scale of their own or the token's. Some hundred columns of all tokens are encoded row by
+// row; then their quads are laid side by side. Integers are packed to the end of the row so, floats
+// as far as blocks are whole. pack_token.hpp has all other cases, and the same numbers.
 #pragma once
 
 #include <quant/kernel/activation_tiles.hpp>
@@ -27,6 +27,9 @@ struct token_to_pack {
 template <std::size_t Section, std::size_t Block>
 inline constexpr bool packs_blocks =
     Section == all && (Block == 16 || Block == 32 || Block == 64 || Block == 128);
+
+/// Reductions that are done one by one: sixteen at once cost as much as five alone.
+inline constexpr std::size_t few_reductions = 4;
 
 /// Lays `quads` quads of the rows of tokens first, first + 1, … of a tile side by side, from quad
 /// number `quad` of a half on.

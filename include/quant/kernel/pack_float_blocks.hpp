@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -30,7 +31,7 @@ public:
         for (std::size_t block = 0; block < blocks; block += chunk_blocks) {
             const std::size_t n = std::min(chunk_blocks, blocks - block);
             for (std::size_t t = 0; t < tokens.size(); ++t) {
-                packer.encode(tokens[t], t, first + t, block, n);
+                packer.encode(tokens[t], t, block, n);
             }
             packer.place(tokens, block, n);
         }
@@ -42,8 +43,6 @@ private:
     /// Blocks of a token that are encoded before its tile's other tokens are.
     static constexpr std::size_t chunk_blocks =
         applies ? std::min<std::size_t>(16, 512 / Block) : 1;
-    /// Reductions that are done one by one: sixteen at once cost as much as five alone.
-    static constexpr std::size_t few = 4;
     /// Rows of floats need no encoding.
     static constexpr bool stages_rows = !std::is_same_v<A, activations::fp32>;
 
@@ -51,8 +50,8 @@ private:
         : tile_(tile), first_(first) {}
 
     /// Encodes blocks of a token, and writes their sums.
-    QUANT_DETAIL_INLINE void encode(const token_to_pack& token, std::size_t row, std::size_t place,
-                                    std::size_t block, std::size_t n) noexcept {
+    QUANT_DETAIL_INLINE void encode(const token_to_pack& token, std::size_t row, std::size_t block,
+                                    std::size_t n) noexcept {
         const float* x = token.x + block * Block;
         simd::f32x16 sum[16];
         for (std::size_t b = 0; b < n; ++b) {
@@ -69,14 +68,14 @@ private:
             });
         }
         float each[16];
-        if (n <= few) {
+        if (n <= few_reductions) {
             for (std::size_t i = 0; i < n; ++i) each[i] = simd::sum_of_lanes(sum[i]);
         } else {
             for (std::size_t i = n; i < 16; ++i) sum[i] = sum[0];
             const auto add = [](const auto& a, const auto& b) QUANT_DETAIL_LAMBDA { return a + b; };
             simd::store_each(each, simd::reduce_each(sum, add));
         }
-        float* sums = tile_.template sums<float>(0, block) + place;
+        float* sums = tile_.template sums<float>(0, block) + first_ + row;
         for (std::size_t i = 0; i < n; ++i) sums[i * tile_.at.tokens] = each[i];
     }
 

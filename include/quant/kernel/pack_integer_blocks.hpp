@@ -15,15 +15,18 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-/// Scales of up to sixteen lots of activations, and what they are found by.
+/// Scales of lots of activations, and what they are found by.
 struct scales_of_lots {
-    simd::i32x16 magnitudes[16]; ///< largest ones of a lot, in any lanes; see magnitude_bits
-    float largest[16], scale[16], inverse[16];
+    static constexpr std::size_t most = 16;
 
-    /// Finds the scales of the first n lots; false if one has a number that is not finite.
+    simd::i32x16 magnitudes[most]; ///< largest ones of a lot, in any lanes; see magnitude_bits
+    float largest[most], scale[most], inverse[most];
+
+    /// Finds the scales of the first n lots; false if one has a number that is not finite. Inverses
+    /// of further lots are numbers, too: those of zeros behind the last one.
     template <activation A>
     QUANT_DETAIL_INLINE bool find(std::size_t n) noexcept {
-        if (n <= few) {
+        if (n <= few_reductions) {
             bool finite = true;
             for (std::size_t i = 0; i < n; ++i) {
                 largest[i] = core_detail::bit_cast<float>(simd::reduce_max(magnitudes[i]));
@@ -31,9 +34,10 @@ struct scales_of_lots {
                 inverse[i] = inverse_scale(scale[i]);
                 finite = finite && std::isfinite(largest[i]);
             }
+            for (std::size_t i = n; i < few_reductions; ++i) inverse[i] = 0;
             return finite;
         }
-        for (std::size_t i = n; i < 16; ++i) magnitudes[i] = magnitudes[0];
+        for (std::size_t i = n; i < most; ++i) magnitudes[i] = magnitudes[0];
         const auto greatest = [](const auto& a, const auto& b)
                                   QUANT_DETAIL_LAMBDA { return simd::native_max(a, b); };
         const simd::i32x16 bits = simd::reduce_each(magnitudes, greatest);
@@ -43,10 +47,6 @@ struct scales_of_lots {
         simd::store_each(scale, scales);
         return !simd::any_greater(bits, simd::broadcast(infinity_bits - 1));
     }
-
-private:
-    /// Reductions that are done one by one: sixteen at once cost as much as five alone.
-    static constexpr std::size_t few = 4;
 };
 
 template <activation A, std::size_t Section, std::size_t Block>
@@ -61,8 +61,9 @@ public:
     /// Whether blocks have scales of their own.
     static constexpr bool own_scale = applies && group == Block;
 
-    /// Packs tokens first … first + tokens.size() − 1 of a tile. With scales of their own, false
-    /// and nothing that counts if a number is not finite; else the caller knows that all are.
+    /// Packs tokens first … first + tokens.size() − 1 of a tile. With scales of their own, false if
+    /// a number is not finite: then all but padding is to be packed again. Else the caller knows
+    /// that all are finite.
     static bool pack(const tile_type& tile, std::size_t first,
                      std::span<token_to_pack> tokens) noexcept {
         integer_block_packer packer(tile, first);
@@ -142,8 +143,8 @@ private:
             std::int32_t each[16];
             simd::store_each(each, sum_blocks(quads[h]));
             auto* sums = tile_.template sums<std::int32_t>(h, col / Block + 1) + first_ + row;
-            std::uint32_t running = token.running[h]; // which stores to sums might change
-            for (std::size_t b = 0; b < blocks; ++b) {
+            std::uint32_t running = token.running[h];  // which stores to sums might change
+            for (std::size_t b = 0; b < blocks; ++b) { // lane 4q + j is block 4j + q
                 running += static_cast<std::uint32_t>(each[b % 4 * 4 + b / 4]);
                 sums[b * tile_.at.tokens] = static_cast<std::int32_t>(running);
             }
@@ -174,7 +175,9 @@ private:
     /// 64 columns as bytes of each half; `inverse` is that of their blocks, or of the token.
     QUANT_DETAIL_INLINE static void encode_line(const float* x, const float* inverse,
                                                 simd::i32x16 (&bytes)[halves]) noexcept {
-        constexpr bool clamps = halves == 2 && !own_scale; // single bytes are clamped later
+        // Codes of one byte are clamped where they become bytes; those of a fixed scale have 32
+        // bits at most, see prologue::static_scale.
+        constexpr bool clamps = halves == 2 && !own_scale;
         simd::i32x16 codes[4];
         unroll<4>([&](auto v) QUANT_DETAIL_LAMBDA {
             const auto factor = simd::broadcast(inverse[own_scale ? v * 16 / Block : 0]);

@@ -99,11 +99,10 @@ void pack_integer_token(const activation_tile<A, Section, Block, std::byte>& til
     });
 }
 
-/// Finds scales of tokens, if they have one each and it is not fixed, and whether they are finite;
-/// true if all are.
+/// Finds whether tokens are finite, true if all are, and what their scales are if each has one.
 template <activation A>
 bool find_token_scales(std::span<token_to_pack> tokens, std::size_t cols, float fixed) noexcept {
-    static_assert(simd::amx::register_rows <= 16);
+    static_assert(std::max(simd::amx::register_rows, tile_tokens<A>) <= scales_of_lots::most);
     scales_of_lots lots;
     for (std::size_t t = 0; t < tokens.size(); ++t) {
         lots.magnitudes[t] = largest_magnitudes(tokens[t].x, cols);
@@ -147,7 +146,7 @@ void pack_integer_tokens(const activation_tile<A, Section, Block, std::byte>& ti
         }
     }
     for (std::size_t t = 0; t < x.size(); ++t) {
-        tokens[t].running[0] = tokens[t].running[1] = 0;
+        tokens[t].running[0] = tokens[t].running[1] = 0; // a packer may have begun
         pack_integer_token(tile, first + t, tokens[t], fixed);
     }
 }

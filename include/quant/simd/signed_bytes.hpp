@@ -1,5 +1,8 @@
-// Lines of 64 signed bytes, four to a lane as lines of codes have them: made of 64 lanes, and
-// summed.
+// A line: 64 signed bytes in an i32x16, four consecutive ones in each lane, the first one lowest.
+//
+//   to_signed_bytes    clamp(lane, −128, 127) of 64 lanes, in their order
+//   without_least      −127 for bytes of −128
+//   sum_quads          lane i: Σ of its bytes
 //
 //   AVX-512 VNNI    packs, vpermd; vpdpbusd with ones
 //   AVX-512BW       packs, vpermd; vpmaddubsw, vpmaddwd with ones
@@ -23,17 +26,14 @@ namespace simd {
 
 #if !QUANT_DETAIL_SCALAR && defined(__AVX512BW__)
 
-/// clamp(lane, −128, 127) of 64 lanes, in their order.
 QUANT_DETAIL_INLINE i32x16 to_signed_bytes(const i32x16 (&value)[4]) noexcept {
     const __m512i low = _mm512_packs_epi32(value[0].r[0], value[1].r[0]);
     const __m512i high = _mm512_packs_epi32(value[2].r[0], value[3].r[0]);
     return {in_order_of_packs(_mm512_packs_epi16(low, high))};
 }
-/// −127 for bytes of −128.
 QUANT_DETAIL_INLINE i32x16 without_least(const i32x16& line) noexcept {
     return {_mm512_max_epi8(line.r[0], _mm512_set1_epi8(-127))};
 }
-/// Lane i: Σ of its bytes.
 QUANT_DETAIL_INLINE i32x16 sum_quads(const i32x16& line) noexcept {
     const __m512i ones = _mm512_set1_epi8(1);
 #if defined(__AVX512VNNI__)
@@ -186,7 +186,8 @@ QUANT_DETAIL_INLINE i32x16 sum_quads(const i32x16& line) noexcept {
 
 #endif
 
-/// Sums of the first and second quarters, and of the third and fourth ones, of a; then of b.
+/// Quarters whose lanes add up to the first and second quarter of a, its third and fourth, and
+/// likewise of b.
 QUANT_DETAIL_INLINE i32x16 pair_quarters(const i32x16& a, const i32x16& b) noexcept {
     i32x16 made;
 #if QUANT_DETAIL_SCALAR
