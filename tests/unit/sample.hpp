@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -31,7 +32,7 @@ struct sampled<std::tuple<T...>, MostParts, std::index_sequence<I...>> {
 
 /// The types of a list that this build tests. MostParts: for a program of one instruction set the
 /// number of builds, so that these test all types between them.
-template <class List, std::size_t MostParts = 8>
+template <class List, std::size_t MostParts = SIZE_MAX>
 using sample =
     typename sampled<List, MostParts, std::make_index_sequence<std::tuple_size_v<List>>>::type;
 
