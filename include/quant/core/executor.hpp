@@ -77,8 +77,47 @@ template <class E>
     return x ^ (x >> 31);
 }
 
-/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once: by their
-/// number, and by a sum that a task run twice in place of another would change.
+/// Work that is counted, whatever it is and whoever runs it.
+class counted_work {
+public:
+    counted_work(std::size_t count, task work) noexcept : count_(count), work_(work) {}
+
+    void operator()(std::size_t index) noexcept {
+        if (index < count_) work_(index);
+        sum_.fetch_add(scrambled(index), std::memory_order_relaxed);
+        finished_.fetch_add(1, std::memory_order_release);
+    }
+    /// Whether each was run exactly once: by their number, and by a sum that a task run twice in
+    /// place of another would change.
+    [[nodiscard]] result<void> verdict(const char* where) const noexcept {
+        const std::size_t ran = finished_.load(std::memory_order_acquire);
+        std::uint64_t expected = 0;
+        for (std::size_t i = 0; i < count_; ++i) expected += scrambled(i);
+        if (ran == count_ && sum_.load(std::memory_order_relaxed) == expected) return {};
+        return make_error(errc::executor_failed, where,
+                          "executor ran %zu tasks, not each of %zu once", ran, count_);
+    }
+
+private:
+    std::size_t count_;
+    task work_;
+    std::atomic<std::size_t> finished_{0};
+    std::atomic<std::uint64_t> sum_{0};
+};
+
+/// run_tasks for two and more; one function per executor.
+template <class E>
+[[nodiscard]] result<void> run_counted(E& run, std::size_t count, task work,
+                                       const char* where) noexcept {
+    counted_work counted(count, work);
+    auto outcome = guarded(where, [&]() -> result<void> {
+        run(count, task(counted));
+        return {};
+    });
+    return outcome ? counted.verdict(where) : outcome;
+}
+
+/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
 template <class E, class F>
 [[nodiscard]] result<void> run_tasks(E&& run, std::size_t count, F&& work,
                                      const char* where) noexcept {
@@ -86,26 +125,7 @@ template <class E, class F>
         work(std::size_t{0});
         return {};
     }
-    std::atomic<std::size_t> finished{0};
-    std::atomic<std::uint64_t> sum{0};
-    auto counted = [&](std::size_t index) noexcept {
-        if (index < count) work(index);
-        sum.fetch_add(scrambled(index), std::memory_order_relaxed);
-        finished.fetch_add(1, std::memory_order_release);
-    };
-    auto outcome = guarded(where, [&]() -> result<void> {
-        run(count, task(counted));
-        return {};
-    });
-    if (!outcome) return outcome;
-    const std::size_t ran = finished.load(std::memory_order_acquire);
-    std::uint64_t expected = 0;
-    for (std::size_t i = 0; i < count; ++i) expected += scrambled(i);
-    if (ran != count || sum.load(std::memory_order_relaxed) != expected) {
-        return make_error(errc::executor_failed, where,
-                          "executor ran %zu tasks, not each of %zu once", ran, count);
-    }
-    return {};
+    return run_counted(run, count, task(work), where);
 }
 
 } // namespace core_detail

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 
 namespace quant::inline QUANT_ABI {
 namespace detail {
@@ -22,30 +23,53 @@ namespace detail {
     return round_up(wanted, unit);
 }
 
+/// Work on ranges of rows: body(first, last) of any type, a result<void>, by reference.
+class row_range_work {
+public:
+    template <class Body>
+    row_range_work(Body& body, std::size_t rows, std::size_t per_task, const char* where) noexcept
+        : body_(const_cast<void*>(static_cast<const void*>(std::addressof(body)))),
+          call_([](void* of, std::size_t first, std::size_t last) -> result<void> {
+              return (*static_cast<Body*>(of))(first, last);
+          }),
+          rows_(rows), per_task_(per_task), where_(where) {}
+
+    [[nodiscard]] std::size_t ranges() const noexcept { return div_ceil(rows_, per_task_); }
+
+    /// The range of that number.
+    void operator()(std::size_t index) noexcept {
+        const std::size_t first = index * per_task_;
+        result<void> done = guarded(where_, [&]() -> result<void> {
+            return call_(body_, first, std::min(first + per_task_, rows_));
+        });
+        if (done) return;
+        const mutex_guard lock(failing_);
+        if (worked_ || index < failed_range_) {
+            worked_ = done;
+            failed_range_ = index;
+        }
+    }
+    /// Why the first range that could not go on did not, or nothing.
+    [[nodiscard]] const result<void>& outcome() const noexcept { return worked_; }
+
+private:
+    void* body_;
+    result<void> (*call_)(void*, std::size_t, std::size_t);
+    std::size_t rows_, per_task_;
+    const char* where_;
+    mutex failing_;
+    result<void> worked_;
+    std::size_t failed_range_ = 0;
+};
+
 /// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
-/// on, or nothing.
+/// on, or nothing. One function per executor, but for a call of each body.
 template <class E, class Body>
 [[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
                                               const char* where, Body&& body) noexcept {
-    mutex failing;
-    result<void> worked; // or the failure of the first range that has one
-    std::size_t failed_range = 0;
-    auto outcome = run_tasks(
-        run, div_ceil(rows, per_task),
-        [&](std::size_t index) noexcept {
-            const std::size_t first = index * per_task;
-            result<void> done = guarded(where, [&]() -> result<void> {
-                return body(first, std::min(first + per_task, rows));
-            });
-            if (done) return;
-            const mutex_guard lock(failing);
-            if (worked || index < failed_range) {
-                worked = done;
-                failed_range = index;
-            }
-        },
-        where);
-    return worked ? outcome : worked;
+    row_range_work work(body, rows, per_task, where);
+    const auto outcome = run_tasks(run, work.ranges(), work, where);
+    return work.outcome() ? outcome : work.outcome();
 }
 
 } // namespace detail
