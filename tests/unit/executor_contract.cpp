@@ -63,6 +63,10 @@ std::vector<errc> outcomes(const any_executor& run) {
     return seen;
 }
 
+void backwards(std::size_t count, task f) {
+    for (std::size_t i = count; i-- > 0;) f(i);
+}
+
 const std::vector<errc> all_well(9, errc::io_failed);
 const std::vector<errc> all_refused(9, errc::executor_failed);
 
@@ -86,7 +90,10 @@ TEST_CASE("a lambda over somebody's pool is an executor", "[executor][contract]"
         for (std::size_t i = 0; i < count; ++i) f(i);
     };
     data d;
-    CHECK(try_quantize<w4>(d.weights(), {}, with_function)); // as it is, not as one type of many
+    // As they are, not as one type of many; functions, too.
+    CHECK(try_quantize<w4>(d.weights(), {}, with_function));
+    CHECK(try_quantize<w4>(d.weights(), {}, backwards));
+    CHECK(try_quantize<w4>(d.weights(), {}, &backwards));
     static_assert(executor<decltype(with_function)> && executor<decltype(with_task)> &&
                   executor<decltype(generic)> && executor<decltype(by_reference)>);
     CHECK(outcomes(with_function) == all_well);

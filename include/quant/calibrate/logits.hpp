@@ -128,13 +128,13 @@ namespace detail {
 }
 
 /// measure(r, scratch) for each row, in parallel, then made[0], made[1], … merged in this order.
-template <class Sums, class E, class Measure>
+template <class Sums, class Measure>
 [[nodiscard]] result<Sums> sum_positions(std::size_t positions, std::size_t vocabulary,
-                                         std::size_t scratch_floats, E&& run, const char* where,
-                                         Measure&& measure) noexcept {
+                                         std::size_t scratch_floats, executor_ref run,
+                                         const char* where, Measure&& measure) noexcept {
     auto made = buffer<Sums>::uninitialized(positions, where);
     if (!made) return made.failure();
-    const std::size_t per_task = rows_per_task(positions, vocabulary, concurrency_of(run), 1);
+    const std::size_t per_task = rows_per_task(positions, vocabulary, run.concurrency(), 1);
     auto done = for_each_row_range(
         run, positions, per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             auto scratch = buffer<float>::uninitialized(scratch_floats, where);

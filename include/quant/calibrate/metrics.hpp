@@ -152,12 +152,12 @@ template <class T>
 }
 
 /// Sums of each row, into `rows`.
-template <class T, class U, class E>
+template <class T, class U>
 [[nodiscard]] result<void> sum_errors_by_row(const matrix_view<T>& w, const matrix_view<U>& q,
-                                             error_sums* rows, E&& run) noexcept {
+                                             error_sums* rows, executor_ref run) noexcept {
     constexpr const char* w_where = "measure_error: reference";
     constexpr const char* q_where = "measure_error: approximation";
-    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), 1);
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), run.concurrency(), 1);
     const std::size_t width =
         w.cols() * ((w.col_stride() == 1 ? 0u : 1u) + (q.col_stride() == 1 ? 0u : 1u));
     return for_each_row_range(

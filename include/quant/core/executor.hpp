@@ -105,27 +105,46 @@ private:
     std::atomic<std::uint64_t> sum_{0};
 };
 
-/// run_tasks for two and more; one function per executor.
-template <class E>
-[[nodiscard]] result<void> run_counted(E& run, std::size_t count, task work,
-                                       const char* where) noexcept {
+/// Any executor, by reference, so that what takes one is compiled once for all of them.
+class executor_ref {
+public:
+    template <class E>
+        requires(!std::same_as<std::remove_cvref_t<E>, executor_ref>)
+    executor_ref(E&& run) noexcept // implicit: what public functions were given
+        : concurrency_(concurrency_of(run)) {
+        using object = std::remove_reference_t<E>;
+        if constexpr (std::is_function_v<object>) {
+            state_ = reinterpret_cast<void*>(&run);
+        } else {
+            state_ = const_cast<void*>(static_cast<const void*>(std::addressof(run)));
+        }
+        call_ = [](void* state, std::size_t count, task work) {
+            (*reinterpret_cast<object*>(state))(count, work);
+        };
+    }
+
+    void operator()(std::size_t count, task work) const { call_(state_, count, work); }
+    [[nodiscard]] std::size_t concurrency() const noexcept { return concurrency_; }
+
+private:
+    void* state_;
+    void (*call_)(void*, std::size_t, task);
+    std::size_t concurrency_;
+};
+
+/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
+[[nodiscard]] inline result<void> run_tasks(executor_ref run, std::size_t count, task work,
+                                            const char* where) noexcept {
+    if (count == 1) { // not worth waking anybody
+        work(0);
+        return {};
+    }
     counted_work counted(count, work);
     auto outcome = guarded(where, [&]() -> result<void> {
         run(count, task(counted));
         return {};
     });
     return outcome ? counted.verdict(where) : outcome;
-}
-
-/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
-template <class E, class F>
-[[nodiscard]] result<void> run_tasks(E&& run, std::size_t count, F&& work,
-                                     const char* where) noexcept {
-    if (count == 1) { // not worth waking anybody
-        work(std::size_t{0});
-        return {};
-    }
-    return run_counted(run, count, task(work), where);
 }
 
 } // namespace core_detail

@@ -63,12 +63,13 @@ private:
 };
 
 /// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
-/// on, or nothing. One function per executor, but for a call of each body.
-template <class E, class Body>
-[[nodiscard]] result<void> for_each_row_range(E&& run, std::size_t rows, std::size_t per_task,
-                                              const char* where, Body&& body) noexcept {
+/// on, or nothing.
+template <class Body>
+[[nodiscard]] result<void> for_each_row_range(executor_ref run, std::size_t rows,
+                                              std::size_t per_task, const char* where,
+                                              Body&& body) noexcept {
     row_range_work work(body, rows, per_task, where);
-    const auto outcome = run_tasks(run, work.ranges(), work, where);
+    const auto outcome = run_tasks(run, work.ranges(), task(work), where);
     return work.outcome() ? outcome : work.outcome();
 }
 

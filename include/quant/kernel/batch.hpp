@@ -182,8 +182,9 @@ public:
         rows_ = at + over_read_bytes;
     }
 
-    template <class E, class Prologue>
-    [[nodiscard]] result<void> pack(E& run, const Prologue& prologue, const char* where) noexcept {
+    template <class Prologue>
+    [[nodiscard]] result<void> pack(executor_ref run, const Prologue& prologue,
+                                    const char* where) noexcept {
         const work_list list{{packing_, count_}};
         return for_each_row_range(
             run, packing_tasks_, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
@@ -197,22 +198,21 @@ public:
             });
     }
 
-    template <class E, class... Args>
-    [[nodiscard]] result<void> multiply(E& run, const char* where, const Args&... args) noexcept {
+    template <class... Args>
+    [[nodiscard]] result<void> multiply(executor_ref run, const char* where,
+                                        const Args&... args) noexcept {
         const work_list list{{products_, count_}};
         const std::size_t tasks = product_tasks(list.total(), list.pieces(), concurrency_);
-        return run_tasks(
-            run, tasks,
-            [&](std::size_t task) noexcept {
-                list.for_each(task, tasks, [&](std::size_t i, std::size_t first, std::size_t last) {
-                    const auto p = item_at_(i);
-                    const epilogue::residual previous(p.y);
-                    const auto stages = std::tuple_cat(stage_or_nothing(args, previous)...);
-                    multiply_pieces(items_[i].tiles, p.w, output_through(p.y, stages),
-                                    items_[i].pieces, first, last);
-                });
-            },
-            where);
+        const auto multiply_share = [&](std::size_t index) noexcept {
+            list.for_each(index, tasks, [&](std::size_t i, std::size_t first, std::size_t last) {
+                const auto p = item_at_(i);
+                const epilogue::residual previous(p.y);
+                const auto stages = std::tuple_cat(stage_or_nothing(args, previous)...);
+                multiply_pieces(items_[i].tiles, p.w, output_through(p.y, stages), items_[i].pieces,
+                                first, last);
+            });
+        };
+        return run_tasks(run, tasks, task(multiply_share), where);
     }
 
 private:

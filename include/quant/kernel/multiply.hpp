@@ -228,23 +228,22 @@ void multiply_pieces(const X& x, const packed_view<S>& w, const Output& out,
 }
 
 /// All tokens, as packed_tiles, times all panels.
-template <quantization_scheme S, class X, class Y, class E, class... Stages>
-[[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y, E& run,
+template <quantization_scheme S, class X, class Y, class... Stages>
+[[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y,
+                                    executor_ref run,
                                     const std::tuple<const Stages&...>& stages) noexcept {
-    const std::size_t concurrency = concurrency_of(run);
+    const std::size_t concurrency = run.concurrency();
     const product_pieces pieces(div_ceil(w.rows(), panel_rows), x.tiles(), concurrency);
     const work_share work = pieces.work(w.cols(), x.rows(), 0);
     const std::size_t tasks = product_tasks(work.after(), work.pieces, concurrency);
     const work_list list{{&work, 1}};
     const product_output<Y, Stages...> out{y, stages};
-    return run_tasks(
-        run, tasks,
-        [&](std::size_t task) noexcept {
-            list.for_each(task, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
-                multiply_pieces(x, w, out, pieces, first, last);
-            });
-        },
-        "matmul");
+    const auto multiply_share = [&](std::size_t index) noexcept {
+        list.for_each(index, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
+            multiply_pieces(x, w, out, pieces, first, last);
+        });
+    };
+    return run_tasks(run, tasks, task(multiply_share), "matmul");
 }
 
 } // namespace detail

@@ -50,9 +50,10 @@ public:
     }
 
     /// Packs x, in a scratch if there is one; see pack_activations. rule: see packed_tiles.
-    template <real_element T, executor E, class... Stages>
+    template <real_element T, class... Stages>
     [[nodiscard]] static result<packed_activations>
-    try_from(matrix_view<T> x, E&& run, const detail::prologue_stages<Stages...>& prologue = {},
+    try_from(matrix_view<T> x, detail::executor_ref run,
+             const detail::prologue_stages<Stages...>& prologue = {},
              const scratch* given = nullptr,
              const detail::rows_rule& rule = detail::common_rows_rule<A>) noexcept {
         constexpr const char* where = "matmul: x";
@@ -68,7 +69,7 @@ public:
         made.tiles_ = {x.rows(), x.cols(), rule};
         const detail::work_share work = detail::packing_work(made.tiles_, 0);
         const std::size_t tasks =
-            detail::packing_tasks(work.after(), work.pieces, detail::concurrency_of(run));
+            detail::packing_tasks(work.after(), work.pieces, run.concurrency());
         const detail::maybe_size row_bytes =
             detail::row_buffer_bytes(detail::prepared_row_scratch(x, prologue));
         const detail::maybe_size all_rows = detail::checked_mul(row_bytes, tasks);

@@ -83,10 +83,9 @@ public:
     }
     /// That of an executor; more where somebody watches, so that one thread reports on its way,
     /// too.
-    template <class E>
-    [[nodiscard]] std::size_t concurrency(const E& run) const noexcept {
+    [[nodiscard]] std::size_t concurrency(executor_ref run) const noexcept {
         constexpr std::size_t worth_watching = 16;
-        const std::size_t own = concurrency_of(run);
+        const std::size_t own = run.concurrency();
         return options_.progress ? std::max(own, worth_watching) : own;
     }
     void finished(std::size_t rows) {
@@ -108,9 +107,8 @@ public:
     row_monitor(default_options, std::size_t) noexcept {}
 
     [[nodiscard]] static constexpr bool cancelled() noexcept { return false; }
-    template <class E>
-    [[nodiscard]] static std::size_t concurrency(const E& run) noexcept {
-        return concurrency_of(run);
+    [[nodiscard]] static std::size_t concurrency(executor_ref run) noexcept {
+        return run.concurrency();
     }
     static constexpr void finished(std::size_t) noexcept {}
 };
@@ -317,15 +315,15 @@ public:
 
 /// Fits scales that several rows share: ranges of all rows first, then the rows of each block
 /// merged. `scales` and `offsets` hold scale_rows × groups_per_row elements.
-template <quantization_scheme S, class T, class Options, class E>
+template <quantization_scheme S, class T, class Options>
 [[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
                                       typename S::offset_type* offsets, const Options& options,
-                                      const row_monitor<Options>& monitor, E&& run,
+                                      const row_monitor<Options>& monitor, executor_ref run,
                                       const char* where) noexcept {
     const std::size_t groups = S::groups_per_row(w.cols());
     auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
     if (!ranges) return ranges.failure();
-    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), concurrency_of(run), 1);
+    const std::size_t per_task = rows_per_task(w.rows(), w.cols(), run.concurrency(), 1);
     auto measured = for_each_row_range(
         run, w.rows(), per_task, where, [&](std::size_t first, std::size_t last) -> result<void> {
             auto scratch = buffer<float>::uninitialized(rows_are_floats(w) ? 0 : w.cols(), where);
