@@ -6,6 +6,7 @@
 #include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/core/row_ranges.hpp>
+#include <quant/core/run_tasks.hpp>
 #include <quant/simd/doubles.hpp>
 #include <quant/simd/rows.hpp>
 

@@ -1,13 +1,11 @@
 // Executors: how the library runs independent pieces of work on the caller's threads.
 #pragma once
 
-#include <quant/core/result.hpp>
+#include <quant/core/config.hpp>
 
 #include <algorithm>
-#include <atomic>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <type_traits>
 
@@ -67,84 +65,6 @@ template <class E>
     } else {
         return 16;
     }
-}
-
-/// Scrambles a number, so that sums over different sets of numbers differ (splitmix64).
-[[nodiscard]] constexpr std::uint64_t scrambled(std::uint64_t x) noexcept {
-    x += 0x9E3779B97F4A7C15u;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-    return x ^ (x >> 31);
-}
-
-/// Work that is counted, whatever it is and whoever runs it.
-class counted_work {
-public:
-    counted_work(std::size_t count, task work) noexcept : count_(count), work_(work) {}
-
-    void operator()(std::size_t index) noexcept {
-        if (index < count_) work_(index);
-        sum_.fetch_add(scrambled(index), std::memory_order_relaxed);
-        finished_.fetch_add(1, std::memory_order_release);
-    }
-    /// Whether each was run exactly once: by their number, and by a sum that a task run twice in
-    /// place of another would change.
-    [[nodiscard]] result<void> verdict(const char* where) const noexcept {
-        const std::size_t ran = finished_.load(std::memory_order_acquire);
-        std::uint64_t expected = 0;
-        for (std::size_t i = 0; i < count_; ++i) expected += scrambled(i);
-        if (ran == count_ && sum_.load(std::memory_order_relaxed) == expected) return {};
-        return make_error(errc::executor_failed, where,
-                          "executor ran %zu tasks, not each of %zu once", ran, count_);
-    }
-
-private:
-    std::size_t count_;
-    task work_;
-    std::atomic<std::size_t> finished_{0};
-    std::atomic<std::uint64_t> sum_{0};
-};
-
-/// Any executor, by reference, so that what takes one is compiled once for all of them.
-class executor_ref {
-public:
-    template <class E>
-        requires(!std::same_as<std::remove_cvref_t<E>, executor_ref>)
-    executor_ref(E&& run) noexcept // implicit: what public functions were given
-        : concurrency_(concurrency_of(run)) {
-        using object = std::remove_reference_t<E>;
-        if constexpr (std::is_function_v<object>) {
-            state_ = reinterpret_cast<void*>(&run);
-        } else {
-            state_ = const_cast<void*>(static_cast<const void*>(std::addressof(run)));
-        }
-        call_ = [](void* state, std::size_t count, task work) {
-            (*reinterpret_cast<object*>(state))(count, work);
-        };
-    }
-
-    void operator()(std::size_t count, task work) const { call_(state_, count, work); }
-    [[nodiscard]] std::size_t concurrency() const noexcept { return concurrency_; }
-
-private:
-    void* state_;
-    void (*call_)(void*, std::size_t, task);
-    std::size_t concurrency_;
-};
-
-/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
-[[nodiscard]] inline result<void> run_tasks(executor_ref run, std::size_t count, task work,
-                                            const char* where) noexcept {
-    if (count == 1) { // not worth waking anybody
-        work(0);
-        return {};
-    }
-    counted_work counted(count, work);
-    auto outcome = guarded(where, [&]() -> result<void> {
-        run(count, task(counted));
-        return {};
-    });
-    return outcome ? counted.verdict(where) : outcome;
 }
 
 } // namespace core_detail

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <quant/core/checked.hpp>
-#include <quant/core/executor.hpp>
 #include <quant/core/mutex.hpp>
+#include <quant/core/run_tasks.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <quant/core/buffer.hpp>
+#include <quant/core/run_tasks.hpp>
 #include <quant/kernel/matmul.hpp>
 #include <quant/kernel/scratch_bytes.hpp>
 

@@ -6,8 +6,8 @@
 // stays near while the block's panels pass.
 #pragma once
 
-#include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/core/run_tasks.hpp>
 #include <quant/kernel/multiply_batch.hpp>
 #include <quant/kernel/packed_tiles.hpp>
 #include <quant/kernel/product_output.hpp>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <quant/core/buffer.hpp>
-#include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
+#include <quant/core/run_tasks.hpp>
 #include <quant/kernel/arguments.hpp>
 #include <quant/kernel/packed_tiles.hpp>
 #include <quant/kernel/prologue.hpp>

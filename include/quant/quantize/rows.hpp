@@ -3,10 +3,10 @@
 #pragma once
 
 #include <quant/core/buffer.hpp>
-#include <quant/core/executor.hpp>
 #include <quant/core/matrix_view.hpp>
 #include <quant/core/mutex.hpp>
 #include <quant/core/row_ranges.hpp>
+#include <quant/core/run_tasks.hpp>
 #include <quant/quantize/batch.hpp>
 #include <quant/quantize/estimate.hpp>
 #include <quant/quantize/options.hpp>
