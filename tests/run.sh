@@ -6,10 +6,9 @@
 #   gcc          g++, release: build, tests, benchmarks checked for errors; GGUF's decoders against
 #                those of the Python package gguf, which pip brings
 #   consumers    the four ways to get the library into another project
-#   clang        clang++, with -O1 and its fastest allocation of registers: build, header check, tests,
-#                examples
-#   sanitizers   clang++, likewise, with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests;
-#                without the latter's checks of pointers, which make kernels compile four times as long where
+#   clang        clang++, with -O1: build, header check, tests, examples
+#   sanitizers   clang++ with AddressSanitizer and UndefinedBehaviorSanitizer: build, tests; without
+#                the latter's checks of pointers, which make kernels compile four times as long where
 #                the former looks at each access, by calls, which compile in three quarters of the time
 #   everywhere   AArch64 and s390x (big-endian), emulated: what tests/everywhere.sh --quick tests
 #   xsimd14      g++, release, with xsimd 14 instead of 13.2: some tests of what is built on xsimd
