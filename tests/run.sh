@@ -15,10 +15,9 @@
 #   all          all of these
 #
 # To save time, g++, clang++ and sanitizers test one fifth each of long lists of types, another one with
-# each instruction set, or one third where there is but one; most of what is the same for all
-# instruction sets is left to g++ or sanitizers, examples to clang++, and instruction sets that are
-# tested by few programs to tests/everywhere.sh. `cmake --preset dev` builds all tests and types for one
-# compiler.
+# each instruction set; most of what is the same for all instruction sets is left to g++ or sanitizers,
+# what reads and writes files to sanitizers, examples to clang++, and instruction sets that are tested by
+# few programs to tests/everywhere.sh. `cmake --preset dev` builds all tests and types for one compiler.
 #
 # Without a word: gcc consumers. Missing packages are installed with apt (as root, or with sudo),
 # newer libraries unpacked into build/deps; elsewhere than on Debian, CMake finds or fetches them.

@@ -41,7 +41,7 @@ using products = std::tuple<
     tested_product<fp4, symmetric, group_wise<64>, per_token_int8>,
     tested_product<int4, asymmetric_min, group_wise<32>, activations::int16>,
     tested_product<int4, asymmetric, per_channel, grouped_int8<512>>>;
-using tested = cases::sample<products, 3>;
+using tested = cases::sample<products>;
 
 template <class A, std::size_t Section, std::size_t Block>
 bool in_rows(const packed_activations<A, Section, Block>& x) {

@@ -39,7 +39,7 @@ using products = std::tuple<
     tested_product<int8, symmetric, group_wise<128>, activations::int8<group_wise<64>>>,
     tested_product<int6, asymmetric_min, group_wise<64>, activations::int8<group_wise<64>>>,
     tested_product<int4, asymmetric, per_channel, activations::int8<group_wise<512>>>>;
-using tested = cases::sample<products, 3>;
+using tested = cases::sample<products>;
 
 } // namespace
 

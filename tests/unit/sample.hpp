@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstdint>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -17,24 +16,21 @@
 
 namespace cases {
 
-template <class List, std::size_t MostParts, class Indices>
+template <class List, class Indices>
 struct sampled;
-template <class... T, std::size_t MostParts, std::size_t... I>
-struct sampled<std::tuple<T...>, MostParts, std::index_sequence<I...>> {
+template <class... T, std::size_t... I>
+struct sampled<std::tuple<T...>, std::index_sequence<I...>> {
     // A short list has fewer parts, so that none is empty.
-    static constexpr std::size_t parts =
-        std::min<std::size_t>({QUANT_TEST_PARTS, MostParts, sizeof...(T)});
+    static constexpr std::size_t parts = std::min<std::size_t>(QUANT_TEST_PARTS, sizeof...(T));
     template <class Type, std::size_t Number>
     using if_tested = std::conditional_t<Number % parts == QUANT_TEST_PART % parts,
                                          std::tuple<Type>, std::tuple<>>;
     using type = decltype(std::tuple_cat(std::declval<if_tested<T, I>>()...));
 };
 
-/// The types of a list that this build tests. MostParts: for a program of one instruction set the
-/// number of builds, so that these test all types between them.
-template <class List, std::size_t MostParts = SIZE_MAX>
-using sample =
-    typename sampled<List, MostParts, std::make_index_sequence<std::tuple_size_v<List>>>::type;
+/// The types of a list that this build tests.
+template <class List>
+using sample = typename sampled<List, std::make_index_sequence<std::tuple_size_v<List>>>::type;
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)

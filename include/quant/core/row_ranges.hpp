@@ -62,6 +62,12 @@ private:
     std::size_t failed_range_ = 0;
 };
 
+[[nodiscard]] inline result<void> run_ranges(executor_ref run, row_range_work& work,
+                                             const char* where) noexcept {
+    const auto outcome = run_tasks(run, work.ranges(), task(work), where);
+    return work.outcome() ? outcome : work.outcome();
+}
+
 /// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
 /// on, or nothing.
 template <class Body>
@@ -69,8 +75,7 @@ template <class Body>
                                               std::size_t per_task, const char* where,
                                               Body&& body) noexcept {
     row_range_work work(body, rows, per_task, where);
-    const auto outcome = run_tasks(run, work.ranges(), task(work), where);
-    return work.outcome() ? outcome : work.outcome();
+    return run_ranges(run, work, where);
 }
 
 } // namespace detail

@@ -95,7 +95,7 @@ template <quantization_scheme S, class T, class Options>
     using super_type = typename S::super_type;
     constexpr const char* where = "quantize: w";
     if (auto valid = check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = check_options<S>(options, w.cols()); !valid) return valid.failure();
+    if (auto valid = check_options(options, w.cols()); !valid) return valid.failure();
     auto made = matrix_internals::make<packed_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     constexpr bool rows_share = S::group_rows != 1;

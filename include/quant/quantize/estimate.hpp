@@ -40,26 +40,33 @@ struct counted_weight {
     return n == 0 ? 0.0f : sorted[n - 1].value;
 }
 
+/// What estimators depend on of a scheme, but for those that are templates: all that are alike
+/// share their code.
+struct estimated_codes {
+    bool has_offset, has_minimum;
+    int max_code;
+};
+template <quantization_scheme S>
+inline constexpr estimated_codes estimated_codes_of{S::has_offset, S::has_minimum, S::max_code};
+
 /// The range that holds `percent` of a group's weights, by importance: of magnitudes if levels lie
 /// around zero, else with as much cut off at either end. `room` holds n elements.
-template <quantization_scheme S>
-[[nodiscard]] value_range percentile_of(const float* weights, const float* importance,
-                                        std::size_t n, double percent,
-                                        counted_weight* room) noexcept {
+[[nodiscard]] inline value_range percentile_of(const float* weights, const float* importance,
+                                               std::size_t n, const estimated_codes& codes,
+                                               double percent, counted_weight* room) noexcept {
     for (std::size_t i = 0; i < n; ++i) {
         const float w = load_element(weights + i);
-        room[i] = {S::has_offset ? w : std::fabs(w),
+        room[i] = {codes.has_offset ? w : std::fabs(w),
                    importance == nullptr ? 1.0f : load_element(importance + i)};
     }
     std::sort(room, room + n,
               [](const counted_weight& a, const counted_weight& b) { return a.value < b.value; });
     const double share = percent / 100;
-    if constexpr (S::has_offset) {
+    if (codes.has_offset) {
         return {quantile_of(room, n, (1 - share) / 2), quantile_of(room, n, (1 + share) / 2)};
-    } else {
-        const float edge = quantile_of(room, n, share);
-        return {0.0f - edge, edge};
     }
+    const float edge = quantile_of(room, n, share);
+    return {0.0f - edge, edge};
 }
 
 /// A histogram's counts where each of its numbers counts by importance: in 4096ths of the largest,
@@ -82,12 +89,11 @@ counts_by_importance(const histogram_view& histogram, const float* numbers, cons
 
 /// The range whose levels are, of all clipped ones, nearest in entropy (least Kullback–Leibler
 /// divergence, see calibrate/clipping.hpp), by importance.
-template <quantization_scheme S>
-[[nodiscard]] result<value_range> entropy_of(const float* weights, const float* importance,
-                                             std::size_t n) noexcept {
-    constexpr auto symmetry =
-        S::has_offset ? range_symmetry::asymmetric : range_symmetry::symmetric;
-    constexpr auto levels = static_cast<unsigned>(S::max_code) + 1;
+[[nodiscard]] inline result<value_range> entropy_of(const float* weights, const float* importance,
+                                                    std::size_t n,
+                                                    const estimated_codes& codes) noexcept {
+    const auto symmetry = codes.has_offset ? range_symmetry::asymmetric : range_symmetry::symmetric;
+    const auto levels = static_cast<unsigned>(codes.max_code) + 1;
     // Only weights that count; all of them where none does.
     buffer<float> counted;
     std::size_t counting = 0;
@@ -127,12 +133,11 @@ inline void clip_extents(std::size_t i, const value_range& range, float (&extrem
     highest[i] = std::min(highest[i], range.highest);
 }
 
-/// Numbers of the groups of n columns that percentiles or entropy give.
-template <quantization_scheme S>
-[[nodiscard]] result<stored_groups<S>>
-fit_clipped(const float* weights, const float* importance, std::size_t n, std::size_t size,
-            const group_extents& extents, const quantize_options& options,
-            counted_weight* room) noexcept {
+/// Extents of the groups of n columns, as percentiles or entropy clip them.
+[[nodiscard]] inline result<group_extents>
+clipped_extents(const float* weights, const float* importance, std::size_t n, std::size_t size,
+                const group_extents& extents, const estimated_codes& codes,
+                const quantize_options& options, counted_weight* room) noexcept {
     alignas(64) float extreme[16], lowest[16], highest[16];
     simd::store(extreme, extents.extreme);
     simd::store(lowest, extents.lowest);
@@ -142,11 +147,11 @@ fit_clipped(const float* weights, const float* importance, std::size_t n, std::s
         const std::size_t width = std::min(size, n - c);
         value_range range;
         if (options.range == range_estimator::percentile) {
-            range = percentile_of<S>(weights + c, importance == nullptr ? nullptr : importance + c,
-                                     width, options.percentile, room);
+            range = percentile_of(weights + c, importance == nullptr ? nullptr : importance + c,
+                                  width, codes, options.percentile, room);
         } else {
-            auto found =
-                entropy_of<S>(weights + c, importance == nullptr ? nullptr : importance + c, width);
+            auto found = entropy_of(weights + c, importance == nullptr ? nullptr : importance + c,
+                                    width, codes);
             if (!found) return found.failure();
             range = *found;
         }
@@ -156,7 +161,7 @@ fit_clipped(const float* weights, const float* importance, std::size_t n, std::s
     clipped.extreme = simd::load<float>(extreme);
     clipped.lowest = simd::load<float>(lowest);
     clipped.highest = simd::load<float>(highest);
-    return fit_min_max<S>(clipped);
+    return clipped;
 }
 
 /// How often the half-quadratic refinement goes over the weights.
@@ -244,9 +249,10 @@ void refine_half_quadratic(const search_tile& tile, stored_groups<S>& stored) no
 class estimate_room {
 public:
     /// For groups of up to `longest` weights.
-    template <quantization_scheme S>
-    [[nodiscard]] static result<estimate_room>
-    make(std::size_t longest, const quantize_options& options, const char* where) noexcept {
+    [[nodiscard]] static result<estimate_room> make(std::size_t longest,
+                                                    const estimated_codes& codes,
+                                                    const quantize_options& options,
+                                                    const char* where) noexcept {
         estimate_room made;
         if (options.range == range_estimator::min_max) return made;
         const bool sorts = options.range == range_estimator::percentile;
@@ -259,10 +265,10 @@ public:
         made.tile_ = std::move(*tile);
         made.sorted_ = std::move(*sorted);
         if (options.range == range_estimator::mse_optimal) {
-            auto line = line_room::make(S::has_minimum ? longest : 0, where);
+            auto line = line_room::make(codes.has_minimum ? longest : 0, where);
             if (!line) return line.failure();
             made.line_ = std::move(*line);
-            auto sweep = sweep_room::make(S::has_minimum ? 0 : longest, S::max_code, where);
+            auto sweep = sweep_room::make(codes.has_minimum ? 0 : longest, codes.max_code, where);
             if (!sweep) return sweep.failure();
             made.sweep_ = std::move(*sweep);
         }
@@ -316,9 +322,10 @@ estimate_groups(const float* weights, const float* importance, std::size_t n, st
                 stored_groups<S>& stored) noexcept {
     if (options.range == range_estimator::min_max) return {};
     if (options.range == range_estimator::percentile || options.range == range_estimator::entropy) {
-        auto fitted = fit_clipped<S>(weights, importance, n, size, extents, options, room.sorted());
-        if (!fitted) return fitted.failure();
-        stored = *fitted;
+        auto clipped = clipped_extents(weights, importance, n, size, extents, estimated_codes_of<S>,
+                                       options, room.sorted());
+        if (!clipped) return clipped.failure();
+        stored = fit_min_max<S>(*clipped);
         return {};
     }
     const tile_factors by{1.0f, normalizing_factor(importance, n)};

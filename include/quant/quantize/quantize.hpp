@@ -14,7 +14,7 @@ template <quantization_scheme S, class T, class Options>
                                                           executor_ref run) noexcept {
     constexpr const char* where = "quantize: w";
     if (auto valid = check_readable(w, where); !valid) return valid.failure();
-    if (auto valid = check_options<S>(options, w.cols()); !valid) return valid.failure();
+    if (auto valid = check_options(options, w.cols()); !valid) return valid.failure();
     auto made = matrix_internals::make<quantized_matrix<S>>(w.rows(), w.cols(), where);
     if (!made) return made;
     row_monitor<Options> monitor(options, w.rows());

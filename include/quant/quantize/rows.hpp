@@ -22,9 +22,8 @@
 namespace quant::inline QUANT_ABI {
 namespace detail {
 
-template <quantization_scheme S>
-[[nodiscard]] result<void> check_options(const quantize_options& options,
-                                         std::size_t cols) noexcept {
+[[nodiscard]] inline result<void> check_options(const quantize_options& options,
+                                                std::size_t cols) noexcept {
     constexpr const char* range = "quantize: options.range";
     if (options.range < range_estimator::min_max || options.range > range_estimator::mse_optimal) {
         return make_error(errc::invalid_argument, range, "no estimator %d",
@@ -58,8 +57,7 @@ template <quantization_scheme S>
     return {};
 }
 
-template <quantization_scheme S>
-[[nodiscard]] result<void> check_options(default_options, std::size_t) noexcept {
+[[nodiscard]] inline result<void> check_options(default_options, std::size_t) noexcept {
     return {};
 }
 
@@ -161,7 +159,7 @@ template <quantization_scheme S>
     const float* importance = importance_of(options);
     const std::size_t size = S::group_size(cols);
     const std::size_t together = size <= longest_lane_group ? 16 : 1;
-    auto room = estimate_room::make<S>(size, options, where);
+    auto room = estimate_room::make(size, estimated_codes_of<S>, options, where);
     if (!room) return room.failure();
     for (std::size_t c = 0, g = 0; c < cols; c += together * size, g += together) {
         const std::size_t n = std::min(together * size, cols - c), groups = div_ceil(n, size);
@@ -264,7 +262,7 @@ public:
         if (!numbers) return numbers.failure();
         auto row = buffer<float>::uninitialized(w_.cols(), where);
         if (!row) return row.failure();
-        auto room = estimate_room::make<S>(*longest, options_, where);
+        auto room = estimate_room::make(*longest, estimated_codes_of<S>, options_, where);
         if (!room) return room.failure();
         numbers_ = std::move(*numbers);
         row_ = std::move(*row);

@@ -133,7 +133,7 @@ template <type Which, real_element T, executor E = const serial_executor&>
     const auto row_bytes =
         detail::gguf_check_room(block, w.rows(), w.cols(), out, where, "gguf::quantize: out");
     if (!row_bytes) return row_bytes.failure();
-    auto valid = detail::check_options<typename row_maker::scheme>(options, w.cols());
+    auto valid = detail::check_options(options, w.cols());
     if (!valid) return valid;
     detail::row_monitor<quantize_options> monitor(options, w.rows());
     const std::size_t per_task =
