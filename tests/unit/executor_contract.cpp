@@ -67,6 +67,26 @@ void backwards(std::size_t count, task f) {
     for (std::size_t i = count; i-- > 0;) f(i);
 }
 
+/// Keeps what it is given, by its type.
+struct keeps_tasks {
+    template <class F>
+    void operator()(std::size_t count, F&& f) const {
+        const std::vector<F> kept(2, f);
+        for (std::size_t i = 0; i < count; ++i) kept[i % 2](i);
+    }
+};
+
+/// Has a function beside it that is called as one of the library's.
+struct with_namesake {
+    void operator()(std::size_t count, task f) const volatile {
+        for (std::size_t i = 0; i < count; ++i) f(i);
+    }
+};
+template <class E>
+std::size_t concurrency_of(const E&) {
+    return 3;
+}
+
 const std::vector<errc> all_well(9, errc::io_failed);
 const std::vector<errc> all_refused(9, errc::executor_failed);
 
@@ -94,8 +114,16 @@ TEST_CASE("a lambda over somebody's pool is an executor", "[executor][contract]"
     CHECK(try_quantize<w4>(d.weights(), {}, with_function));
     CHECK(try_quantize<w4>(d.weights(), {}, backwards));
     CHECK(try_quantize<w4>(d.weights(), {}, &backwards));
+    CHECK(try_quantize<w4>(d.weights(), {}, keeps_tasks{}));
+    volatile with_namesake somewhere;
+    CHECK(try_quantize<w4>(d.weights(), {}, somewhere));
     static_assert(executor<decltype(with_function)> && executor<decltype(with_task)> &&
                   executor<decltype(generic)> && executor<decltype(by_reference)>);
+    using packed_fours = packed_activations<default_activations<w4>>;
+    const auto takes = []<class E>(const E& run) {
+        return requires(data some) { packed_fours::try_from(some.activations(), run); };
+    };
+    static_assert(takes(with_task) && !takes(42));
     CHECK(outcomes(with_function) == all_well);
     CHECK(outcomes(with_task) == all_well);
     CHECK(outcomes(generic) == all_well);

@@ -131,7 +131,7 @@ namespace detail {
 /// measure(r, scratch) for each row, in parallel, then made[0], made[1], … merged in this order.
 template <class Sums, class Measure>
 [[nodiscard]] result<Sums> sum_positions(std::size_t positions, std::size_t vocabulary,
-                                         std::size_t scratch_floats, executor_ref run,
+                                         std::size_t scratch_floats, const executor_ref& run,
                                          const char* where, Measure&& measure) noexcept {
     auto made = buffer<Sums>::uninitialized(positions, where);
     if (!made) return made.failure();

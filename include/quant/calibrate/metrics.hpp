@@ -155,7 +155,7 @@ template <class T>
 /// Sums of each row, into `rows`.
 template <class T, class U>
 [[nodiscard]] result<void> sum_errors_by_row(const matrix_view<T>& w, const matrix_view<U>& q,
-                                             error_sums* rows, executor_ref run) noexcept {
+                                             error_sums* rows, const executor_ref& run) noexcept {
     constexpr const char* w_where = "measure_error: reference";
     constexpr const char* q_where = "measure_error: approximation";
     const std::size_t per_task = rows_per_task(w.rows(), w.cols(), run.concurrency(), 1);

@@ -1,7 +1,7 @@
 // Executors: how the library runs independent pieces of work on the caller's threads.
 #pragma once
 
-#include <quant/core/config.hpp>
+#include <quant/core/result.hpp>
 
 #include <algorithm>
 #include <concepts>
@@ -61,7 +61,7 @@ template <class E>
                       { run.concurrency() } -> std::convertible_to<std::size_t>;
                   }) {
         const std::size_t n = run.concurrency();
-        return std::clamp<std::size_t>(n, 1, 1 << 16); // what follows multiplies it
+        return std::clamp<std::size_t>(n, 1, 1 << 16); // callers multiply it by small numbers
     } else {
         return 16;
     }

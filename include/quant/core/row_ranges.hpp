@@ -23,7 +23,8 @@ namespace detail {
     return round_up(wanted, unit);
 }
 
-/// Work on ranges of rows: body(first, last) of any type, a result<void>, by reference.
+/// A reference to body(first, last), which returns a result<void>, and the failure of the first
+/// range that has one.
 class row_range_work {
 public:
     template <class Body>
@@ -36,42 +37,43 @@ public:
 
     [[nodiscard]] std::size_t ranges() const noexcept { return div_ceil(rows_, per_task_); }
 
-    /// The range of that number.
+    /// Runs the range of that number, and keeps its failure.
     void operator()(std::size_t index) noexcept {
         const std::size_t first = index * per_task_;
         result<void> done = guarded(where_, [&]() -> result<void> {
             return call_(body_, first, std::min(first + per_task_, rows_));
         });
         if (done) return;
-        const mutex_guard lock(failing_);
-        if (worked_ || index < failed_range_) {
-            worked_ = done;
+        const mutex_guard one_at_a_time(mutex_);
+        if (outcome_ || index < failed_range_) {
+            outcome_ = done;
             failed_range_ = index;
         }
     }
-    /// Why the first range that could not go on did not, or nothing.
-    [[nodiscard]] const result<void>& outcome() const noexcept { return worked_; }
+    /// Only after all have run.
+    [[nodiscard]] const result<void>& outcome() const noexcept { return outcome_; }
 
 private:
     void* body_;
     result<void> (*call_)(void*, std::size_t, std::size_t);
     std::size_t rows_, per_task_;
     const char* where_;
-    mutex failing_;
-    result<void> worked_;
-    std::size_t failed_range_ = 0;
+    mutex mutex_;
+    result<void> outcome_;         ///< or the failure of the first range that has one,
+    std::size_t failed_range_ = 0; ///< of this number then
 };
 
-[[nodiscard]] inline result<void> run_ranges(executor_ref run, row_range_work& work,
+[[nodiscard]] inline result<void> run_ranges(const executor_ref& run, row_range_work& work,
                                              const char* where) noexcept {
-    const auto outcome = run_tasks(run, work.ranges(), task(work), where);
-    return work.outcome() ? outcome : work.outcome();
+    const auto each = [&](std::size_t index) noexcept { work(index); };
+    const auto ran = run_tasks(run, work.ranges(), each, where);
+    return work.outcome() ? ran : work.outcome();
 }
 
-/// Runs body(first, last) over all rows in ranges of `per_task`; body returns why it could not go
-/// on, or nothing.
+/// Runs body(first, last) over all rows in ranges of `per_task`, all of them even if one fails; body
+/// returns why it could not go on, or nothing. The first range's failure goes before the executor's.
 template <class Body>
-[[nodiscard]] result<void> for_each_row_range(executor_ref run, std::size_t rows,
+[[nodiscard]] result<void> for_each_row_range(const executor_ref& run, std::size_t rows,
                                               std::size_t per_task, const char* where,
                                               Body&& body) noexcept {
     row_range_work work(body, rows, per_task, where);

@@ -1,7 +1,7 @@
 // Numbered pieces of work on any executor, which is checked to have run each of them once.
 //
-// Of its instruction set, as what is run is, though no type here tells it: merged by the linker, it
-// might be that of another one.
+// In QUANT_ABI, although no type here depends on the instruction set: these are inline functions,
+// and of a program's copies the linker might keep one that was compiled for a newer CPU.
 #pragma once
 
 #include <quant/core/executor.hpp>
@@ -25,7 +25,7 @@ namespace detail {
     return x ^ (x >> 31);
 }
 
-/// Work that is counted, whatever it is and whoever runs it.
+/// Hands on each number below `count`, and counts all, those beyond it, too.
 class counted_work {
 public:
     counted_work(std::size_t count, task work) noexcept : count_(count), work_(work) {}
@@ -35,9 +35,9 @@ public:
         sum_.fetch_add(scrambled(index), std::memory_order_relaxed);
         finished_.fetch_add(1, std::memory_order_release);
     }
-    /// Whether each was run exactly once: by their number, and by a sum that a task run twice in
-    /// place of another would change.
-    [[nodiscard]] result<void> verdict(const char* where) const noexcept {
+    /// An error unless each was run exactly once: by their number, and by a sum that a task run
+    /// twice in place of another would change.
+    [[nodiscard]] result<void> outcome(const char* where) const noexcept {
         const std::size_t ran = finished_.load(std::memory_order_acquire);
         std::uint64_t expected = 0;
         for (std::size_t i = 0; i < count_; ++i) expected += scrambled(i);
@@ -53,46 +53,56 @@ private:
     std::atomic<std::uint64_t> sum_{0};
 };
 
-/// Any executor, by reference, so that what takes one is compiled once for all of them.
+/// A reference to any executor, which must outlive it: what takes one does not depend on the
+/// executor's type. concurrency() is asked for once, here.
 class executor_ref {
 public:
+    /// Implicit, so that public functions can hand on their argument.
     template <class E>
-        requires(!std::same_as<std::remove_cvref_t<E>, executor_ref>)
-    executor_ref(E&& run) noexcept // implicit: what public functions were given
-        : concurrency_(concurrency_of(run)) {
-        using object = std::remove_reference_t<E>;
-        if constexpr (std::is_function_v<object>) {
+        requires(!std::same_as<std::remove_cvref_t<E>, executor_ref> && executor<E>)
+    executor_ref(E&& run) noexcept : concurrency_(core_detail::concurrency_of(run)) {
+        using callee = std::remove_reference_t<E>;
+        if constexpr (std::is_function_v<callee>) { // which are no objects
             state_ = reinterpret_cast<void*>(&run);
         } else {
-            state_ = const_cast<void*>(static_cast<const void*>(std::addressof(run)));
+            state_ = const_cast<void*>(static_cast<const volatile void*>(std::addressof(run)));
         }
-        call_ = [](void* state, std::size_t count, task work) {
-            (*reinterpret_cast<object*>(state))(count, work);
+        call_ = [](void* state, std::size_t count, const task& work) {
+            (*reinterpret_cast<callee*>(state))(count, task(work)); // theirs to keep
         };
     }
 
-    void operator()(std::size_t count, task work) const { call_(state_, count, work); }
+    void operator()(std::size_t count, const task& work) const { call_(state_, count, work); }
     [[nodiscard]] std::size_t concurrency() const noexcept { return concurrency_; }
 
 private:
     void* state_;
-    void (*call_)(void*, std::size_t, task);
+    void (*call_)(void*, std::size_t, const task&);
     std::size_t concurrency_;
 };
 
-/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once.
-[[nodiscard]] inline result<void> run_tasks(executor_ref run, std::size_t count, task work,
-                                            const char* where) noexcept {
-    if (count == 1) { // not worth waking anybody
-        work(0);
-        return {};
-    }
+/// run_tasks for more than one.
+[[nodiscard]] inline result<void> run_counted(const executor_ref& run, std::size_t count,
+                                              const task& work, const char* where) noexcept {
     counted_work counted(count, work);
-    auto outcome = guarded(where, [&]() -> result<void> {
+    auto ran = guarded(where, [&]() -> result<void> {
         run(count, task(counted));
         return {};
     });
-    return outcome ? counted.verdict(where) : outcome;
+    return ran ? counted.outcome(where) : ran;
+}
+
+/// Runs work(0 … count − 1) on an executor and checks that each was run exactly once; a single one
+/// here and now, since it is not worth waking anybody. where: what errors name, of the executor and
+/// what it throws.
+template <class F>
+[[nodiscard]] result<void> run_tasks(const executor_ref& run, std::size_t count, const F& work,
+                                     const char* where) noexcept {
+    if (count == 1) {
+        work(std::size_t{0});
+        return {};
+    }
+    return run_counted(run, count, task(work), where);
 }
 
 } // namespace detail

@@ -184,14 +184,14 @@ public:
     }
 
     template <class Prologue>
-    [[nodiscard]] result<void> pack(executor_ref run, const Prologue& prologue,
+    [[nodiscard]] result<void> pack(const executor_ref& run, const Prologue& prologue,
                                     const char* where) noexcept {
         const work_list list{{packing_, count_}};
         return for_each_row_range(
-            run, packing_tasks_, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
-                std::byte* row = rows_ + task * *row_bytes_;
+            run, packing_tasks_, 1, where, [&](std::size_t index, std::size_t) -> result<void> {
+                std::byte* row = rows_ + index * *row_bytes_;
                 list.for_each(
-                    task, packing_tasks_, [&](std::size_t i, std::size_t first, std::size_t last) {
+                    index, packing_tasks_, [&](std::size_t i, std::size_t first, std::size_t last) {
                         const auto p = item_at_(i);
                         pack_tiles(items_[i].tiles, first, last, p.x, p.rows, row, prologue);
                     });
@@ -200,7 +200,7 @@ public:
     }
 
     template <class... Args>
-    [[nodiscard]] result<void> multiply(executor_ref run, const char* where,
+    [[nodiscard]] result<void> multiply(const executor_ref& run, const char* where,
                                         const Args&... args) noexcept {
         const work_list list{{products_, count_}};
         const std::size_t tasks = product_tasks(list.total(), list.pieces(), concurrency_);
@@ -213,7 +213,7 @@ public:
                                 first, last);
             });
         };
-        return run_tasks(run, tasks, task(multiply_share), where);
+        return run_tasks(run, tasks, multiply_share, where);
     }
 
 private:

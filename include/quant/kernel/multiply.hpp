@@ -230,7 +230,7 @@ void multiply_pieces(const X& x, const packed_view<S>& w, const Output& out,
 /// All tokens, as packed_tiles, times all panels.
 template <quantization_scheme S, class X, class Y, class... Stages>
 [[nodiscard]] result<void> multiply(const X& x, packed_view<S> w, matrix_view<Y> y,
-                                    executor_ref run,
+                                    const executor_ref& run,
                                     const std::tuple<const Stages&...>& stages) noexcept {
     const std::size_t concurrency = run.concurrency();
     const product_pieces pieces(div_ceil(w.rows(), panel_rows), x.tiles(), concurrency);
@@ -243,7 +243,7 @@ template <quantization_scheme S, class X, class Y, class... Stages>
             multiply_pieces(x, w, out, pieces, first, last);
         });
     };
-    return run_tasks(run, tasks, task(multiply_share), "matmul");
+    return run_tasks(run, tasks, multiply_share, "matmul");
 }
 
 } // namespace detail

@@ -52,7 +52,7 @@ public:
     /// Packs x, in a scratch if there is one; see pack_activations. rule: see packed_tiles.
     template <real_element T, class... Stages>
     [[nodiscard]] static result<packed_activations>
-    try_from(matrix_view<T> x, detail::executor_ref run,
+    try_from(matrix_view<T> x, const detail::executor_ref& run,
              const detail::prologue_stages<Stages...>& prologue = {},
              const scratch* given = nullptr,
              const detail::rows_rule& rule = detail::common_rows_rule<A>) noexcept {
@@ -80,9 +80,9 @@ public:
 
         const detail::work_list list{{&work, 1}};
         auto done = detail::for_each_row_range(
-            run, tasks, 1, where, [&](std::size_t task, std::size_t) -> result<void> {
-                list.for_each(task, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
-                    detail::pack_tiles(made.tiles_, first, last, x, {}, *rows + task * *row_bytes,
+            run, tasks, 1, where, [&](std::size_t index, std::size_t) -> result<void> {
+                list.for_each(index, tasks, [&](std::size_t, std::size_t first, std::size_t last) {
+                    detail::pack_tiles(made.tiles_, first, last, x, {}, *rows + index * *row_bytes,
                                        prologue);
                 });
                 return {};

@@ -17,7 +17,7 @@ namespace detail {
 /// Packs all panels of q; writes all of their bytes.
 template <quantization_scheme S>
 [[nodiscard]] result<void> pack_panels(const quantized_matrix<S>& q, std::byte* panels,
-                                       executor_ref run, const char* where) noexcept {
+                                       const executor_ref& run, const char* where) noexcept {
     const std::size_t panel_bytes = *layout<S>::panel_bytes(q.cols());
     const std::size_t per_task = rows_per_task(q.rows(), q.cols(), run.concurrency(), panel_rows);
     return for_each_row_range(run, q.rows(), per_task, where,
@@ -89,7 +89,7 @@ void unpack_shared_numbers(const packed_view<S>& p, quantized_matrix<S>& to) noe
 /// try_quantize_packed with quantize_options, or default_options.
 template <quantization_scheme S, class T, class Options>
 [[nodiscard]] result<packed_matrix<S>> quantize_panels(matrix_view<T> w, const Options& options,
-                                                       executor_ref run) noexcept {
+                                                       const executor_ref& run) noexcept {
     using scale_type = typename S::scale_type;
     using offset_type = typename S::offset_type;
     using super_type = typename S::super_type;

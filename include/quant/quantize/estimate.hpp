@@ -44,10 +44,11 @@ struct counted_weight {
 /// share their code.
 struct estimated_codes {
     bool has_offset, has_minimum;
-    int max_code;
+    unsigned max_code;
 };
 template <quantization_scheme S>
-inline constexpr estimated_codes estimated_codes_of{S::has_offset, S::has_minimum, S::max_code};
+inline constexpr estimated_codes estimated_codes_of{S::has_offset, S::has_minimum,
+                                                    static_cast<unsigned>(S::max_code)};
 
 /// The range that holds `percent` of a group's weights, by importance: of magnitudes if levels lie
 /// around zero, else with as much cut off at either end. `room` holds n elements.
@@ -93,7 +94,7 @@ counts_by_importance(const histogram_view& histogram, const float* numbers, cons
                                                     std::size_t n,
                                                     const estimated_codes& codes) noexcept {
     const auto symmetry = codes.has_offset ? range_symmetry::asymmetric : range_symmetry::symmetric;
-    const auto levels = static_cast<unsigned>(codes.max_code) + 1;
+    const unsigned levels = codes.max_code + 1;
     // Only weights that count; all of them where none does.
     buffer<float> counted;
     std::size_t counting = 0;

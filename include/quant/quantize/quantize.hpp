@@ -11,7 +11,7 @@ namespace detail {
 /// try_quantize with quantize_options, or default_options.
 template <quantization_scheme S, class T, class Options>
 [[nodiscard]] result<quantized_matrix<S>> quantize_matrix(matrix_view<T> w, const Options& options,
-                                                          executor_ref run) noexcept {
+                                                          const executor_ref& run) noexcept {
     constexpr const char* where = "quantize: w";
     if (auto valid = check_readable(w, where); !valid) return valid.failure();
     if (auto valid = check_options(options, w.cols()); !valid) return valid.failure();

@@ -81,7 +81,7 @@ public:
     }
     /// That of an executor; more where somebody watches, so that one thread reports on its way,
     /// too.
-    [[nodiscard]] std::size_t concurrency(executor_ref run) const noexcept {
+    [[nodiscard]] std::size_t concurrency(const executor_ref& run) const noexcept {
         constexpr std::size_t worth_watching = 16;
         const std::size_t own = run.concurrency();
         return options_.progress ? std::max(own, worth_watching) : own;
@@ -105,7 +105,7 @@ public:
     row_monitor(default_options, std::size_t) noexcept {}
 
     [[nodiscard]] static constexpr bool cancelled() noexcept { return false; }
-    [[nodiscard]] static std::size_t concurrency(executor_ref run) noexcept {
+    [[nodiscard]] static std::size_t concurrency(const executor_ref& run) noexcept {
         return run.concurrency();
     }
     static constexpr void finished(std::size_t) noexcept {}
@@ -316,7 +316,7 @@ public:
 template <quantization_scheme S, class T, class Options>
 [[nodiscard]] result<void> fit_shared(const matrix_view<T>& w, typename S::scale_type* scales,
                                       typename S::offset_type* offsets, const Options& options,
-                                      const row_monitor<Options>& monitor, executor_ref run,
+                                      const row_monitor<Options>& monitor, const executor_ref& run,
                                       const char* where) noexcept {
     const std::size_t groups = S::groups_per_row(w.cols());
     auto ranges = buffer<group_range>::uninitialized(w.rows() * groups, where);
