@@ -34,7 +34,8 @@ private:
 struct not_an_executor {};
 
 /// Anything callable as executor(count, f) that calls f(0) … f(count − 1) once each, in any order
-/// and on any threads, and returns when all have returned. A lambda over the caller's own pool:
+/// and on any threads, and returns when all have returned. A const concurrency(), if it has one, is
+/// how many it runs at once, and work is cut to fit. A lambda over the caller's own pool:
 ///
 ///     auto mine = [&](std::size_t count, quant::task f) { pool.parallel_for(count, f); };
 template <class E>
