@@ -93,7 +93,7 @@ function(quant_test_flags target isa)
         # Half of the time that -O3 takes; programs that are to have more append it.
         target_compile_options(${target} PRIVATE -O1)
         if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-            # A fifth of the time, for hardly more code.
+            # A fifth less time, for hardly more code.
             target_compile_options(${target} PRIVATE -fno-tree-ccp)
         endif()
     endif()

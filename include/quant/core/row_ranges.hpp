@@ -63,15 +63,16 @@ private:
     std::size_t failed_range_ = 0; ///< of this number then
 };
 
+/// for_each_row_range, whatever the body: one function for all.
 [[nodiscard]] inline result<void> run_ranges(const executor_ref& run, row_range_work& work,
                                              const char* where) noexcept {
-    const auto each = [&](std::size_t index) noexcept { work(index); };
-    const auto ran = run_tasks(run, work.ranges(), each, where);
+    const auto ran = run_tasks(run, work.ranges(), work, where);
     return work.outcome() ? ran : work.outcome();
 }
 
-/// Runs body(first, last) over all rows in ranges of `per_task`, all of them even if one fails; body
-/// returns why it could not go on, or nothing. The first range's failure goes before the executor's.
+/// Runs body(first, last) over all rows in ranges of `per_task`, all of them even if one fails;
+/// body returns why it could not go on, or nothing. The first range's failure goes before the
+/// executor's.
 template <class Body>
 [[nodiscard]] result<void> for_each_row_range(const executor_ref& run, std::size_t rows,
                                               std::size_t per_task, const char* where,

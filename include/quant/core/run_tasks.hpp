@@ -96,7 +96,7 @@ private:
 /// here and now, since it is not worth waking anybody. where: what errors name, of the executor and
 /// what it throws.
 template <class F>
-[[nodiscard]] result<void> run_tasks(const executor_ref& run, std::size_t count, const F& work,
+[[nodiscard]] result<void> run_tasks(const executor_ref& run, std::size_t count, F& work,
                                      const char* where) noexcept {
     if (count == 1) {
         work(std::size_t{0});
